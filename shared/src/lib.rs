@@ -1,0 +1,2 @@
+//! Protocols and decisions; see ARCHITECTURE.md. Nothing here does I/O.
+#![forbid(unsafe_code)]
