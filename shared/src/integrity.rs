@@ -79,7 +79,7 @@ fn etag_md5(source: &SourceObject) -> Option<Checksum> {
         return None;
     }
     let hex = source.etag.strip_prefix('"')?.strip_suffix('"')?;
-    if hex.len() != 32 || !hex.is_ascii() {
+    if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let mut md5 = [0; 16];

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
-use crate::integrity::{Proof, shared_checksum};
+use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
+use crate::integrity::{Checksum, Proof, shared_checksum};
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
@@ -76,7 +76,7 @@ impl Transfer {
     pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
         if reply.status() != StatusCode::OK {
             return match s3_refusal(reply, &self.hint.bucket) {
-                Refusal::Gone => self.done(Outcome::SourceGone),
+                Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
                 Refusal::Failed(error) => Err(error),
             };
         }
@@ -93,7 +93,12 @@ impl Transfer {
         let provenance = Provenance::of(&source, &self.hint.bucket, &self.hint.key);
         if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
             let generation = object.generation();
-            return self.already_there(generation, source.size, checksum.map(|sum| sum.proof()));
+            let proof = checksum.map(Checksum::proof);
+            return Ok(Self::done(self.already_there(
+                generation,
+                source.size,
+                proof,
+            )));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
@@ -107,27 +112,20 @@ impl Transfer {
         })
     }
 
-    /// The object is there, and may be there because a reply of ours was lost.
-    fn already_there(
-        &mut self,
-        generation: crate::gcs::Generation,
-        size: u64,
-        proof: Option<Proof>,
-    ) -> Next {
-        self.done(if self.ambiguous {
-            Outcome::Copied {
-                generation,
-                size,
-                proof: proof.unwrap_or(Proof::ComputedCrc32c),
-            }
-        } else {
-            Outcome::Identical { generation }
-        })
+    /// The object is there; perhaps it was ours, and only the reply was lost.
+    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+        if !self.ambiguous {
+            return Outcome::Identical { generation };
+        }
+        Outcome::Copied {
+            generation,
+            size,
+            proof: proof.unwrap_or(Proof::ComputedCrc32c),
+        }
     }
 
-    pub(super) fn done(&mut self, outcome: Outcome) -> Next {
-        self.state = State::Ended;
-        Ok(Ask::plain(Step::Done(outcome)))
+    pub(super) fn done(outcome: Outcome) -> Ask {
+        Ask::plain(Step::Done(outcome))
     }
 }
 

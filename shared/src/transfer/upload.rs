@@ -31,7 +31,7 @@ pub(super) struct Upload {
 /// Where a session stands after a reply.
 enum Progress {
     /// It is committed; this ends the transfer.
-    Ended(Ask),
+    Ended(Box<Ask>),
     /// GCS has this many bytes.
     Persisted(u64),
 }
@@ -137,7 +137,7 @@ impl Transfer {
             return self.look_again();
         }
         let count = match self.status(reply) {
-            Ok(Progress::Ended(ask)) => return Ok(ask),
+            Ok(Progress::Ended(ask)) => return Ok(*ask),
             Ok(Progress::Persisted(count)) => count,
             Err(error) => return self.interrupted(error, now),
         };
@@ -155,7 +155,7 @@ impl Transfer {
             return self.look_again();
         }
         let count = match self.status(reply) {
-            Ok(Progress::Ended(ask)) => return Ok(ask),
+            Ok(Progress::Ended(ask)) => return Ok(*ask),
             Ok(Progress::Persisted(count)) => count,
             Err(error) => return self.interrupted(error, now),
         };
@@ -172,7 +172,7 @@ impl Transfer {
     fn status(&mut self, reply: &Response<Bytes>) -> Result<Progress, TransferError> {
         match ResumableUploadStatus::read(reply, &self.address.bucket)? {
             ResumableUploadStatus::Finalized(object) => {
-                self.committed(&object).map(Progress::Ended)
+                self.committed(&object).map(Box::new).map(Progress::Ended)
             }
             ResumableUploadStatus::Persisted(count) => Ok(Progress::Persisted(count)),
             ResumableUploadStatus::Gone => {
@@ -283,11 +283,11 @@ impl Transfer {
         if let Some(checksum) = upload.checksum {
             object.verify(size, checksum)?;
         }
-        self.done(Outcome::Copied {
+        Ok(Self::done(Outcome::Copied {
             generation: object.generation(),
             size,
             proof: upload.proof(),
-        })
+        }))
     }
 
     fn refused(&self, reply: &Response<Bytes>) -> TransferError {
