@@ -1,3 +1,7 @@
-//! The harness.
+//! The native side of Causeway: embedded stores, the set-up of the worker's toolchain, the runtime that runs it, the
+//! demo and the operator's command line.
+//!
+//! What a transfer does is not here: the worker and this crate share it in `causeway-shared`.
 
 pub mod gcs;
+pub mod setup;

@@ -1,2 +1,8 @@
 //! The command line.
-fn main() {}
+
+use causeway_harness::setup::{Reporter, ensure};
+
+fn main() -> anyhow::Result<()> {
+    ensure(&mut Reporter::stderr())?;
+    Ok(())
+}

@@ -1,0 +1,117 @@
+// Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
+//
+// The first line of standard input is the options, as JSON: root, port, bindings, replaceRoutes,
+// deadLetters. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
+// for what the worker writes to its console. Closing standard input ends it, however the parent
+// ended.
+//
+// `wrangler dev` would do the same behind a proxy that costs more than the worker's own work.
+import { readFile, readdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import path from "node:path";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
+
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+// The worker that takes dead letters, which in production have no consumer, to the harness.
+const DEAD_LETTERS = `export default {
+  async queue(batch, env) {
+    for (const message of batch.messages) {
+      const answer = await fetch(env.URL, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(message.body),
+      });
+      if (!answer.ok) throw new Error("the harness answered a dead letter with " + answer.status);
+    }
+  },
+};`;
+
+function deadLetterWorker(main, url) {
+  const queues = Object.values(main.queueConsumers ?? {}).map((consumer) => consumer.deadLetterQueue);
+  return {
+    name: "dead-letters",
+    modules: true,
+    script: DEAD_LETTERS,
+    compatibilityDate: main.compatibilityDate,
+    bindings: { URL: url },
+    queueConsumers: Object.fromEntries(
+      queues.filter(Boolean).map((queue) => [queue, { maxBatchSize: 100, maxBatchTimeout: 0 }]),
+    ),
+  };
+}
+
+async function modules(entry) {
+  const folder = path.dirname(entry);
+  const wasm = (await readdir(folder)).filter((name) => name.endsWith(".wasm"));
+  const module = async (type, file) => ({ type, path: file, contents: await readFile(file) });
+  return Promise.all([
+    module("ESModule", entry),
+    ...wasm.map((name) => module("CompiledWasm", path.join(folder, name))),
+  ]);
+}
+
+async function mainWorker(options) {
+  const { workerOptions, main } = workerOptionsOf(path.join(options.root, "wrangler.toml"), undefined, {
+    // A .dev.vars or .env that lies about must not change what is tested.
+    envFiles: [],
+  });
+  const { modulesRules, ...worker } = workerOptions;
+  const declared = Object.entries(worker.bindings ?? {}).filter(
+    ([name]) => !(options.replaceRoutes && name.startsWith("ROUTE_")),
+  );
+  return {
+    ...worker,
+    modules: await modules(main),
+    modulesRoot: path.dirname(main),
+    bindings: { ...Object.fromEntries(declared), ...options.bindings },
+    // Past Miniflare's own entry worker, which takes longer than a small request does.
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
+  };
+}
+
+// The process id of the workerd that this process started, where the system tells.
+async function workerd() {
+  try {
+    const children = await readFile(`/proc/self/task/${process.pid}/children`, "utf8");
+    for (const child of children.trim().split(" ")) {
+      if ((await readFile(`/proc/${child}/comm`, "utf8")).trim() === "workerd") return Number(child);
+    }
+  } catch {
+    // No /proc here.
+  }
+  return null;
+}
+
+const input = createInterface({ input: process.stdin });
+const lines = input[Symbol.asyncIterator]();
+const { value: first } = await lines.next();
+const options = JSON.parse(first);
+
+const worker = await mainWorker(options);
+const miniflare = new Miniflare({
+  workers: [worker, ...(options.deadLetters ? [deadLetterWorker(worker, options.deadLetters)] : [])],
+  host: "127.0.0.1",
+  port: 0,
+  // Nothing of the internet is needed to run; `Request.cf` stays empty.
+  cf: false,
+  log: new Log(LogLevel.ERROR),
+  structuredWorkerdLogs: true,
+  handleStructuredLogs: ({ level, message }) => say({ log: { level, message } }),
+});
+
+// Ends when the parent closes our standard input or dies.
+const ended = (async () => {
+  while (!(await lines.next()).done);
+})();
+
+try {
+  await miniflare.ready;
+  const url = await miniflare.unsafeGetDirectURL();
+  say({ ready: { url: url.origin, workerd: await workerd() } });
+  await ended;
+} finally {
+  await miniflare.dispose();
+}
+process.exit(0);
