@@ -84,9 +84,10 @@ impl Case {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
-        let identity =
-            aws_credential_types::Credentials::from_keys("AKID", &self.secret, self.token.clone())
-                .into();
+        let token = self.token.clone();
+        let keys =
+            aws_credential_types::Credentials::new("AKID", &self.secret, token, None, "test");
+        let identity = keys.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region("eu-west-1")
