@@ -1,1 +1,4 @@
 //! The harness.
+
+pub mod cli;
+pub mod client;
