@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Report { json, failure }) => {
             output.json(&json);
-            failure.map_or(ExitCode::SUCCESS, |failure| output.explain(&failure))
+            failure.map_or(ExitCode::SUCCESS, |failure| output::explain(&failure))
         }
         Err(failure) => output.fail(&failure),
     }

@@ -40,19 +40,10 @@ impl Output {
         }
     }
 
-    /// Says what failed and what to do, to people.
-    pub(super) fn explain(self, failure: &Failure) -> ExitCode {
-        eprintln!("error: {}", shown(&failure.what));
-        if !failure.advice.is_empty() {
-            eprintln!("  try: {}", shown(failure.advice.trim()));
-        }
-        failure.code.into()
-    }
-
-    /// Says it to programs too.
+    /// Says what failed to people and to programs.
     pub(super) fn fail(self, failure: &Failure) -> ExitCode {
         self.json(&json!({ "error": failure.json() }));
-        self.explain(failure)
+        explain(failure)
     }
 
     /// A bar for `length` bytes (or a count of bytes, where the length is not known), shown only
@@ -74,6 +65,15 @@ impl Output {
         bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
         bar
     }
+}
+
+/// Says what failed and what to do, to people.
+pub(super) fn explain(failure: &Failure) -> ExitCode {
+    eprintln!("error: {}", shown(&failure.what));
+    if !failure.advice.is_empty() {
+        eprintln!("  try: {}", shown(failure.advice.trim()));
+    }
+    failure.code.into()
 }
 
 /// Moves `bar` as bytes move.

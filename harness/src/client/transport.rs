@@ -156,13 +156,20 @@ fn root_cause(error: &reqwest::Error) -> String {
 }
 
 /// Makes up to four attempts while the error says that another one may succeed.
-pub(crate) async fn with_retries<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, ClientError>
+pub(crate) async fn with_retries<T, F>(attempt: impl FnMut() -> F) -> Result<T, ClientError>
 where
     F: Future<Output = Result<T, ClientError>>,
 {
-    for wait in WAITS {
+    repeat(&WAITS, attempt).await
+}
+
+async fn repeat<T, F>(waits: &[Duration], mut attempt: impl FnMut() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    for wait in waits {
         match attempt().await {
-            Err(error) if error.transient => tokio::time::sleep(wait).await,
+            Err(error) if error.transient => tokio::time::sleep(*wait).await,
             done => return done,
         }
     }
@@ -275,10 +282,10 @@ mod tests {
         assert!(parse_endpoint("localhost:9000").is_err());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_what_may_pass_is_repeated() {
         let mut attempts = 0;
-        let result: Result<(), _> = with_retries(|| {
+        let result: Result<(), _> = repeat(&[Duration::ZERO; 3], || {
             attempts += 1;
             async { Err(ClientError::failed("x").transient()) }
         })
@@ -286,7 +293,7 @@ mod tests {
         assert!(result.is_err());
         assert_eq!(attempts, 4);
         attempts = 0;
-        let _: Result<(), _> = with_retries(|| {
+        let _: Result<(), _> = repeat(&[Duration::ZERO; 3], || {
             attempts += 1;
             async { Err(ClientError::failed("x")) }
         })
