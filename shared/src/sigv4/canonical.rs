@@ -48,7 +48,7 @@ impl CanonicalRequest {
         uri: &Uri,
         headers: &HeaderMap,
         payload: &PayloadHash,
-        settings: &Settings,
+        settings: Settings,
     ) -> Result<Self, SigningError> {
         let is_unsigned = |name: &str| !settings.sign_session_token && X_AMZ_SECURITY_TOKEN == name;
         let headers = SignedHeaders::new(uri, headers, is_unsigned)?;
@@ -73,7 +73,7 @@ impl CanonicalRequest {
         uri: &Uri,
         headers: &HeaderMap,
         payload: &PayloadHash,
-        settings: &Settings,
+        settings: Settings,
         presign: &PresignQuery<'_>,
     ) -> Result<Self, SigningError> {
         let in_query = [X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN];
@@ -106,7 +106,7 @@ impl CanonicalRequest {
         uri: &Uri,
         headers: &SignedHeaders<'_>,
         payload: &PayloadHash,
-        settings: &Settings,
+        settings: Settings,
         add_to_query: impl FnOnce(&mut QueryWriter<'_>),
     ) -> Self {
         let mut text = String::with_capacity(1024);
@@ -168,7 +168,7 @@ impl fmt::Debug for CanonicalRequest {
     }
 }
 
-fn push_path(out: &mut String, path: &str, settings: &Settings) {
+fn push_path(out: &mut String, path: &str, settings: Settings) {
     let path = if settings.normalize_path {
         normalized(path)
     } else {
@@ -292,7 +292,7 @@ impl<'a> QueryWriter<'a> {
 mod tests {
     use super::*;
 
-    fn path(path: &str, settings: &Settings) -> String {
+    fn path(path: &str, settings: Settings) -> String {
         let mut out = String::new();
         push_path(&mut out, path, settings);
         out
@@ -308,13 +308,13 @@ mod tests {
 
     #[test]
     fn s3_paths_are_encoded_once_and_not_resolved() {
-        assert_eq!(path("/b/a%20b", &Settings::S3), "/b/a%20b");
-        assert_eq!(path("/b//./../a:b", &Settings::S3), "/b//./../a%3Ab");
+        assert_eq!(path("/b/a%20b", Settings::S3), "/b/a%20b");
+        assert_eq!(path("/b//./../a:b", Settings::S3), "/b//./../a%3Ab");
     }
 
     #[test]
     fn other_paths_are_encoded_twice_and_resolved() {
-        assert_eq!(path("/a%20b/:", &Settings::SERVICE), "/a%2520b/%3A");
+        assert_eq!(path("/a%20b/:", Settings::SERVICE), "/a%2520b/%3A");
         for (given, expected) in [
             ("/", "/"),
             ("//", "/"),
@@ -328,7 +328,7 @@ mod tests {
             ("/.hidden", "/.hidden"),
             ("/a..b/...", "/a..b/..."),
         ] {
-            assert_eq!(path(given, &Settings::SERVICE), expected, "{given}");
+            assert_eq!(path(given, Settings::SERVICE), expected, "{given}");
         }
     }
 

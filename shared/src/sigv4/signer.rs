@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use jiff::Timestamp;
 
 use super::encode::{Keep, push_encoded};
-use super::headers::{X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN};
+use super::headers::{X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, ascii_value};
 use super::scope::check_part;
 use super::{
     ALGORITHM, AmzDate, CanonicalRequest, Credentials, PayloadHash, PresignQuery, Settings,
@@ -85,7 +85,7 @@ impl Signer {
         check_part("region", &region)?;
         check_part("service", &service)?;
         let token = credentials.session_token().map(|token| {
-            let mut value = HeaderValue::from_str(token).expect("checked with the credentials");
+            let mut value = ascii_value(token);
             value.set_sensitive(true);
             value
         });
@@ -137,9 +137,7 @@ impl Signer {
         self.check_payload(payload)?;
         let date = AmzDate::new(now)?;
         headers.reserve(4);
-        let x_amz_date =
-            HeaderValue::from_str(date.as_str()).expect("digits and letters are a header value");
-        headers.insert(X_AMZ_DATE, x_amz_date);
+        headers.insert(X_AMZ_DATE, ascii_value(date.as_str()));
         match &self.token {
             Some(token) => headers.insert(X_AMZ_SECURITY_TOKEN, token.clone()),
             None => headers.remove(X_AMZ_SECURITY_TOKEN),
@@ -147,7 +145,7 @@ impl Signer {
         if self.settings.content_sha256_header {
             headers.insert(X_AMZ_CONTENT_SHA256, payload.header_value());
         }
-        let canonical = CanonicalRequest::new(method, uri, headers, payload, &self.settings)?;
+        let canonical = CanonicalRequest::new(method, uri, headers, payload, self.settings)?;
         let today = self.today(&date)?;
         let signed = today.sign(&date, canonical);
         headers.insert(AUTHORIZATION, self.authorization(&today.scope, &signed));
@@ -204,7 +202,7 @@ impl Signer {
             request.uri(),
             request.headers(),
             payload,
-            &self.settings,
+            self.settings,
             &PresignQuery {
                 credential: &format!("{}/{}", self.credentials.access_key_id(), today.scope),
                 date,
@@ -253,8 +251,7 @@ impl Signer {
             ", Signature=",
             signed.signature.as_str(),
         ];
-        HeaderValue::try_from(pieces.concat())
-            .expect("key id and scope are checked, header names and signature are ASCII")
+        ascii_value(pieces.concat())
     }
 }
 
@@ -316,7 +313,7 @@ mod tests {
 
     /// The bucket, keys and time of the examples in S3's documentation.
     const BUCKET: &str = "https://examplebucket.s3.amazonaws.com";
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn credentials(token: Option<&str>) -> Credentials {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -341,10 +338,10 @@ mod tests {
     fn s3_examples_of_headers() {
         let signer = s3(None);
         let sign = |mut request: Request<()>, payload: &PayloadHash| {
-            let signed = signer.sign(&mut request, payload, now()).unwrap();
+            let stages = signer.sign(&mut request, payload, now()).unwrap();
             let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
-            assert!(authorization.ends_with(signed.signature.as_str()));
-            signed.signature.as_str().to_owned()
+            assert!(authorization.ends_with(stages.signature.as_str()));
+            stages.signature.as_str().to_owned()
         };
         let mut range = get("/test.txt");
         range
@@ -412,7 +409,11 @@ mod tests {
             .unwrap()
             .sign(&mut request, &PayloadHash::Empty, now())
             .unwrap();
-        let names: Vec<_> = request.headers().keys().map(|name| name.as_str()).collect();
+        let names: Vec<_> = request
+            .headers()
+            .keys()
+            .map(http::HeaderName::as_str)
+            .collect();
         assert_eq!(names, ["x-amz-date", "authorization"]);
     }
 
@@ -510,13 +511,13 @@ mod tests {
     fn debug_shows_neither_secret_nor_token_nor_key() {
         let signer = s3(Some("t0k3n"));
         let mut request = get("/a");
-        let signed = signer
+        let stages = signer
             .sign(&mut request, &PayloadHash::Empty, now())
             .unwrap();
         let (_, presigned) = signer
             .presign_in_stages(&get("/a"), &PayloadHash::Unsigned, DAY, now())
             .unwrap();
-        let shown = format!("{signer:?} {signed:?} {presigned:?} {request:?}");
+        let shown = format!("{signer:?} {stages:?} {presigned:?} {request:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"), "{shown}");
         assert!(shown.contains("SigningKey(redacted)"), "{shown}");
         for secret in ["wJalr", "t0k3n"] {
