@@ -339,8 +339,8 @@ fn every_case_signed_in_its_headers() {
         let mut request = case.message("request.txt").request;
         let payload = PayloadHash::of(request.body().as_bytes());
         let signer = case.signer(&context);
-        let signed = signer.sign(&mut request, &payload, context.now()).unwrap();
-        case.assert_stages("header", &signed);
+        let stages = signer.sign(&mut request, &payload, context.now()).unwrap();
+        case.assert_stages("header", &stages);
         case.assert_signed_request("header", &request);
         run += 1;
     }
@@ -418,9 +418,11 @@ fn double_encode_path() {
 
     let secret = "notrealrnrELgWzOk3IfjzDKtFBhDby";
     let credentials = Credentials::new("ANOTREAL", secret, None).unwrap();
-    let signer = Signer::service(credentials, "us-east-1", "service").unwrap();
     let now = "2015-08-30T12:36:00Z".parse().unwrap();
-    signer.sign(&mut request, &PayloadHash::Empty, now).unwrap();
+    Signer::service(credentials, "us-east-1", "service")
+        .unwrap()
+        .sign(&mut request, &PayloadHash::Empty, now)
+        .unwrap();
     case.assert_signed_request("header", &request);
 }
 

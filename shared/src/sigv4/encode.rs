@@ -133,8 +133,13 @@ impl Hex {
     }
 
     pub(super) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
+        ascii(&self.0)
     }
+}
+
+/// Text from bytes that were written as ASCII.
+pub(super) fn ascii(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("ASCII is UTF-8")
 }
 
 #[cfg(test)]

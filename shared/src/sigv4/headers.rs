@@ -1,12 +1,17 @@
 //! Which headers are signed, and how they are written down.
 
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::SigningError;
 
 pub(super) const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 pub(super) const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 pub(super) const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// A header value from text that is known to be visible ASCII: checked with the credentials, or made here.
+pub(super) fn ascii_value(text: impl TryInto<HeaderValue, Error: std::fmt::Debug>) -> HeaderValue {
+    text.try_into().expect("visible ASCII is a header value")
+}
 
 /// Headers that are not signed, because somebody on the way writes, changes or drops them: a proxy, or the runtime
 /// that sends the request (workerd rewrites Accept-Encoding and adds Cache-Control). `authorization` is what signing
@@ -63,7 +68,7 @@ impl<'a> SignedHeaders<'a> {
         if !has_host {
             chosen.push(("host", host(uri).ok_or(SigningError::NoHost)?));
         }
-        chosen.sort_by(|(one, _), (other, _)| one.cmp(other));
+        chosen.sort_by_key(|&(name, _)| name);
         Ok(Self(chosen))
     }
 
@@ -134,8 +139,6 @@ fn push_trimmed(out: &mut String, value: &str) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use http::HeaderValue;
 
     use super::*;
 

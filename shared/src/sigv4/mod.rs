@@ -16,6 +16,8 @@ mod error;
 mod headers;
 mod key;
 mod payload;
+mod presign;
+mod query;
 mod scope;
 mod settings;
 mod signer;

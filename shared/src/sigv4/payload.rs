@@ -4,6 +4,7 @@ use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
 use super::encode::Hex;
+use super::headers::ascii_value;
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -46,8 +47,7 @@ impl PayloadHash {
         match self {
             Self::Unsigned => HeaderValue::from_static(UNSIGNED),
             Self::Empty => HeaderValue::from_static(EMPTY),
-            Self::Sha256(digest) => HeaderValue::from_str(Hex::new(digest).as_str())
-                .expect("hexadecimal digits are a header value"),
+            Self::Sha256(digest) => ascii_value(Hex::new(digest).as_str()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::{Timestamp, tz::Offset};
 
 use super::SigningError;
+use super::encode::ascii;
 
 /// A time as signatures write it: UTC in ISO 8601's basic format to the second, `20150830T123600Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl AmzDate {
     /// The whole, for `x-amz-date`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("made of ASCII")
+        ascii(&self.0)
     }
 
     /// The day, for the scope: `20150830`.

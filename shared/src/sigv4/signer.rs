@@ -1,41 +1,35 @@
-//! The stages, run over a request. Keeps the key of the day, so that a signature costs one HMAC instead of five.
+//! The stages, run over a request that is signed in its headers. Keeps the key of the day, so that a signature costs one HMAC instead of five.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use jiff::Timestamp;
 
-use super::encode::{Keep, push_encoded};
-use super::headers::{X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN};
+use super::headers::{X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, ascii_value};
 use super::scope::check_part;
 use super::{
-    ALGORITHM, AmzDate, CanonicalRequest, Credentials, PayloadHash, PresignQuery, Settings,
-    Signature, SigningError, SigningKey, SigningScope, StringToSign,
+    ALGORITHM, AmzDate, CanonicalRequest, Credentials, PayloadHash, Settings, Signature,
+    SigningError, SigningKey, SigningScope, StringToSign,
 };
-
-/// The longest life of a presigned URL, in seconds: seven days.
-const MAX_EXPIRES: u64 = 604_800;
 
 /// Signs requests to one service in one region with one pair of keys. `Sync`: share one between all requests.
 ///
 /// `Debug` shows neither secret nor token.
 #[derive(Debug)]
 pub struct Signer {
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     token: Option<HeaderValue>,
     region: String,
     service: String,
-    settings: Settings,
+    pub(super) settings: Settings,
     today: Mutex<Option<Arc<Today>>>,
 }
 
 /// What stays the same for a day.
 #[derive(Debug)]
-struct Today {
-    scope: SigningScope,
+pub(super) struct Today {
+    pub(super) scope: SigningScope,
     key: SigningKey,
 }
 
@@ -85,7 +79,7 @@ impl Signer {
         check_part("region", &region)?;
         check_part("service", &service)?;
         let token = credentials.session_token().map(|token| {
-            let mut value = HeaderValue::from_str(token).expect("checked with the credentials");
+            let mut value = ascii_value(token);
             value.set_sensitive(true);
             value
         });
@@ -137,9 +131,7 @@ impl Signer {
         self.check_payload(payload)?;
         let date = AmzDate::new(now)?;
         headers.reserve(4);
-        let x_amz_date =
-            HeaderValue::from_str(date.as_str()).expect("digits and letters are a header value");
-        headers.insert(X_AMZ_DATE, x_amz_date);
+        headers.insert(X_AMZ_DATE, ascii_value(date.as_str()));
         match &self.token {
             Some(token) => headers.insert(X_AMZ_SECURITY_TOKEN, token.clone()),
             None => headers.remove(X_AMZ_SECURITY_TOKEN),
@@ -147,77 +139,14 @@ impl Signer {
         if self.settings.content_sha256_header {
             headers.insert(X_AMZ_CONTENT_SHA256, payload.header_value());
         }
-        let canonical = CanonicalRequest::new(method, uri, headers, payload, &self.settings)?;
+        let canonical = CanonicalRequest::new(method, uri, headers, payload, self.settings)?;
         let today = self.today(&date)?;
         let signed = today.sign(&date, canonical);
         headers.insert(AUTHORIZATION, self.authorization(&today.scope, &signed));
         Ok(signed)
     }
 
-    /// A URL that makes this request for whoever holds it, until `expires` (whole seconds, at most seven days) after
-    /// `now`. The request's query and headers are part of it: who uses the URL must send those headers. S3 expects
-    /// [`PayloadHash::Unsigned`].
-    ///
-    /// The URL is a bearer secret while it lives: keep it out of logs.
-    ///
-    /// # Errors
-    /// [`SigningError::Expiry`], [`SigningError::AlreadyPresigned`], [`SigningError::Uri`] and those of
-    /// [`Signer::sign`].
-    pub fn presign<B>(
-        &self,
-        request: &Request<B>,
-        payload: &PayloadHash,
-        expires: Duration,
-        now: Timestamp,
-    ) -> Result<Uri, SigningError> {
-        let (uri, _) = self.presign_in_stages(request, payload, expires, now)?;
-        Ok(uri)
-    }
-
-    /// As [`Signer::presign`], with the stages that led there.
-    ///
-    /// # Errors
-    /// As [`Signer::presign`].
-    pub fn presign_in_stages<B>(
-        &self,
-        request: &Request<B>,
-        payload: &PayloadHash,
-        expires: Duration,
-        now: Timestamp,
-    ) -> Result<(Uri, Signed), SigningError> {
-        self.check_payload(payload)?;
-        let expires = expires.as_secs();
-        if !(1..=MAX_EXPIRES).contains(&expires) {
-            return Err(SigningError::Expiry { seconds: expires });
-        }
-        check_not_presigned(request.uri())?;
-        let date = AmzDate::new(now)?;
-        let today = self.today(&date)?;
-        let token = self.credentials.session_token();
-        let (signed_token, late_token) = if self.settings.sign_session_token {
-            (token, None)
-        } else {
-            (None, token)
-        };
-        let canonical = CanonicalRequest::presigned(
-            request.method(),
-            request.uri(),
-            request.headers(),
-            payload,
-            &self.settings,
-            &PresignQuery {
-                credential: &format!("{}/{}", self.credentials.access_key_id(), today.scope),
-                date,
-                expires,
-                session_token: signed_token,
-            },
-        )?;
-        let signed = today.sign(&date, canonical);
-        let uri = presigned_uri(request.uri(), late_token, &signed)?;
-        Ok((uri, signed))
-    }
-
-    fn check_payload(&self, payload: &PayloadHash) -> Result<(), SigningError> {
+    pub(super) fn check_payload(&self, payload: &PayloadHash) -> Result<(), SigningError> {
         if *payload == PayloadHash::Unsigned && !self.settings.content_sha256_header {
             let service = self.service.clone();
             return Err(SigningError::UnsignedPayload { service });
@@ -226,7 +155,7 @@ impl Signer {
     }
 
     /// Scope and key of the day of `date`, from the last call if that was the same day.
-    fn today(&self, date: &AmzDate) -> Result<Arc<Today>, SigningError> {
+    pub(super) fn today(&self, date: &AmzDate) -> Result<Arc<Today>, SigningError> {
         // A panic elsewhere cannot leave half an Arc behind.
         let mut kept = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(today) = kept.as_ref()
@@ -253,13 +182,12 @@ impl Signer {
             ", Signature=",
             signed.signature.as_str(),
         ];
-        HeaderValue::try_from(pieces.concat())
-            .expect("key id and scope are checked, header names and signature are ASCII")
+        ascii_value(pieces.concat())
     }
 }
 
 impl Today {
-    fn sign(&self, date: &AmzDate, canonical_request: CanonicalRequest) -> Signed {
+    pub(super) fn sign(&self, date: &AmzDate, canonical_request: CanonicalRequest) -> Signed {
         let string_to_sign = StringToSign::new(date, &self.scope, &canonical_request);
         let signature = self.key.sign(&string_to_sign);
         Signed {
@@ -270,53 +198,17 @@ impl Today {
     }
 }
 
-/// Whether the query is free of the parameters that presigning adds.
-fn check_not_presigned(uri: &Uri) -> Result<(), SigningError> {
-    const OURS: [&str; 7] = [
-        "x-amz-algorithm",
-        "x-amz-credential",
-        "x-amz-date",
-        "x-amz-expires",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-amz-signedheaders",
-    ];
-    for parameter in uri.query().unwrap_or_default().split('&') {
-        let name = parameter.split('=').next().unwrap_or_default();
-        if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-            let name = name.to_owned();
-            return Err(SigningError::AlreadyPresigned { name });
-        }
-    }
-    Ok(())
-}
-
-/// The request's URI with the canonical query, the token where it is not in there, and the signature.
-fn presigned_uri(uri: &Uri, token: Option<&str>, signed: &Signed) -> Result<Uri, SigningError> {
-    let mut path_and_query = [uri.path(), "?", signed.canonical_request.query()].concat();
-    if let Some(token) = token {
-        path_and_query.push_str("&X-Amz-Security-Token=");
-        push_encoded(&mut path_and_query, token, Keep::Unreserved);
-    }
-    path_and_query.push_str("&X-Amz-Signature=");
-    path_and_query.push_str(signed.signature.as_str());
-    let refused = |reason: String| SigningError::Uri { reason };
-    let path_and_query =
-        PathAndQuery::try_from(path_and_query).map_err(|invalid| refused(invalid.to_string()))?;
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path_and_query);
-    Uri::from_parts(parts).map_err(|invalid| refused(invalid.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
 
     use super::*;
 
     /// The bucket, keys and time of the examples in S3's documentation.
     const BUCKET: &str = "https://examplebucket.s3.amazonaws.com";
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn credentials(token: Option<&str>) -> Credentials {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -341,10 +233,10 @@ mod tests {
     fn s3_examples_of_headers() {
         let signer = s3(None);
         let sign = |mut request: Request<()>, payload: &PayloadHash| {
-            let signed = signer.sign(&mut request, payload, now()).unwrap();
+            let stages = signer.sign(&mut request, payload, now()).unwrap();
             let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
-            assert!(authorization.ends_with(signed.signature.as_str()));
-            signed.signature.as_str().to_owned()
+            assert!(authorization.ends_with(stages.signature.as_str()));
+            stages.signature.as_str().to_owned()
         };
         let mut range = get("/test.txt");
         range
@@ -377,19 +269,6 @@ mod tests {
         );
     }
 
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>, its example.
-    #[test]
-    fn s3_example_of_a_presigned_url() {
-        let uri = s3(None)
-            .presign(&get("/test.txt"), &PayloadHash::Unsigned, DAY, now())
-            .unwrap();
-        let expected = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
-            &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
-            &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
-            &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
-        assert_eq!(uri.to_string(), expected);
-    }
-
     #[test]
     fn signing_adds_what_the_service_reads_and_no_more() {
         let mut request = get("/a");
@@ -412,7 +291,11 @@ mod tests {
             .unwrap()
             .sign(&mut request, &PayloadHash::Empty, now())
             .unwrap();
-        let names: Vec<_> = request.headers().keys().map(|name| name.as_str()).collect();
+        let names: Vec<_> = request
+            .headers()
+            .keys()
+            .map(http::HeaderName::as_str)
+            .collect();
         assert_eq!(names, ["x-amz-date", "authorization"]);
     }
 
@@ -441,38 +324,6 @@ mod tests {
             s3(None).sign(&mut fresh, &PayloadHash::Empty, now).unwrap();
             assert_eq!(ours.headers(), fresh.headers(), "{now}");
         }
-    }
-
-    #[test]
-    fn the_life_of_a_presigned_url_has_bounds() {
-        let presign = |expires| {
-            s3(None).presign(
-                &get("/a"),
-                &PayloadHash::Unsigned,
-                Duration::from_secs(expires),
-                now(),
-            )
-        };
-        assert!(presign(1).is_ok());
-        assert!(presign(MAX_EXPIRES).is_ok());
-        for seconds in [0, MAX_EXPIRES + 1, u64::MAX] {
-            let error = presign(seconds).unwrap_err();
-            assert_eq!(error, SigningError::Expiry { seconds });
-            assert!(!error.is_configuration());
-        }
-    }
-
-    #[test]
-    fn a_presigned_url_is_not_presigned_again() {
-        let mut request = get("/a");
-        *request.uri_mut() = s3(None)
-            .presign(&request, &PayloadHash::Unsigned, DAY, now())
-            .unwrap();
-        let error = s3(None)
-            .presign(&request, &PayloadHash::Unsigned, DAY, now())
-            .unwrap_err();
-        let name = "X-Amz-Algorithm".to_owned();
-        assert_eq!(error, SigningError::AlreadyPresigned { name });
     }
 
     #[test]
@@ -510,13 +361,13 @@ mod tests {
     fn debug_shows_neither_secret_nor_token_nor_key() {
         let signer = s3(Some("t0k3n"));
         let mut request = get("/a");
-        let signed = signer
+        let stages = signer
             .sign(&mut request, &PayloadHash::Empty, now())
             .unwrap();
         let (_, presigned) = signer
             .presign_in_stages(&get("/a"), &PayloadHash::Unsigned, DAY, now())
             .unwrap();
-        let shown = format!("{signer:?} {signed:?} {presigned:?} {request:?}");
+        let shown = format!("{signer:?} {stages:?} {presigned:?} {request:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"), "{shown}");
         assert!(shown.contains("SigningKey(redacted)"), "{shown}");
         for secret in ["wJalr", "t0k3n"] {
