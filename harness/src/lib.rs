@@ -1,3 +1,4 @@
 //! The harness.
 
+pub mod runtime;
 pub mod setup;
