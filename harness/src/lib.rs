@@ -5,6 +5,9 @@
 
 pub mod cli;
 pub mod client;
+pub mod demo;
 pub mod gcs;
+pub mod runtime;
 pub mod s3;
 pub mod setup;
+pub mod stack;

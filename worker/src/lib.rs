@@ -9,7 +9,10 @@ use worker::{Context, Env, MessageBatch, MessageExt, Request, Response, Result, 
 #[event(fetch)]
 pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
     match request.path().as_str() {
-        "/var" => Response::ok(env.var("GREETING").map_or_else(|_| "none".into(), |value| value.to_string())),
+        "/var" => Response::ok(
+            env.var("GREETING")
+                .map_or_else(|_| "none".into(), |value| value.to_string()),
+        ),
         "/echo" => {
             let url = request.text().await?;
             worker::Fetch::Url(url.parse()?).send().await
@@ -21,7 +24,9 @@ pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<
         }
         "/dead" => {
             let body = request.text().await?;
-            env.queue("DEAD_LETTERS")?.send(serde_json::json!({ "text": body })).await?;
+            env.queue("DEAD_LETTERS")?
+                .send(serde_json::json!({ "text": body }))
+                .await?;
             Response::ok("buried")
         }
         _ => Response::ok("hello"),

@@ -1,7 +1,7 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
-// The first line of standard input is the options, as JSON: root, port, bindings, replaceRoutes,
-// deadLetters. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
+// The first line of standard input is the options, as JSON: root, bundle, port, bindings,
+// replaceRoutes, deadLetters. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
 // for what the worker writes to its console. Closing standard input ends it, however the parent
 // ended.
 //
@@ -12,7 +12,9 @@ import path from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
 
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+function say(line) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
 
 // The worker that takes dead letters, which in production have no consumer, to the harness.
 const DEAD_LETTERS = `export default {
@@ -42,18 +44,17 @@ function deadLetterWorker(main, url) {
   };
 }
 
-async function modules(entry) {
-  const folder = path.dirname(entry);
+async function modules(folder) {
   const wasm = (await readdir(folder)).filter((name) => name.endsWith(".wasm"));
   const module = async (type, file) => ({ type, path: file, contents: await readFile(file) });
   return Promise.all([
-    module("ESModule", entry),
+    module("ESModule", path.join(folder, "index.js")),
     ...wasm.map((name) => module("CompiledWasm", path.join(folder, name))),
   ]);
 }
 
 async function mainWorker(options) {
-  const { workerOptions, main } = workerOptionsOf(path.join(options.root, "wrangler.toml"), undefined, {
+  const { workerOptions } = workerOptionsOf(path.join(options.root, "wrangler.toml"), undefined, {
     // A .dev.vars or .env that lies about must not change what is tested.
     envFiles: [],
   });
@@ -63,8 +64,8 @@ async function mainWorker(options) {
   );
   return {
     ...worker,
-    modules: await modules(main),
-    modulesRoot: path.dirname(main),
+    modules: await modules(options.bundle),
+    modulesRoot: options.bundle,
     bindings: { ...Object.fromEntries(declared), ...options.bindings },
     // Past Miniflare's own entry worker, which takes longer than a small request does.
     unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
@@ -106,12 +107,16 @@ const ended = (async () => {
   while (!(await lines.next()).done);
 })();
 
+let failure;
 try {
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL();
   say({ ready: { url: url.origin, workerd: await workerd() } });
   await ended;
-} finally {
-  await miniflare.dispose();
+} catch (error) {
+  failure = error;
 }
-process.exit(0);
+// After a failed start this reports the same failure again.
+await miniflare.dispose().catch(() => {});
+if (failure) console.error(failure.stack);
+process.exit(failure ? 1 : 0);

@@ -6,17 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
+use super::Reporter;
 use super::command::{clean, run};
 use super::compiler::WasmCompiler;
 use super::tools::Tools;
-use super::Reporter;
 
 /// Where wrangler.toml's `main` says the worker is.
 pub(super) const FOLDER: &str = "build";
 
 /// What the built worker is made of.
-const SOURCES: [&str; 7] =
-    ["worker/src", "worker/Cargo.toml", "shared/src", "shared/Cargo.toml", "Cargo.toml", "Cargo.lock", "package-lock.json"];
+const SOURCES: [&str; 7] = [
+    "worker/src",
+    "worker/Cargo.toml",
+    "shared/src",
+    "shared/Cargo.toml",
+    "Cargo.toml",
+    "Cargo.lock",
+    "package-lock.json",
+];
 
 /// A fingerprint of the sources.
 ///
@@ -27,21 +34,31 @@ pub(super) fn fingerprint(root: &Path) -> anyhow::Result<String> {
     for source in SOURCES {
         for path in files(&root.join(source))? {
             let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Whether the built worker was made of sources with this fingerprint.
 pub(super) fn is_current(root: &Path, setup: &Path, fingerprint: &str) -> bool {
     let made_of = fs::read_to_string(stamp(setup)).unwrap_or_default();
     let folder = root.join(FOLDER);
-    made_of == fingerprint && folder.join("index.js").is_file() && folder.join("index_bg.wasm").is_file()
+    made_of == fingerprint
+        && folder.join("index.js").is_file()
+        && folder.join("index_bg.wasm").is_file()
 }
 
 /// Builds the worker.
@@ -56,7 +73,9 @@ pub(super) fn build(
     tools: &Tools,
     reporter: &mut Reporter,
 ) -> anyhow::Result<()> {
-    reporter.step("building the worker (about 1 min, less when little changed): the runtime runs it as wasm");
+    reporter.step(
+        "building the worker (about 1 min, less when little changed): the runtime runs it as wasm",
+    );
     let tool = |name: &str| root.join("node_modules/.bin").join(name);
     let mut build = clean(&tools.worker_build, &root.join("worker"));
     build
@@ -83,7 +102,12 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     let mut entries = fs::read_dir(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("{} is missing: it is part of the repository", path.display()))?;
+        .with_context(|| {
+            format!(
+                "{} is missing: it is part of the repository",
+                path.display()
+            )
+        })?;
     entries.sort_by_key(fs::DirEntry::file_name);
     let mut found = Vec::new();
     for entry in entries {
@@ -131,7 +155,11 @@ mod tests {
     fn moving_text_between_files_changes_the_fingerprint() {
         let root = tree();
         let before = fingerprint(root.path()).unwrap();
-        fs::rename(root.path().join("worker/src/deep"), root.path().join("worker/src/deeper")).unwrap();
+        fs::rename(
+            root.path().join("worker/src/deep"),
+            root.path().join("worker/src/deeper"),
+        )
+        .unwrap();
         assert_ne!(fingerprint(root.path()).unwrap(), before);
     }
 }

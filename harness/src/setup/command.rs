@@ -42,7 +42,13 @@ pub(super) fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
 
 fn is_left_by_cargo(name: &str) -> bool {
     // Where packages come from is the machine's own business and stays.
-    let kept = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+    let kept = [
+        "CARGO_HOME",
+        "CARGO_NET_",
+        "CARGO_HTTP_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+    ];
     let left = [
         "CARGO",
         "RUSTC",
@@ -54,7 +60,8 @@ fn is_left_by_cargo(name: &str) -> bool {
         // Set by worker-build and wasm-bindgen, were we started by one of them.
         "WASM_BINDGEN",
     ];
-    left.iter().any(|prefix| name.starts_with(prefix)) && !kept.iter().any(|prefix| name.starts_with(prefix))
+    left.iter().any(|prefix| name.starts_with(prefix))
+        && !kept.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Runs `command` to its end; its lines go to `reporter`.
@@ -84,7 +91,9 @@ pub(super) fn run(command: &mut Command, reporter: &Reporter) -> anyhow::Result<
         }
         tail.push_back(line);
     }
-    let status = child.wait().with_context(|| format!("waiting for {shown}"))?;
+    let status = child
+        .wait()
+        .with_context(|| format!("waiting for {shown}"))?;
     if !status.success() {
         bail!("{shown} failed ({status}):\n{}", Vec::from(tail).join("\n"));
     }
@@ -93,7 +102,11 @@ pub(super) fn run(command: &mut Command, reporter: &Reporter) -> anyhow::Result<
 
 /// What `command` printed, trimmed, if it succeeded.
 pub(super) fn output(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     output
         .status
         .success()
@@ -102,7 +115,11 @@ pub(super) fn output(command: &mut Command) -> Option<String> {
 
 /// Whether `command` succeeds within `limit`; it is killed when it takes longer.
 pub(super) fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    let Ok(mut child) = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
     else {
         return false;
     };
@@ -128,10 +145,23 @@ mod tests {
 
     #[test]
     fn what_an_outer_cargo_set_is_dropped_and_the_registry_stays() {
-        for name in ["CARGO", "CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC", "LD_LIBRARY_PATH"] {
+        for name in [
+            "CARGO",
+            "CARGO_TARGET_DIR",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTFLAGS",
+            "RUSTC",
+            "LD_LIBRARY_PATH",
+        ] {
             assert!(is_left_by_cargo(name), "{name}");
         }
-        for name in ["CARGO_HOME", "CARGO_REGISTRIES_MINE_INDEX", "CARGO_HTTP_PROXY", "PATH", "HTTPS_PROXY"] {
+        for name in [
+            "CARGO_HOME",
+            "CARGO_REGISTRIES_MINE_INDEX",
+            "CARGO_HTTP_PROXY",
+            "PATH",
+            "HTTPS_PROXY",
+        ] {
             assert!(!is_left_by_cargo(name), "{name}");
         }
     }
@@ -140,7 +170,9 @@ mod tests {
     fn a_failure_shows_the_last_lines_of_both_streams() {
         let mut command = Command::new("sh");
         command.args(["-c", "seq 1 100; echo why >&2; exit 3"]);
-        let error = run(&mut command, &Reporter::stderr()).unwrap_err().to_string();
+        let error = run(&mut command, &Reporter::stderr())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("exit status: 3"), "{error}");
         assert!(error.ends_with("\n99\n100\nwhy"), "{error}");
         assert!(!error.contains("\n75\n"), "{error}");
@@ -149,7 +181,10 @@ mod tests {
     #[test]
     fn a_program_that_hangs_is_given_up() {
         let start = Instant::now();
-        assert!(!succeeds_within(Command::new("sleep").arg("60"), Duration::from_millis(100)));
+        assert!(!succeeds_within(
+            Command::new("sleep").arg("60"),
+            Duration::from_millis(100)
+        ));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

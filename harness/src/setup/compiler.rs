@@ -45,7 +45,11 @@ impl WasmCompiler {
 ///
 /// # Errors
 /// When neither rustup nor Debian's packages can provide one.
-pub(super) fn ensure(root: &Path, setup: &Path, reporter: &mut Reporter) -> anyhow::Result<WasmCompiler> {
+pub(super) fn ensure(
+    root: &Path,
+    setup: &Path,
+    reporter: &mut Reporter,
+) -> anyhow::Result<WasmCompiler> {
     if own_has_target(root) {
         return Ok(WasmCompiler::Own);
     }
@@ -56,18 +60,27 @@ pub(super) fn ensure(root: &Path, setup: &Path, reporter: &mut Reporter) -> anyh
     if which("rustup").is_some() {
         reporter.step("adding the wasm32 target to the Rust toolchain (about 10 s): the worker is compiled to wasm");
         let mut add = clean("rustup", root);
-        if succeeds_within(add.args(["target", "add", TARGET]), RUSTUP_LIMIT) && own_has_target(root) {
+        if succeeds_within(add.args(["target", "add", TARGET]), RUSTUP_LIMIT)
+            && own_has_target(root)
+        {
             return Ok(WasmCompiler::Own);
         }
         tried = "`rustup target add wasm32-unknown-unknown` failed";
     }
     if !debian::is_possible() {
-        bail!("there is no Rust compiler for {TARGET}: {tried}, and there is no apt-get to install Debian's; run `rustup target add {TARGET}` and see what it says");
+        bail!(
+            "there is no Rust compiler for {TARGET}: {tried}, and there is no apt-get to install Debian's; run `rustup target add {TARGET}` and see what it says"
+        );
     }
     debian::ensure(setup, reporter).map(WasmCompiler::Wrapper)
 }
 
 fn own_has_target(root: &Path) -> bool {
-    output(clean("rustc", root).args(["--print", "sysroot"]))
-        .is_some_and(|sysroot| Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib").is_dir())
+    output(clean("rustc", root).args(["--print", "sysroot"])).is_some_and(|sysroot| {
+        Path::new(&sysroot)
+            .join("lib/rustlib")
+            .join(TARGET)
+            .join("lib")
+            .is_dir()
+    })
 }

@@ -43,25 +43,38 @@ pub(super) fn ensure(setup: &Path, reporter: &mut Reporter) -> anyhow::Result<Pa
     if let Some(wrapper) = current(setup) {
         return Ok(wrapper);
     }
-    let version = installed_version().context("Debian's rustc-web was installed, but dpkg does not know it")?;
-    reporter.step("building the standard library for wasm32 (about 30 s, once): Debian ships only its source");
+    let version = installed_version()
+        .context("Debian's rustc-web was installed, but dpkg does not know it")?;
+    reporter.step(
+        "building the standard library for wasm32 (about 30 s, once): Debian ships only its source",
+    );
     let libraries = build_std(setup, reporter)?;
     lay_out_sysroot(setup, &libraries)?;
     fs::write(stamp(setup), version)?;
-    fs::remove_dir_all(setup.join("std")).context("removing the standard library's build folder")?;
+    fs::remove_dir_all(setup.join("std"))
+        .context("removing the standard library's build folder")?;
     Ok(wrapper(setup))
 }
 
 fn install(reporter: &mut Reporter) -> anyhow::Result<()> {
-    let manually = format!("sudo apt-get update && sudo apt-get install {} lld-NN", PACKAGES.join(" "));
+    let manually = format!(
+        "sudo apt-get update && sudo apt-get install {} lld-NN",
+        PACKAGES.join(" ")
+    );
     let Some(prefix) = root_prefix() else {
-        bail!("Debian's Rust compiler for wasm32 is missing and installing it needs root: run `{manually}` (NN as `readlink {LINKER}` then says)");
+        bail!(
+            "Debian's Rust compiler for wasm32 is missing and installing it needs root: run `{manually}` (NN as `readlink {LINKER}` then says)"
+        );
     };
     reporter.step("installing Debian's Rust compiler (about 40 s): rustup reaches no server that has the wasm32 target");
     let apt = |arguments: &[&str]| {
         let mut command = Command::new(prefix.first().copied().unwrap_or("apt-get"));
-        command.args(prefix.iter().skip(1)).args((!prefix.is_empty()).then_some("apt-get"));
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .args(prefix.iter().skip(1))
+            .args((!prefix.is_empty()).then_some("apt-get"));
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
     let packages = |names: &[&str]| {
@@ -74,9 +87,14 @@ fn install(reporter: &mut Reporter) -> anyhow::Result<()> {
         .with_context(|| format!("this system's packages have no Rust compiler for {TARGET}"))?;
     if !linker_works() {
         // The name leads to one version of lld, which no package depends on.
-        let linker = fs::read_link(LINKER).with_context(|| format!("{LINKER} is not the link that rust-web-llvm installs"))?;
-        let package = linker.file_name().and_then(|name| name.to_str()).context("the linker's name is not text")?;
-        run(&mut packages(&[package]), reporter).with_context(|| format!("the linker {package} could not be installed"))?;
+        let linker = fs::read_link(LINKER)
+            .with_context(|| format!("{LINKER} is not the link that rust-web-llvm installs"))?;
+        let package = linker
+            .file_name()
+            .and_then(|name| name.to_str())
+            .context("the linker's name is not text")?;
+        run(&mut packages(&[package]), reporter)
+            .with_context(|| format!("the linker {package} could not be installed"))?;
     }
     Ok(())
 }
@@ -104,7 +122,14 @@ fn build_std(setup: &Path, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> 
     fs::write(folder.join("src/lib.rs"), "#![no_std]\n")?;
     let mut build = cargo(&folder);
     build
-        .args(["build", "--release", "--target", TARGET, "--target-dir", "target"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+            "--target-dir",
+            "target",
+        ])
         .arg("-Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test")
         .env("RUSTC", RUSTC)
         // -Zbuild-std is not stable, neither in cargo nor in what it asks of the compiler.
@@ -122,7 +147,10 @@ fn build_std(setup: &Path, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> 
         }
     }
     if libraries.is_empty() {
-        bail!("the standard library was built, but {} has no libraries", built.display());
+        bail!(
+            "the standard library was built, but {} has no libraries",
+            built.display()
+        );
     }
     Ok(libraries)
 }
@@ -142,10 +170,16 @@ fn lay_out_sysroot(setup: &Path, libraries: &[PathBuf]) -> anyhow::Result<()> {
         }
     }
     for library in libraries {
-        fs::copy(library, target.join(library.file_name().unwrap_or_default()))?;
+        fs::copy(
+            library,
+            target.join(library.file_name().unwrap_or_default()),
+        )?;
     }
     let script = wrapper(setup);
-    let text = format!("#!/bin/sh\nexec {RUSTC} --sysroot '{}' \"$@\"\n", sysroot.display());
+    let text = format!(
+        "#!/bin/sh\nexec {RUSTC} --sysroot '{}' \"$@\"\n",
+        sysroot.display()
+    );
     fs::write(&script, text)?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     Ok(())

@@ -23,6 +23,7 @@ pub use report::Reporter;
 pub struct Toolchain {
     root: PathBuf,
     node: PathBuf,
+    bundle: PathBuf,
 }
 
 impl Toolchain {
@@ -38,10 +39,19 @@ impl Toolchain {
         &self.node
     }
 
-    /// The folder of the built worker, with `index.js` and `index_bg.wasm`.
+    /// The folder of the built worker: `index.js` and the wasm it imports.
     #[must_use]
-    pub fn bundle(&self) -> PathBuf {
-        self.root.join(bundle::FOLDER)
+    pub fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    /// The same with another worker in the place of the built one, such as a test's.
+    #[must_use]
+    pub fn with_bundle(self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            bundle: folder.into(),
+            ..self
+        }
     }
 }
 
@@ -67,14 +77,21 @@ pub fn ensure(reporter: &mut Reporter) -> anyhow::Result<Toolchain> {
         let tools = tools::ensure(&root, &setup, reporter)?;
         bundle::build(&root, &setup, &fingerprint, &compiler, &tools, reporter)?;
     }
-    Ok(Toolchain { root, node })
+    let bundle = root.join(bundle::FOLDER);
+    Ok(Toolchain { root, node, bundle })
 }
 
 fn root() -> anyhow::Result<PathBuf> {
     let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = harness.parent().context("the harness has no parent folder")?;
-    root.canonicalize()
-        .with_context(|| format!("{} is gone: this program works only where it was built", root.display()))
+    let root = harness
+        .parent()
+        .context("the harness has no parent folder")?;
+    root.canonicalize().with_context(|| {
+        format!(
+            "{} is gone: this program works only where it was built",
+            root.display()
+        )
+    })
 }
 
 /// Held while the set-up runs; released when dropped or when the process ends, however it ends.
@@ -82,7 +99,8 @@ fn lock(path: &Path, reporter: &mut Reporter) -> anyhow::Result<File> {
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
         reporter.step("waiting for another process that is setting up");
-        file.lock().with_context(|| format!("waiting for {}", path.display()))?;
+        file.lock()
+            .with_context(|| format!("waiting for {}", path.display()))?;
     }
     Ok(file)
 }

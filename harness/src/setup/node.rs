@@ -19,7 +19,10 @@ const MINIMUM_NODE: (u32, u32) = (20, 3);
 pub(super) fn node() -> anyhow::Result<PathBuf> {
     let (major, minor) = MINIMUM_NODE;
     let Some(node) = which("node") else {
-        bail!("Node is missing: install Node {major}.{minor} or newer with npm, {}", node_hint());
+        bail!(
+            "Node is missing: install Node {major}.{minor} or newer with npm, {}",
+            node_hint()
+        );
     };
     let found = output(Command::new(&node).arg("--version")).unwrap_or_default();
     if version(&found).is_none_or(|found| found < MINIMUM_NODE) {
@@ -37,7 +40,11 @@ pub(super) fn node() -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When there is none: what to run to get one.
 pub(super) fn check_c_compiler() -> anyhow::Result<()> {
-    if std::env::var_os("CC").is_some() || ["cc", "gcc", "clang"].iter().any(|name| which(name).is_some()) {
+    if std::env::var_os("CC").is_some()
+        || ["cc", "gcc", "clang"]
+            .iter()
+            .any(|name| which(name).is_some())
+    {
         return Ok(());
     }
     let hint = match package_manager() {
@@ -63,13 +70,19 @@ pub(super) fn ensure_packages(root: &Path, reporter: &mut Reporter) -> anyhow::R
         bail!("npm is missing: install it beside Node, {}", node_hint());
     };
     reporter.step("installing the npm packages (about 10 s): the Workers runtime, wrangler and the tools that finish the wasm");
-    run(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(root), reporter)
-        .context("npm could not install the packages of package-lock.json")
+    run(
+        Command::new(npm)
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(root),
+        reporter,
+    )
+    .context("npm could not install the packages of package-lock.json")
 }
 
 /// Compares package-lock.json with the copy of it that npm leaves when it has installed everything.
 fn packages_match(root: &Path) -> anyhow::Result<bool> {
-    let wanted = std::fs::read(root.join("package-lock.json")).context("package-lock.json is missing: it is part of the repository")?;
+    let wanted = std::fs::read(root.join("package-lock.json"))
+        .context("package-lock.json is missing: it is part of the repository")?;
     let wanted: Value = serde_json::from_slice(&wanted).context("package-lock.json is not JSON")?;
     let installed = std::fs::read(root.join("node_modules/.package-lock.json"))
         .ok()
@@ -78,14 +91,19 @@ fn packages_match(root: &Path) -> anyhow::Result<bool> {
 }
 
 fn same_packages(wanted: &Value, installed: &Value) -> bool {
-    let Some(wanted) = wanted["packages"].as_object() else { return false };
-    wanted.iter().filter(|(path, _)| !path.is_empty()).all(|(path, package)| {
-        match installed["packages"].get(path) {
-            Some(found) => found["version"] == package["version"],
-            // Optional packages are those of other platforms.
-            None => package["optional"] == true,
-        }
-    })
+    let Some(wanted) = wanted["packages"].as_object() else {
+        return false;
+    };
+    wanted
+        .iter()
+        .filter(|(path, _)| !path.is_empty())
+        .all(|(path, package)| {
+            match installed["packages"].get(path) {
+                Some(found) => found["version"] == package["version"],
+                // Optional packages are those of other platforms.
+                None => package["optional"] == true,
+            }
+        })
 }
 
 fn version(text: &str) -> Option<(u32, u32)> {
@@ -94,12 +112,16 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn package_manager() -> Option<&'static str> {
-    ["apt-get", "dnf", "pacman", "apk", "brew"].into_iter().find(|name| which(name).is_some())
+    ["apt-get", "dnf", "pacman", "apk", "brew"]
+        .into_iter()
+        .find(|name| which(name).is_some())
 }
 
 fn node_hint() -> &'static str {
     match package_manager() {
-        Some("apt-get") => "by `sudo apt-get install nodejs npm` (Debian 13, Ubuntu 25.04 and later) or from https://nodejs.org/en/download",
+        Some("apt-get") => {
+            "by `sudo apt-get install nodejs npm` (Debian 13, Ubuntu 25.04 and later) or from https://nodejs.org/en/download"
+        }
         Some("dnf") => "by `sudo dnf install nodejs npm`",
         Some("pacman") => "by `sudo pacman -S nodejs npm`",
         Some("apk") => "by `sudo apk add nodejs npm`",
@@ -129,7 +151,8 @@ mod tests {
             "node_modules/a": {"version": "1.0.0"},
             "node_modules/mac-only": {"version": "1.0.0", "optional": true},
         }});
-        let installed = |version: &str| json!({"packages": {"node_modules/a": {"version": version}}});
+        let installed =
+            |version: &str| json!({"packages": {"node_modules/a": {"version": version}}});
         assert!(same_packages(&lock, &installed("1.0.0")));
         assert!(!same_packages(&lock, &installed("1.0.1")));
         assert!(!same_packages(&lock, &json!({"packages": {}})));

@@ -21,7 +21,8 @@ pub(super) struct Tools {
 /// # Errors
 /// When cargo cannot install one.
 pub(super) fn ensure(root: &Path, setup: &Path, reporter: &mut Reporter) -> anyhow::Result<Tools> {
-    let lock = std::fs::read_to_string(root.join("Cargo.lock")).context("Cargo.lock is missing: it is part of the repository")?;
+    let lock = std::fs::read_to_string(root.join("Cargo.lock"))
+        .context("Cargo.lock is missing: it is part of the repository")?;
     let tools = Tools {
         worker_build: setup.join("bin/worker-build"),
         wasm_bindgen: setup.join("bin/wasm-bindgen"),
@@ -30,20 +31,44 @@ pub(super) fn ensure(root: &Path, setup: &Path, reporter: &mut Reporter) -> anyh
     let version = locked(&lock, "worker")?;
     if !is_version(&tools.worker_build, version) {
         reporter.step("installing worker-build (about 3 min, once): it turns the compiled worker into what the runtime loads");
-        install(root, setup, reporter, &["worker-build", "--version", version, "--locked"])?;
+        install(
+            root,
+            setup,
+            reporter,
+            &["worker-build", "--version", version, "--locked"],
+        )?;
     }
     // Refuses wasm whose library is of another version. No --locked: its lock file names a yanked crate.
     let version = locked(&lock, "wasm-bindgen")?;
     if !is_version(&tools.wasm_bindgen, version) {
         reporter.step("installing wasm-bindgen (about 2 min, once): it writes the JavaScript between the runtime and the wasm");
-        install(root, setup, reporter, &["wasm-bindgen-cli", "--version", version, "--bin", "wasm-bindgen"])?;
+        install(
+            root,
+            setup,
+            reporter,
+            &[
+                "wasm-bindgen-cli",
+                "--version",
+                version,
+                "--bin",
+                "wasm-bindgen",
+            ],
+        )?;
     }
     Ok(tools)
 }
 
-fn install(root: &Path, setup: &Path, reporter: &Reporter, arguments: &[&str]) -> anyhow::Result<()> {
+fn install(
+    root: &Path,
+    setup: &Path,
+    reporter: &Reporter,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
     let mut install = cargo(root);
-    install.args(["install", "--force", "--root"]).arg(setup).args(arguments);
+    install
+        .args(["install", "--force", "--root"])
+        .arg(setup)
+        .args(arguments);
     run(&mut install, reporter).with_context(|| format!("cargo could not install {}", arguments[0]))
 }
 
@@ -58,7 +83,12 @@ fn locked<'lock>(lock: &'lock str, package: &str) -> anyhow::Result<&'lock str> 
     let name = format!("name = \"{package}\"");
     lines
         .find(|line| *line == name)
-        .and_then(|_| lines.next()?.strip_prefix("version = \"")?.strip_suffix('"'))
+        .and_then(|_| {
+            lines
+                .next()?
+                .strip_prefix("version = \"")?
+                .strip_suffix('"')
+        })
         .with_context(|| format!("Cargo.lock has no {package}"))
 }
 

@@ -1,0 +1,225 @@
+//! The built worker under workerd, the runtime that Cloudflare runs, as wrangler.toml says.
+//! Knows nothing of what the worker does; `run.mjs` beside it is the half that Node runs.
+
+mod log;
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use crate::setup::Toolchain;
+pub use log::{LogLine, LogSink};
+
+/// A start takes under a second; a machine that compiles beside it may need many times that.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long an orderly end may take before it is forced.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How to run the worker.
+#[derive(Debug, Default)]
+pub struct RuntimeOptions {
+    /// Variables and secrets, over those of wrangler.toml: strings stay strings, anything else is
+    /// given to the worker as JSON.
+    pub bindings: Map<String, Value>,
+    /// Leaves out the routes (`ROUTE_*`) that wrangler.toml declares, so that only those in
+    /// `bindings` hold.
+    pub replace_routes: bool,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// A URL to which the body of each dead letter is POSTed as JSON; it is repeated until
+    /// answered with a 2xx, three times at most. Without it dead letters stay in their queue.
+    pub dead_letters: Option<String>,
+    /// Where the worker's console output goes.
+    pub log: LogSink,
+}
+
+/// A running worker. Ends with [`stop`](Self::stop), when dropped, and with this process, even
+/// when that is killed.
+#[derive(Debug)]
+pub struct Runtime {
+    url: String,
+    workerd: Option<u32>,
+    child: Child,
+    /// The worker runs for as long as this is open.
+    stdin: ChildStdin,
+    output: JoinHandle<()>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScriptOptions<'a> {
+    root: &'a Path,
+    bundle: &'a Path,
+    port: u16,
+    bindings: &'a Map<String, Value>,
+    replace_routes: bool,
+    dead_letters: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ScriptLine {
+    Ready { url: String, workerd: Option<u32> },
+    Log(LogLine),
+}
+
+impl Runtime {
+    /// Starts the worker; it answers requests when this returns. Each instance has queues and
+    /// Durable Objects of its own, which are gone when it stops.
+    ///
+    /// # Errors
+    /// When Node or the runtime cannot be started, for instance because the port is taken or
+    /// wrangler.toml is wrong; the error carries what they said.
+    pub async fn start(toolchain: &Toolchain, options: RuntimeOptions) -> anyhow::Result<Self> {
+        let root = toolchain.root();
+        let mut child = Command::new(toolchain.node())
+            .arg(root.join("harness/src/runtime/run.mjs"))
+            .current_dir(root)
+            // Wrangler reports usage and looks for a newer self otherwise.
+            .env("WRANGLER_SEND_METRICS", "false")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("could not start {}", toolchain.node().display()))?;
+        let mut stdin = child
+            .stdin
+            .take()
+            .context("the runner has no standard input")?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("the runner has no standard output")?;
+        let stderr = child
+            .stderr
+            .take()
+            .context("the runner has no standard error")?;
+
+        let mut first = serde_json::to_vec(&ScriptOptions {
+            root,
+            bundle: toolchain.bundle(),
+            port: options.port,
+            bindings: &options.bindings,
+            replace_routes: options.replace_routes,
+            dead_letters: options.dead_letters.as_deref(),
+        })?;
+        first.push(b'\n');
+        // A runner that has died already says why on its standard error.
+        let _ = stdin.write_all(&first).await;
+
+        let mut lines = BufReader::new(stdout).lines();
+        let ready =
+            tokio::time::timeout(START_LIMIT, wait_until_ready(&mut lines, &options.log)).await;
+        match ready {
+            Ok(Ok(Some((url, workerd)))) => {
+                let output = tokio::spawn(forward(lines, stderr, options.log));
+                Ok(Self {
+                    url,
+                    workerd,
+                    child,
+                    stdin,
+                    output,
+                })
+            }
+            Ok(Ok(None)) => Err(why_it_ended(child, stderr).await),
+            Ok(Err(error)) => Err(error),
+            Err(_) => bail!(
+                "the runtime was not ready after {} s",
+                START_LIMIT.as_secs()
+            ),
+        }
+    }
+
+    /// Where the worker answers, such as `http://127.0.0.1:8787`, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id of workerd, whose memory and CPU time are the worker's; none where the
+    /// system does not tell.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.workerd
+    }
+
+    /// Stops the worker, and returns when workerd is gone and its last output has been logged.
+    ///
+    /// # Errors
+    /// When it did not end in order and had to be killed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let Self {
+            mut child,
+            stdin,
+            output,
+            ..
+        } = self;
+        drop(stdin);
+        let Ok(status) = tokio::time::timeout(STOP_LIMIT, child.wait()).await else {
+            child.kill().await.context("killing the runtime")?;
+            bail!(
+                "the runtime did not stop within {} s and was killed",
+                STOP_LIMIT.as_secs()
+            );
+        };
+        check(status.context("waiting for the runtime")?)?;
+        output.await.context("reading the runtime's output")
+    }
+}
+
+fn check(status: ExitStatus) -> anyhow::Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    bail!("the runtime ended with {status}")
+}
+
+/// Reads up to the line that says it is ready; none if the output ends before.
+async fn wait_until_ready(
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    log: &LogSink,
+) -> anyhow::Result<Option<(String, Option<u32>)>> {
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line) {
+            Ok(ScriptLine::Ready { url, workerd }) => return Ok(Some((url, workerd))),
+            Ok(ScriptLine::Log(line)) => log.write(&line),
+            Err(_) => log.write(&LogLine::from_runner(line)),
+        }
+    }
+    Ok(None)
+}
+
+async fn why_it_ended(mut child: Child, mut stderr: ChildStderr) -> anyhow::Error {
+    let mut said = String::new();
+    // What cannot be read is missing from the message, no more.
+    let _ = stderr.read_to_string(&mut said).await;
+    match child.wait().await {
+        Ok(status) => anyhow!("the runtime did not start ({status}):\n{}", said.trim()),
+        Err(error) => anyhow!(error).context("waiting for the runtime"),
+    }
+}
+
+async fn forward(mut stdout: Lines<BufReader<ChildStdout>>, stderr: ChildStderr, log: LogSink) {
+    let mut stderr = BufReader::new(stderr).lines();
+    let from_runner = async {
+        while let Ok(Some(line)) = stderr.next_line().await {
+            log.write(&LogLine::from_runner(line));
+        }
+    };
+    let from_worker = async {
+        while let Ok(Some(line)) = stdout.next_line().await {
+            match serde_json::from_str(&line) {
+                Ok(ScriptLine::Log(line)) => log.write(&line),
+                _ => log.write(&LogLine::from_runner(line)),
+            }
+        }
+    };
+    tokio::join!(from_runner, from_worker);
+}
