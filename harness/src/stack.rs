@@ -77,7 +77,8 @@ impl LocalStack {
         })
         .await
         .context("starting the embedded S3")?;
-        let (credentials, account) = ServiceAccount::generate("causeway@local.iam.gserviceaccount.com")?;
+        let (credentials, account) =
+            ServiceAccount::generate("causeway@local.iam.gserviceaccount.com")?;
         let gcs = EmbeddedGcs::start(GcsOptions {
             listen: loopback(options.ports.gcs),
             accounts: vec![account],

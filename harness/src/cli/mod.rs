@@ -3,6 +3,9 @@
 //! A command prints for people as it goes (names and facts on standard output, progress and errors
 //! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
 
+mod build;
+mod demo;
+mod dev;
 mod environment;
 mod failure;
 mod get;
@@ -25,13 +28,14 @@ use serde_json::json;
 pub use failure::{Code, Failure};
 pub use name::{ObjectName, Scheme};
 pub use output::Output;
+pub(crate) use output::shown;
 pub use stack::{STACK_FILE, Stack};
 pub use store::Store;
 
 /// What a command that ran to its end has to say.
 #[derive(Debug)]
 pub struct Report {
-    /// All of it, for `--json`
+    /// All of it, for `--json`; `null` when it has been printed already
     pub json: serde_json::Value,
     /// Set when a part of the work failed
     pub failure: Option<Failure>,
@@ -45,6 +49,11 @@ impl Report {
             json,
             failure: None,
         }
+    }
+
+    /// Everything was done, and what there was to say has been said.
+    fn silent() -> Self {
+        Self::done(serde_json::Value::Null)
     }
 }
 
@@ -95,6 +104,9 @@ enum Command {
     Rm(rm::Rm),
     Stat(stat::Stat),
     Send(send::Send),
+    Demo(demo::Demo),
+    Dev(dev::Dev),
+    Build(build::Build),
 }
 
 /// Runs the command line of this process.
@@ -120,7 +132,9 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(Report { json, failure }) => {
-            output.json(&json);
+            if !json.is_null() {
+                output.json(&json);
+            }
             failure.map_or(ExitCode::SUCCESS, |failure| output::explain(&failure))
         }
         Err(failure) => output.fail(&failure),
@@ -135,6 +149,9 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Rm(rm) => rm.run(output).await,
         Command::Stat(stat) => stat.run(output).await,
         Command::Send(send) => send.run(output).await,
+        Command::Demo(demo) => demo.run(output).await,
+        Command::Dev(dev) => dev.run(output).await,
+        Command::Build(build) => build.run(output).await,
     }
 }
 

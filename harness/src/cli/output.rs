@@ -86,7 +86,7 @@ pub(super) fn progress(bar: &ProgressBar) -> Progress {
 }
 
 /// Text from elsewhere, with control characters escaped: a key must not move a terminal's cursor.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control();

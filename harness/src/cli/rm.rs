@@ -19,7 +19,8 @@ Examples:
 
 In a versioned bucket older versions stay.
 
-With --json: {\"count\", \"bytes\": 0, \"objects\": [{\"name\"}], \"failed\": [{\"name\", \"error\"}]}.";
+With --json: {\"name\"} for one object; for several, or with --recursive,
+{\"count\", \"bytes\": 0, \"objects\": [{\"name\"}], \"failed\": [{\"name\", \"error\"}]}.";
 
 /// Delete objects
 #[derive(Debug, Args)]
@@ -55,6 +56,12 @@ impl Rm {
             let store = store(name.scheme).expect("opened for every scheme that is named");
             doomed.extend(self.doomed(store, name).await?);
         }
+        if let ([name], false) = (self.names.as_slice(), self.recursive) {
+            let store = store(name.scheme).expect("opened for every scheme that is named");
+            let done = self.remove(store, name.clone()).await?;
+            output.line(&format!("{} {}", self.verb(), done.line));
+            return Ok(Report::done(done.json));
+        }
         let work = doomed.into_iter().map(|name| {
             let store = store(name.scheme).expect("opened for every scheme that is named");
             (name.to_string(), self.remove(store, name))
@@ -63,15 +70,15 @@ impl Rm {
         let tally = Tally::default()
             .run(output, &bar, self.jobs.into(), work)
             .await;
-        Ok(tally.report(
-            output,
-            if self.dry_run {
-                "would delete"
-            } else {
-                "deleted"
-            },
-            false,
-        ))
+        Ok(tally.report(output, self.verb(), false))
+    }
+
+    fn verb(&self) -> &'static str {
+        if self.dry_run {
+            "would delete"
+        } else {
+            "deleted"
+        }
     }
 
     fn store(&self, scheme: Scheme) -> Result<Option<Store>, Failure> {

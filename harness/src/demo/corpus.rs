@@ -59,7 +59,8 @@ impl Content {
         Ok(match self {
             Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             Self::File(path) => {
-                let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+                let file =
+                    File::open(path).with_context(|| format!("opening {}", path.display()))?;
                 Box::new(file)
             }
         })
@@ -106,15 +107,13 @@ pub fn folder(top: &Path) -> anyhow::Result<Vec<Sample>> {
                 folders.push(path);
             } else if kind.is_file() {
                 let relative = path.strip_prefix(top)?;
-                let key = relative
-                    .to_str()
-                    .with_context(|| format!("{} is not UTF-8, as S3's keys are", path.display()))?;
+                let key = relative.to_str().with_context(|| {
+                    format!("{} is not UTF-8, as S3's keys are", path.display())
+                })?;
                 samples.push(Sample {
                     key: key.replace(std::path::MAIN_SEPARATOR, "/"),
                     attributes: Attributes {
-                        content_type: mime_guess::from_path(&path)
-                            .first_raw()
-                            .map(str::to_owned),
+                        content_type: mime_guess::from_path(&path).first_raw().map(str::to_owned),
                         ..Attributes::default()
                     },
                     content: Content::File(path),
@@ -142,11 +141,20 @@ fn special() -> Vec<Sample> {
         text("folder/", ""),
         text("trailing.dots...", "Three dots are a name.\n"),
         text("ünïcödé/Grüße-東京-🚀.txt", "Unicode, as UTF-8.\n"),
-        text("e\u{301}.txt", "A combining accent stays two code points.\n"),
+        text(
+            "e\u{301}.txt",
+            "A combining accent stays two code points.\n",
+        ),
         text("quote\"s and 'apostrophes'.txt", "Quotes.\n"),
         text("a&b=c?d#e;f:g@h,i!j$k*l(m)~.txt", "Reserved characters.\n"),
-        text("back\\slash <angle> {brace} [bracket] |^`.txt", "And these.\n"),
-        text(&format!("long/{}.txt", "k".repeat(1_000)), "A key near 1,024 bytes.\n"),
+        text(
+            "back\\slash <angle> {brace} [bracket] |^`.txt",
+            "And these.\n",
+        ),
+        text(
+            &format!("long/{}.txt", "k".repeat(1_000)),
+            "A key near 1,024 bytes.\n",
+        ),
     ];
     samples.push(gzip());
     samples.push(described());
@@ -170,7 +178,11 @@ fn gzip() -> Sample {
 
 /// One object with every header and user metadata.
 fn described() -> Sample {
-    let mut sample = sample("report.csv", "text/csv", "year,figure\n2026,42\n".to_owned());
+    let mut sample = sample(
+        "report.csv",
+        "text/csv",
+        "year,figure\n2026,42\n".to_owned(),
+    );
     let text = |value: &str| Some(value.to_owned());
     sample.attributes.cache_control = text("public, max-age=3600");
     sample.attributes.content_disposition = text("attachment; filename=\"report.csv\"");
@@ -268,7 +280,7 @@ impl Random {
     }
 
     fn text(&mut self, count: usize) -> String {
-        const LETTERS: &[u8; 32] = b"etaoin shrdlucmfwypvbgkjqxz ,.-\n ";
+        const LETTERS: &[u8] = b"etaoin shrdlucmfwypvbgkjqxz ,.-\n ";
         self.bytes(count)
             .into_iter()
             .map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]))
@@ -292,7 +304,11 @@ mod tests {
         assert!((290..=310).contains(&samples.len()), "{}", samples.len());
         let again = special();
         assert!(again.iter().all(|sample| keys.contains(&sample.key)));
-        assert!(samples.iter().any(|sample| sample.content.size().unwrap() == 0));
+        assert!(
+            samples
+                .iter()
+                .any(|sample| sample.content.size().unwrap() == 0)
+        );
         assert_eq!(
             samples.last().unwrap().content.size().unwrap(),
             LARGE as u64

@@ -21,9 +21,7 @@ pub use screen::Screen;
 pub use summary::{Percentiles, Summary};
 
 use crate::cli::Stack as StackFile;
-use crate::client::{
-    GcsClient, GcsConfig, Progress, S3Client, S3Config, ServiceAccount,
-};
+use crate::client::{GcsClient, GcsConfig, Progress, S3Client, S3Config, ServiceAccount};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, StackOptions};
@@ -52,7 +50,8 @@ pub struct DemoOptions {
 /// in the summary.
 pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let toolchain = tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
+    let toolchain =
+        tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
     let files = tempfile::tempdir().context("making a folder for the demo's files")?;
     let samples = match &options.folder {
         Some(top) => corpus::folder(top)?,
@@ -110,10 +109,20 @@ async fn upload(s3: &S3Client, samples: &[Sample], screen: &Screen) -> anyhow::R
         .map(|sample| async move {
             let source = sample.content.source();
             let info = s3
-                .put(SOURCE, &sample.key, source, &sample.attributes, &Progress::default())
+                .put(
+                    SOURCE,
+                    &sample.key,
+                    source,
+                    &sample.attributes,
+                    &Progress::default(),
+                )
                 .await
                 .map_err(|error| {
-                    anyhow::anyhow!("uploading {:?} to the embedded S3: {}", sample.key, error.what)
+                    anyhow::anyhow!(
+                        "uploading {:?} to the embedded S3: {}",
+                        sample.key,
+                        error.what
+                    )
                 })?;
             screen.uploaded(&sample.key);
             anyhow::Ok(info.size)
@@ -140,7 +149,10 @@ fn summarize(
     let failures = wrong
         .into_iter()
         .map(|(key, problem)| {
-            let reason = seen.given_up.get(&key).or_else(|| seen.undelivered.get(&key));
+            let reason = seen
+                .given_up
+                .get(&key)
+                .or_else(|| seen.undelivered.get(&key));
             let reason = reason.map_or(problem, Clone::clone);
             (key, reason)
         })

@@ -27,8 +27,9 @@ impl Screen {
             ProgressDrawTarget::hidden()
         };
         let all = MultiProgress::with_draw_target(target);
-        let style = ProgressStyle::with_template("  {prefix:22} {bar:32} {pos:>5}/{len} {wide_msg}")
-            .expect("the template is constant");
+        let style =
+            ProgressStyle::with_template("  {prefix:22} {bar:32} {pos:>5}/{len} {wide_msg}")
+                .expect("the template is constant");
         let bar = |prefix: &'static str| {
             let bar = ProgressBar::new(objects as u64).with_style(style.clone());
             all.add(bar).with_prefix(prefix)
@@ -69,9 +70,11 @@ impl Screen {
 
     pub(super) fn gave_up(&self, key: &str, error: &TransferError) {
         // The screen may be closed already; the summary says it again.
-        let _ = self
-            .all
-            .println(format!("  given up: {}: {}", shown(key), shown(&error.to_string())));
+        let _ = self.all.println(format!(
+            "  given up: {}: {}",
+            shown(key),
+            shown(&error.to_string())
+        ));
     }
 
     /// Leaves the bars as they are and stops drawing.

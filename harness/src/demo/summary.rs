@@ -85,9 +85,19 @@ impl Summary {
         )]
         let rate = BinaryBytes(self.bytes_per_s as u64);
         let mut lines = vec![
-            format!("  uploaded   {} objects, {}", self.objects, BinaryBytes(self.bytes)),
-            format!("  copied     {} in {} s, {rate}/s", self.copied, self.elapsed_s),
-            format!("  verified   {} equal in bytes, headers and metadata", self.verified),
+            format!(
+                "  uploaded   {} objects, {}",
+                self.objects,
+                BinaryBytes(self.bytes)
+            ),
+            format!(
+                "  copied     {} in {} s, {rate}/s",
+                self.copied, self.elapsed_s
+            ),
+            format!(
+                "  verified   {} equal in bytes, headers and metadata",
+                self.verified
+            ),
             format!("  failed     {}", self.failed),
             format!("  event to commit   p50 {p50} ms   p99 {p99} ms"),
         ];
@@ -106,7 +116,9 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
-        let of = |count: i64| Percentiles::of((1..=count).map(SignedDuration::from_millis).rev().collect());
+        let of = |count: i64| {
+            Percentiles::of((1..=count).map(SignedDuration::from_millis).rev().collect())
+        };
         assert!((of(100).p50 - 50.0).abs() < 1e-9 && (of(100).p99 - 99.0).abs() < 1e-9);
         assert!((of(1).p50 - 1.0).abs() < 1e-9 && (of(1).p99 - 1.0).abs() < 1e-9);
         assert!(of(0).p99.abs() < 1e-9);

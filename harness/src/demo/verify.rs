@@ -40,7 +40,11 @@ async fn compare(gcs: &GcsClient, bucket: &str, sample: &Sample) -> anyhow::Resu
         .await
         .map_err(|error: ClientError| anyhow::anyhow!("{}", error.what))?;
     let size = sample.content.size()?;
-    anyhow::ensure!(info.size == size, "has {} bytes instead of {size}", info.size);
+    anyhow::ensure!(
+        info.size == size,
+        "has {} bytes instead of {size}",
+        info.size
+    );
     if let Some(at) = bytes.difference {
         anyhow::bail!("differs at byte {at}");
     }
@@ -67,7 +71,11 @@ impl Comparison {
         let mut expected = Vec::with_capacity(found.len());
         let wanted = found.len() as u64;
         io::Read::take(&mut self.expected, wanted).read_to_end(&mut expected)?;
-        let equal = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+        let equal = expected
+            .iter()
+            .zip(found)
+            .take_while(|(a, b)| a == b)
+            .count();
         if equal < found.len() {
             self.difference.get_or_insert(self.offset + equal);
         }

@@ -109,7 +109,11 @@ impl Watcher {
                     missing.remove(&key);
                 }
                 // A key whose commit is seen may still lack its delivery: the reply is on its way.
-                let all_sent = self.seen.committed.keys().all(|key| self.seen.sent.contains_key(key));
+                let all_sent = self
+                    .seen
+                    .committed
+                    .keys()
+                    .all(|key| self.seen.sent.contains_key(key));
                 if missing.is_empty() && all_sent {
                     return self.seen;
                 }
@@ -117,16 +121,25 @@ impl Watcher {
         }
     }
 
-    fn delivered(&mut self, delivery: Result<Delivery, broadcast::error::RecvError>) -> Option<String> {
+    fn delivered(
+        &mut self,
+        delivery: Result<Delivery, broadcast::error::RecvError>,
+    ) -> Option<String> {
         let delivery = delivery.ok()?;
         let key = delivery.key;
-        self.seen.sent.entry(key.clone()).or_insert(delivery.sent_at);
+        self.seen
+            .sent
+            .entry(key.clone())
+            .or_insert(delivery.sent_at);
         match delivery.status {
             Ok(status) if (200..300).contains(&status) => {
                 self.screen.accepted(&key);
                 return None;
             }
-            Ok(status) => self.seen.undelivered.insert(key.clone(), format!("the worker answered {status}")),
+            Ok(status) => self
+                .seen
+                .undelivered
+                .insert(key.clone(), format!("the worker answered {status}")),
             Err(reason) => self.seen.undelivered.insert(key.clone(), reason),
         };
         Some(key)
@@ -135,15 +148,23 @@ impl Watcher {
     fn committed(&mut self, commit: Result<Commit, broadcast::error::RecvError>) -> Option<String> {
         let commit = commit.ok().filter(|commit| !commit.deleted)?;
         self.screen.copied(&commit.name, commit.size);
-        self.seen.committed.entry(commit.name.clone()).or_insert(commit.at);
+        self.seen
+            .committed
+            .entry(commit.name.clone())
+            .or_insert(commit.at);
         Some(commit.name)
     }
 
-    fn gave_up(&mut self, letter: Result<DeadLetter, broadcast::error::RecvError>) -> Option<String> {
+    fn gave_up(
+        &mut self,
+        letter: Result<DeadLetter, broadcast::error::RecvError>,
+    ) -> Option<String> {
         let letter = letter.ok()?;
         let key = letter.message["hint"]["key"].as_str()?.to_owned();
         self.screen.gave_up(&key, &letter.error);
-        self.seen.given_up.insert(key.clone(), letter.error.to_string());
+        self.seen
+            .given_up
+            .insert(key.clone(), letter.error.to_string());
         Some(key)
     }
 }

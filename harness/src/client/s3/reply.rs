@@ -1,5 +1,7 @@
 //! What S3 answers: headers, listings, errors.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -61,8 +63,15 @@ pub(super) fn object(key: &str, headers: &HeaderMap) -> Result<ObjectInfo, Clien
     })
 }
 
-fn checksums(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
-    let composite = text(headers, "x-amz-checksum-type").as_deref() == Some("COMPOSITE");
+/// Checksums of parts' checksums are marked as such. For objects made of parts only S3's word that a
+/// checksum is over the whole object counts: there are servers that leave the mark out.
+fn checksums(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let of_parts = text(headers, "etag").is_some_and(|etag| etag.contains('-'));
+    let composite = match text(headers, "x-amz-checksum-type").as_deref() {
+        Some("FULL_OBJECT") => false,
+        Some(_) => true,
+        None => of_parts,
+    };
     ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
         .into_iter()
         .filter_map(|name| {
@@ -246,4 +255,129 @@ pub(super) fn explain(
         _ => String::new(),
     };
     ClientError::new(kind, what, advice).status(status)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn an_object_is_read_from_its_headers() {
+        let info = object(
+            "k",
+            &headers(&[
+                ("content-length", "12"),
+                ("last-modified", "Mon, 23 Nov 2026 21:04:55 GMT"),
+                ("etag", "\"abc\""),
+                ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
+                ("x-amz-checksum-type", "FULL_OBJECT"),
+                ("x-amz-meta-owner", "me"),
+                ("content-encoding", "gzip"),
+            ]),
+        );
+        let info = info.unwrap();
+        assert_eq!((info.size, info.etag.as_deref()), (12, Some("abc")));
+        assert_eq!(
+            info.last_modified.unwrap().to_string(),
+            "2026-11-23T21:04:55Z"
+        );
+        assert_eq!(info.checksums["crc64nvme"], "rosUhgp5mIg=");
+        assert_eq!(info.attributes.metadata["owner"], "me");
+        assert_eq!(info.attributes.content_encoding.as_deref(), Some("gzip"));
+    }
+
+    #[test]
+    fn a_missing_length_is_not_nothing() {
+        assert!(object("k", &headers(&[("etag", "\"abc\"")])).is_err());
+    }
+
+    #[test]
+    fn checksums_of_parts_are_told_apart() {
+        for (etag, kind, marked) in [
+            ("\"abc-2\"", None, true),
+            ("\"abc-2\"", Some("FULL_OBJECT"), false),
+            ("\"abc-2\"", Some("COMPOSITE"), true),
+            ("\"abc\"", None, false),
+        ] {
+            let mut all = headers(&[("x-amz-checksum-crc32c", "8HsSxQ==")]);
+            all.insert("etag", etag.parse().unwrap());
+            if let Some(kind) = kind {
+                all.insert("x-amz-checksum-type", kind.parse().unwrap());
+            }
+            assert_eq!(
+                checksums(&all)["crc32c"].contains('-'),
+                marked,
+                "{etag} {kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn listed_keys_are_decoded_and_keep_their_spaces() {
+        let page = parse_list(
+            r#"<?xml version="1.0" encoding="UTF-8"?>
+            <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>
+            <EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
+            <NextContinuationToken>1/a+b==</NextContinuationToken>
+            <Contents><Key>+a%2Bb%00%20</Key><Size>3</Size>
+              <LastModified>2026-11-23T21:04:55.000Z</LastModified><ETag>&quot;abc&quot;</ETag></Contents>
+            <Contents><Key>x</Key><Size>4</Size></Contents>
+            <CommonPrefixes><Prefix>%C3%BC/</Prefix></CommonPrefixes></ListBucketResult>"#,
+        );
+        let page = page.unwrap();
+        let keys: Vec<_> = page
+            .objects
+            .iter()
+            .map(|object| object.key.as_str())
+            .collect();
+        assert_eq!(keys, [" a+b\0 ", "x"]);
+        assert_eq!(page.objects[0].etag.as_deref(), Some("abc"));
+        assert_eq!(page.prefixes, ["ü/"]);
+        assert_eq!(page.next.as_deref(), Some("1/a+b=="));
+    }
+
+    #[test]
+    fn an_empty_listing_and_a_broken_one() {
+        let empty = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+        assert!(parse_list(empty).unwrap().objects.is_empty());
+        let endless = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
+        assert!(
+            parse_list(endless)
+                .unwrap_err()
+                .what
+                .contains("NextContinuationToken")
+        );
+    }
+
+    #[test]
+    fn errors_say_whose_and_what_next() {
+        let document = "<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>";
+        let error = error_document(document).unwrap();
+        let explained = explain(StatusCode::FORBIDDEN, &error, "s3://b/k", None);
+        assert_eq!(explained.kind, ErrorKind::Refused);
+        assert!(explained.advice.contains("AWS_SECRET_ACCESS_KEY"));
+        let elsewhere = explain(
+            StatusCode::MOVED_PERMANENTLY,
+            &ErrorDocument::default(),
+            "s3://b/k",
+            Some("eu-west-1"),
+        );
+        assert!(elsewhere.advice.contains("AWS_REGION=eu-west-1"));
+        let slow = explain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &ErrorDocument::default(),
+            "s3://b/",
+            None,
+        );
+        assert!(slow.transient);
+        assert!(error_document("<html>").is_none());
+    }
 }

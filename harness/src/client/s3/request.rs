@@ -83,3 +83,63 @@ fn check_bucket(bucket: &str) -> Result<(), ClientError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use causeway_shared::sigv4::Credentials;
+
+    use super::*;
+    use crate::client::{ErrorKind, S3Config};
+
+    fn client(endpoint: &str) -> S3Client {
+        S3Client::new(S3Config {
+            endpoint: Some(endpoint.to_owned()),
+            region: "eu-west-1".to_owned(),
+            credentials: Credentials::new("AK", "secret", None).unwrap(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn an_endpoint_is_spoken_to_path_style() {
+        for endpoint in ["http://127.0.0.1:9000", "http://127.0.0.1:9000/"] {
+            let uri = client(endpoint).uri("b", Some("/a b//c+"), &[]).unwrap();
+            assert_eq!(uri.to_string(), "http://127.0.0.1:9000/b//a%20b//c%2B");
+        }
+        let uri = client("http://h:80/base")
+            .uri("b", None, &[("prefix", "a/b")])
+            .unwrap();
+        assert_eq!(uri.to_string(), "http://h/base/b/?prefix=a%2Fb");
+    }
+
+    #[test]
+    fn a_bucket_is_a_host_on_aws_unless_it_has_dots() {
+        let mut client = client("http://unused");
+        client.endpoint = None;
+        let uri = |bucket| client.uri(bucket, Some("k"), &[]).unwrap().to_string();
+        assert_eq!(uri("bucket"), "https://bucket.s3.eu-west-1.amazonaws.com/k");
+        assert_eq!(uri("a.b"), "https://s3.eu-west-1.amazonaws.com/a.b/k");
+    }
+
+    #[test]
+    fn a_bucket_cannot_lead_elsewhere() {
+        for bucket in ["", "..", "a/b", "a@evil", "a?b", "a#b", "ü"] {
+            let error = client("http://h").uri(bucket, Some("k"), &[]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Input, "{bucket}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_header_carries_are_refused() {
+        let headers = |value: &str| {
+            attribute_headers(&Attributes {
+                metadata: [("owner".to_owned(), value.to_owned())].into(),
+                ..Attributes::default()
+            })
+        };
+        assert_eq!(headers("me").unwrap()["x-amz-meta-owner"], "me");
+        assert_eq!(headers("ü").unwrap_err().kind, ErrorKind::Input);
+        assert_eq!(headers("a\r\nb").unwrap_err().kind, ErrorKind::Input);
+    }
+}
