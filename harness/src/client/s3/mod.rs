@@ -167,9 +167,15 @@ impl S3Client {
     ) -> Result<(ObjectInfo, Bytes), ClientError> {
         with_retries(|| async {
             let mut bytes = Vec::new();
-            let info = self
-                .get(bucket, key, &mut bytes, &Progress::default())
-                .await?;
+            let response = self.look(Method::GET, bucket, key).await?;
+            let info = reply::object(key, response.headers())?;
+            download(
+                response,
+                &mut bytes,
+                Verifier::new(&info),
+                &Progress::default(),
+            )
+            .await?;
             Ok((info, bytes.into()))
         })
         .await
