@@ -227,7 +227,7 @@ async fn keys_that_are_no_file_names_are_refused_and_the_others_arrive() {
             b"",
         )
         .await;
-    assert_eq!(run.status.code(), Some(2));
+    assert_eq!(run.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     let failed: Vec<_> = report["failed"]
         .as_array()
