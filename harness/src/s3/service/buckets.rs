@@ -132,7 +132,12 @@ pub(super) async fn set_versioning(
     let versioning = match status.map(BucketVersioningStatus::as_str) {
         Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
         Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
-        _ => return Err(s3_error!(MalformedXML, "Status must be Enabled or Suspended")),
+        _ => {
+            return Err(s3_error!(
+                MalformedXML,
+                "Status must be Enabled or Suspended"
+            ));
+        }
     };
     service
         .store

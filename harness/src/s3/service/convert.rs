@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use s3s::dto::{
-    self, ETag, ETagCondition, ServerSideEncryption, Tag, Timestamp, TimestampFormat,
-};
+use s3s::dto::{self, ETag, ETagCondition, ServerSideEncryption, Tag, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::errors::invalid_argument;
@@ -87,9 +85,16 @@ pub(crate) fn form_encode(key: &str) -> String {
 /// The `x-amz-tagging` header: a query string.
 pub(super) fn tags_of_header(header: Option<&str>) -> S3Result<Tags> {
     let mut tags = BTreeMap::new();
-    for pair in header.unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
+    for pair in header
+        .unwrap_or_default()
+        .split('&')
+        .filter(|p| !p.is_empty())
+    {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if tags.insert(form_decode(key)?, form_decode(value)?).is_some() {
+        if tags
+            .insert(form_decode(key)?, form_decode(value)?)
+            .is_some()
+        {
             return Err(invalid_argument("The header 'x-amz-tagging' repeats a key"));
         }
     }
@@ -114,7 +119,9 @@ pub(super) fn tags_of_set(set: Vec<Tag>) -> S3Result<Tags> {
             return Err(invalid_tag("a tag needs a key and a value"));
         };
         if tags.insert(key, value).is_some() {
-            return Err(invalid_tag("Cannot provide multiple Tags with the same key"));
+            return Err(invalid_tag(
+                "Cannot provide multiple Tags with the same key",
+            ));
         }
     }
     check_tags(tags)
@@ -134,7 +141,9 @@ fn check_tags(tags: Tags) -> S3Result<Tags> {
     {
         Ok(tags)
     } else {
-        Err(invalid_tag("The TagKey or TagValue you have provided is invalid"))
+        Err(invalid_tag(
+            "The TagKey or TagValue you have provided is invalid",
+        ))
     }
 }
 
@@ -200,7 +209,10 @@ pub(super) use given_checksum;
 macro_rules! attributes_of {
     ($input:expr) => {
         crate::s3::store::Attributes {
-            content_type: $input.content_type.clone().filter(|value| !value.is_empty()),
+            content_type: $input
+                .content_type
+                .clone()
+                .filter(|value| !value.is_empty()),
             cache_control: $input.cache_control.clone(),
             content_disposition: $input.content_disposition.clone(),
             content_encoding: crate::s3::service::convert::stored_encoding(
@@ -257,7 +269,10 @@ mod tests {
             stored_encoding(Some("gzip, AWS-Chunked")).as_deref(),
             Some("gzip")
         );
-        assert_eq!(stored_encoding(Some("aws-chunked,br")).as_deref(), Some("br"));
+        assert_eq!(
+            stored_encoding(Some("aws-chunked,br")).as_deref(),
+            Some("br")
+        );
         assert_eq!(stored_encoding(None), None);
     }
 

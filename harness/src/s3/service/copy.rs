@@ -12,9 +12,7 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::convert::{
-    attributes_of, encryption, etag, set_checksum, timestamp, version_id,
-};
+use super::convert::{attributes_of, encryption, etag, set_checksum, timestamp, version_id};
 use super::errors::{self, archived, invalid_argument, invalid_request, refuse};
 use super::multipart::part_number;
 use super::read::Conditions;

@@ -4,9 +4,9 @@
 
 use std::io;
 
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use s3s::dto::TimestampFormat;
 use s3s::{S3Error, S3ErrorCode, StdError};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::convert::timestamp;
 use crate::s3::store::{Object, ReceiveError, StoreError};
@@ -64,7 +64,11 @@ pub(super) fn refuse(error: StoreError) -> S3Error {
                 headers.push(("last-modified", http_date(last_modified)));
                 headers.push(("allow", "DELETE".to_owned()));
             }
-            let code = if named { Code::MethodNotAllowed } else { Code::NoSuchKey };
+            let code = if named {
+                Code::MethodNotAllowed
+            } else {
+                Code::NoSuchKey
+            };
             return with_headers(S3Error::with_message(code, message), &headers);
         }
     };

@@ -111,7 +111,9 @@ pub(super) async fn upload_part(
     let settings = service.admit(&request, bucket, Some(key), owner)?;
     let number = part_number(input.part_number)?;
     let store = &service.store;
-    let upload = store.upload(bucket, key, &input.upload_id).map_err(refuse)?;
+    let upload = store
+        .upload(bucket, key, &input.upload_id)
+        .map_err(refuse)?;
     let promise = Promise::new(
         &request,
         input.content_length,
@@ -199,7 +201,11 @@ pub(super) async fn complete(
         ssekms_key_id,
         ..CompleteMultipartUploadOutput::default()
     };
-    set_checksum!(output, object.checksum.algorithm, object.checksum.value.clone());
+    set_checksum!(
+        output,
+        object.checksum.algorithm,
+        object.checksum.value.clone()
+    );
     Ok(S3Response::new(output))
 }
 
@@ -213,7 +219,12 @@ fn completed_parts(input: &CompleteMultipartUploadInput) -> S3Result<Vec<Complet
         .map(|part| {
             Ok(CompletedPart {
                 number: part_number(part.part_number.ok_or_else(malformed)?)?,
-                etag: part.e_tag.as_ref().ok_or_else(malformed)?.value().to_owned(),
+                etag: part
+                    .e_tag
+                    .as_ref()
+                    .ok_or_else(malformed)?
+                    .value()
+                    .to_owned(),
                 checksum: given_checksum!(part)?,
             })
         })
@@ -261,7 +272,9 @@ pub(super) async fn list_parts(
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         upload_id: Some(upload.id.clone()),
-        checksum_algorithm: upload.checksum.map(|(algorithm, _)| algorithm_name(algorithm)),
+        checksum_algorithm: upload
+            .checksum
+            .map(|(algorithm, _)| algorithm_name(algorithm)),
         checksum_type: upload
             .checksum
             .map(|(_, kind)| ChecksumType::from_static(kind.name())),
@@ -283,7 +296,10 @@ fn shown_part(part: &Part, algorithm: Algorithm) -> dto::Part {
         last_modified: Some(timestamp(part.last_modified)),
         ..dto::Part::default()
     };
-    let kept = part.checksums.iter().find(|kept| kept.algorithm == algorithm);
+    let kept = part
+        .checksums
+        .iter()
+        .find(|kept| kept.algorithm == algorithm);
     if let Some(kept) = kept {
         set_checksum!(shown, algorithm, kept.base64());
     }
@@ -340,7 +356,9 @@ fn shown_upload(upload: &Upload, encoder: Encoder, owner: &str) -> MultipartUplo
         key: Some(encoder.encode(&upload.key)),
         upload_id: Some(upload.id.clone()),
         initiated: Some(timestamp(upload.initiated)),
-        checksum_algorithm: upload.checksum.map(|(algorithm, _)| algorithm_name(algorithm)),
+        checksum_algorithm: upload
+            .checksum
+            .map(|(algorithm, _)| algorithm_name(algorithm)),
         checksum_type: upload
             .checksum
             .map(|(_, kind)| ChecksumType::from_static(kind.name())),

@@ -26,17 +26,18 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 macro_rules! describe {
     ($output:expr, $object:expr, $settings:expr, $part:expr) => {{
         let (object, attributes) = (&$object, &$object.attributes);
-        (
-            $output.server_side_encryption,
-            $output.ssekms_key_id,
-        ) = encryption(object.kms);
+        ($output.server_side_encryption, $output.ssekms_key_id) = encryption(object.kms);
         $output.accept_ranges = Some("bytes".to_owned());
         $output.cache_control.clone_from(&attributes.cache_control);
         $output
             .content_disposition
             .clone_from(&attributes.content_disposition);
-        $output.content_encoding.clone_from(&attributes.content_encoding);
-        $output.content_language.clone_from(&attributes.content_language);
+        $output
+            .content_encoding
+            .clone_from(&attributes.content_encoding);
+        $output
+            .content_language
+            .clone_from(&attributes.content_language);
         $output.content_type = Some(content_type(object));
         $output.content_length = Some(signed($part.range.end - $part.range.start));
         $output.content_range = $part.content_range();
@@ -56,8 +57,13 @@ macro_rules! describe {
             .website_redirect_location
             .clone_from(&attributes.website_redirect_location);
         if $part.checksum {
-            set_checksum!($output, object.checksum.algorithm, object.checksum.value.clone());
-            $output.checksum_type = Some(dto::ChecksumType::from_static(object.checksum.kind.name()));
+            set_checksum!(
+                $output,
+                object.checksum.algorithm,
+                object.checksum.value.clone()
+            );
+            $output.checksum_type =
+                Some(dto::ChecksumType::from_static(object.checksum.kind.name()));
         }
     }};
 }
@@ -260,8 +266,7 @@ pub(super) async fn get_object_attributes(
     let output = GetObjectAttributesOutput {
         e_tag: wants("ETag").then(|| etag(&object.etag)),
         checksum: wants("Checksum").then(|| checksum_of(&object)),
-        object_parts: (wants("ObjectParts") && !object.parts.is_empty())
-            .then(|| parts_of(&object)),
+        object_parts: (wants("ObjectParts") && !object.parts.is_empty()).then(|| parts_of(&object)),
         object_size: wants("ObjectSize").then(|| signed(object.size())),
         storage_class: wants("StorageClass").then(|| object.storage_class().to_owned().into()),
         last_modified: Some(timestamp(object.last_modified)),
@@ -276,7 +281,11 @@ fn checksum_of(object: &Object) -> dto::Checksum {
         checksum_type: Some(dto::ChecksumType::from_static(object.checksum.kind.name())),
         ..dto::Checksum::default()
     };
-    set_checksum!(checksum, object.checksum.algorithm, object.checksum.value.clone());
+    set_checksum!(
+        checksum,
+        object.checksum.algorithm,
+        object.checksum.value.clone()
+    );
     checksum
 }
 

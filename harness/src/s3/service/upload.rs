@@ -75,9 +75,7 @@ impl Promise {
         sink: Sink,
     ) -> S3Result<Received> {
         let body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
-        let algorithms = [algorithm]
-            .into_iter()
-            .chain(self.algorithm());
+        let algorithms = [algorithm].into_iter().chain(self.algorithm());
         let received = receive(body, self.length, algorithms, sink)
             .await
             .map_err(|error| errors::receiving(error, self.length))?;
@@ -136,7 +134,9 @@ fn trailer_algorithm<T>(request: &S3Request<T>) -> S3Result<Option<Algorithm>> {
         .find(|algorithm| algorithm.header().eq_ignore_ascii_case(named))
         .map(Some)
         .ok_or_else(|| {
-            errors::invalid_request("The value specified in the x-amz-trailer header is not supported")
+            errors::invalid_request(
+                "The value specified in the x-amz-trailer header is not supported",
+            )
         })
 }
 

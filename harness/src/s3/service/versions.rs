@@ -53,7 +53,9 @@ pub(super) async fn list_object_versions(
             if let Entry::Item((found, versions)) = entry
                 && found == *key
             {
-                let after = versions.iter().position(|version| version.id().as_str() == id);
+                let after = versions
+                    .iter()
+                    .position(|version| version.id().as_str() == id);
                 listing.key(&found, &versions, after.map_or(0, |at| at + 1));
             }
         }

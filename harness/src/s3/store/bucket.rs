@@ -134,13 +134,10 @@ impl Bucket {
         key: &str,
         version: Option<&str>,
     ) -> Result<&Arc<Object>, StoreError> {
-        let versions = self
-            .keys
-            .get(key.as_bytes())
-            .ok_or_else(|| match version {
-                Some(_) => StoreError::NoSuchVersion,
-                None => self.missing(),
-            })?;
+        let versions = self.keys.get(key.as_bytes()).ok_or_else(|| match version {
+            Some(_) => StoreError::NoSuchVersion,
+            None => self.missing(),
+        })?;
         let found = match version {
             None => versions.last(),
             Some(id) => versions.iter().find(|version| version.id().as_str() == id),

@@ -45,7 +45,10 @@ fn suspended_versioning_replaces_only_the_null_version() {
     let [Entry::Item((_, versions))] = &page.entries[..] else {
         panic!("one key, not {page:?}");
     };
-    let ids: Vec<_> = versions.iter().map(|version| version.id().as_str()).collect();
+    let ids: Vec<_> = versions
+        .iter()
+        .map(|version| version.id().as_str())
+        .collect();
     assert_eq!(ids, ["null", enabled.version_id.as_str()]);
     store
         .delete("b", "k", None, &WriteCondition::default())
@@ -111,7 +114,9 @@ fn conditions_are_checked_against_the_current_object() {
 fn an_etag_under_kms_is_no_md5() {
     let store = store();
     let plain = put(&store, "k", "x");
-    store.configure("b", |settings| settings.kms = true).unwrap();
+    store
+        .configure("b", |settings| settings.kms = true)
+        .unwrap();
     let encrypted = put(&store, "k", "x");
     assert!(encrypted.kms);
     assert_eq!(encrypted.etag.len(), 32);
