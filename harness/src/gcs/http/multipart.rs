@@ -155,7 +155,10 @@ struct PartHeaders {
 fn headers(buffer: &[u8], mut at: usize) -> Result<Option<(PartHeaders, usize)>, Fail> {
     let mut parsed = PartHeaders::default();
     loop {
-        let Some(length) = memmem::find(&buffer[at..], b"\r\n") else {
+        let Some(length) = buffer
+            .get(at..)
+            .and_then(|rest| memmem::find(rest, b"\r\n"))
+        else {
             return Ok(None);
         };
         let line = std::str::from_utf8(&buffer[at..at + length]);
