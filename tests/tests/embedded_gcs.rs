@@ -281,6 +281,24 @@ async fn multipart_shows_all_fields_and_checks_the_body() {
 }
 
 #[tokio::test]
+async fn multipart_checks_checksums_that_trail_the_media() {
+    let gcs = anonymous_server().await;
+    for (crc32c, wanted) in [("AAAAAA==", 400), ("yZRlqg==", 200)] {
+        let checksums = json!({ "crc32c": crc32c });
+        let body = format!(
+            "--b\r\n\r\n{{}}\r\n--b\r\n\r\nhello world\r\n--b\r\n\r\n{checksums}\r\n--b--\r\n"
+        );
+        let request = post(&gcs, "uploadType=multipart&name=t").body(body);
+        let request = request.header("content-type", "multipart/related; boundary=\"b\"");
+        assert_eq!(answer(request).await.0, wanted);
+        assert_eq!(
+            gcs.state().object("bucket", "t", None).is_ok(),
+            wanted == 200
+        );
+    }
+}
+
+#[tokio::test]
 async fn resumable_pieces_status_and_end() {
     let gcs = anonymous_server().await;
     let body = pattern(2 * QUANTUM + 3);

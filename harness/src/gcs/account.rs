@@ -16,6 +16,8 @@ use sha2::Digest as _;
 
 /// A token may live this many seconds.
 const LIFETIME: i64 = 3600;
+/// Clocks may differ by this many seconds. Google's clients date their tokens back or forth by ten.
+const SKEW: i64 = 20;
 const SCOPES: [&str; 3] = [
     "https://www.googleapis.com/auth/devstorage.read_write",
     "https://www.googleapis.com/auth/devstorage.full_control",
@@ -149,12 +151,12 @@ impl Claims {
             return Err("iss and sub must both be the key's client_email".into());
         }
         let lifetime = self.exp - self.iat;
-        if !(1..=LIFETIME).contains(&lifetime) {
+        if !(1..=LIFETIME + SKEW).contains(&lifetime) {
             return Err(format!(
-                "the token lives {lifetime} s, 1 to {LIFETIME} are allowed"
+                "the token lives {lifetime} s, 1 to {LIFETIME} are allowed, and {SKEW} for the clocks"
             ));
         }
-        if self.iat > Timestamp::now().as_second() + 60 {
+        if self.iat > Timestamp::now().as_second() + SKEW {
             return Err("the token was issued in the future".into());
         }
         let scoped = self

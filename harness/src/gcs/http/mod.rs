@@ -39,6 +39,23 @@ pub(super) struct Server {
     pub(super) faults: Arc<Faults>,
     pub(super) accounts: Accounts,
     pub(super) require_content_length: bool,
+    pub(super) port: u16,
+}
+
+impl Server {
+    /// Scheme and host as the client sees them. Google's Rust client leaves the port out of its Host
+    /// header; it must find its way back all the same.
+    fn base(&self, host: Option<&str>) -> String {
+        let host = host.unwrap_or("localhost");
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if has_port {
+            format!("http://{host}")
+        } else {
+            format!("http://{host}:{}", self.port)
+        }
+    }
 }
 
 /// Accepts connections until dropped, which closes them all.
@@ -180,16 +197,12 @@ async fn dispatch(
     body: &mut RequestBody,
     principal: &mut String,
 ) -> Result<Response<Body>, Fail> {
-    let host = parts
-        .headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let call = Call {
         server,
         headers: &parts.headers,
         query: Query::parse(parts.uri.query().unwrap_or_default())?,
-        base: format!("http://{host}"),
+        base: server.base(host),
     };
     let path = parts.uri.path().trim_start_matches('/');
     let segments: Vec<&str> = path.split('/').collect();

@@ -49,14 +49,15 @@ async fn multipart(
     body: &mut RequestBody,
 ) -> Result<Response<Body>, Fail> {
     let related = Related::open(body, call.header("content-type").unwrap_or_default()).await?;
-    let new = new_object(
+    let mut new = new_object(
         call,
         bucket,
         &related.metadata,
         related.media_type.as_deref(),
     )?;
     let mut writer = call.server.state.body_writer();
-    related.media(|bytes| Ok(writer.write(bytes)?)).await?;
+    let trailer = related.media(|bytes| Ok(writer.write(bytes)?)).await?;
+    new.expected = new.expected.merge(&resource::expected(&trailer)?)?;
     Ok(created(
         call,
         &*call.server.state.insert(new, writer.finish())?,
