@@ -471,7 +471,7 @@ async fn patch_compose_copy_list_delete() {
         (&json!(2), None)
     );
     let (_, copied) =
-        answer(at(&gcs, Method::POST, "/o/c/rewriteTo/b/bucket/o/d%2Fe").body("")).await;
+        answer(at(&gcs, Method::POST, "/o/c/rewriteTo/b/bucket/o/d%2Fe").body("null")).await;
     assert_eq!(
         (&copied["done"], &copied["resource"]["name"]),
         (&json!(true), &json!("d/e"))

@@ -52,11 +52,7 @@ impl ServiceAccount {
         let public = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
             .context("encoding the public key")?;
         let digest = sha2::Sha256::digest(public.as_ref());
-        let private_key_id: String = digest
-            .iter()
-            .take(20)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let private_key_id = hex(&digest[..20]);
         let credential = serde_json::json!({
             "type": "service_account",
             "project_id": "causeway-demo",
@@ -74,6 +70,18 @@ impl ServiceAccount {
         };
         Ok((credential.to_string(), key))
     }
+}
+
+/// `bytes` in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(nibble.into(), 16));
+            }
+            text
+        })
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -81,10 +81,10 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
         return;
     }
     let service = service_fn(|request| handle(&server, request));
-    let mut served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if (&mut served).await.is_err_and(|error| error.is_user()) {
+    let mut exchange = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if (&mut exchange).await.is_err_and(|error| error.is_user()) {
         // An injected reset: make the close a RST instead of an orderly end.
-        let _ = served.into_parts().io.into_inner().set_zero_linger();
+        let _ = exchange.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
@@ -110,9 +110,8 @@ async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<
         None => dispatch(server, &parts, &mut body, &mut principal).await,
     };
     match (result, fault) {
-        (_, Some(Fault::ResetAfterCommit)) => Err(Reset),
-        (Ok(response), fault) => Ok(spoil(response, fault, has_body(&parts))),
-        (Err(Fail::Reset), _) => Err(Reset),
+        (_, Some(Fault::ResetAfterCommit)) | (Err(Fail::Reset), _) => Err(Reset),
+        (Ok(response), fault) => Ok(spoil(response, fault.as_ref(), has_body(&parts))),
         (Err(fail), _) => {
             body.drain().await;
             fail.answer(&principal).ok_or(Reset)
@@ -129,7 +128,7 @@ fn prepare(fault: &Fault, parts: &Parts, body: &mut RequestBody) -> Option<Fail>
         } => return Some(Fail::Injected(*status, *retry_after)),
         Fault::ResetConnection => return Some(Fail::Reset),
         Fault::ReturnAfter { status, after } => {
-            body.cut = Some((*after, Fail::Injected(*status, None)))
+            body.cut = Some((*after, Fail::Injected(*status, None)));
         }
         Fault::BreakUpload { after } => body.cut = Some((*after, Fail::Reset)),
         Fault::Stall { pause, after } if has_body(parts) => body.stall = Some((*after, *pause)),
@@ -146,11 +145,11 @@ fn has_body(parts: &Parts) -> bool {
 }
 
 /// Does to a response what a fault asks for.
-fn spoil(response: Response<Body>, fault: Option<Fault>, uploaded: bool) -> Response<Body> {
+fn spoil(response: Response<Body>, fault: Option<&Fault>, uploaded: bool) -> Response<Body> {
     let (pause, after, corrupt, breaks) = match fault {
-        Some(Fault::Stall { pause, after }) if !uploaded => (pause, after, false, false),
+        Some(Fault::Stall { pause, after }) if !uploaded => (*pause, *after, false, false),
         Some(Fault::CorruptDownload) => (Duration::ZERO, 0, true, false),
-        Some(Fault::BreakDownload { after }) => (Duration::ZERO, after, false, true),
+        Some(Fault::BreakDownload { after }) => (Duration::ZERO, *after, false, true),
         _ => return response,
     };
     response.map(|body| {

@@ -125,12 +125,12 @@ fn generations_grow_and_preconditions_hold_at_the_write() {
         state.object("bucket", "a", Some(first.generation)),
         Err(Refusal::ObjectNotFound(_))
     ));
-    let stale = Preconditions {
+    let outdated = Preconditions {
         generation_match: Some(first.generation),
         ..Preconditions::default()
     };
     assert!(matches!(
-        state.delete("bucket", "a", None, &stale),
+        state.delete("bucket", "a", None, &outdated),
         Err(Refusal::ConditionNotMet(_))
     ));
     assert_eq!(state.delete_bucket("bucket"), Err(Refusal::BucketNotEmpty));
@@ -295,13 +295,13 @@ fn composing_combines_checksums_and_counts_components() {
         state.compose(new("d"), &sources(&["a", "none"])),
         Err(Refusal::ObjectNotFound(_))
     ));
-    let stale = Source {
+    let outdated = Source {
         name: "a".into(),
         generation_match: Some(1),
         ..Source::default()
     };
     assert!(matches!(
-        state.compose(new("d"), &[stale]),
+        state.compose(new("d"), &[outdated]),
         Err(Refusal::ConditionNotMet(_))
     ));
     assert!(state.object("bucket", "d", None).is_err());
