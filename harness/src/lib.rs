@@ -1,4 +1,13 @@
-//! The harness.
+//! The native side of Causeway: embedded stores, the set-up of the worker's toolchain, the runtime
+//! that runs it, the demo and the operator's command line.
+//!
+//! What a transfer does is not here: the worker and this crate share it in `causeway-shared`.
 
+pub mod cli;
+pub mod client;
+pub mod demo;
+pub mod gcs;
 pub mod runtime;
+pub mod s3;
 pub mod setup;
+pub mod stack;

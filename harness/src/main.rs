@@ -1,8 +1,7 @@
-//! The command line.
+//! The binary `causeway`; see [`causeway_harness::cli`].
 
-use causeway_harness::setup::{Reporter, ensure};
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    ensure(&mut Reporter::stderr())?;
-    Ok(())
+fn main() -> ExitCode {
+    causeway_harness::cli::main()
 }

@@ -1,2 +1,21 @@
-//! Protocols and decisions; see ARCHITECTURE.md. Nothing here does I/O.
+//! Protocols and decisions of Causeway: what to ask of S3, what to tell GCS, and when to stop.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: the worker, the harness and the
+//! simulator drive the very same code through [`port::Port`]. The road of one object is
+//! [`event`] → [`route`] → [`transfer`], driven by [`drive`].
 #![forbid(unsafe_code)]
+
+pub mod access;
+pub mod drive;
+pub mod error;
+pub mod event;
+pub mod gcs;
+pub mod integrity;
+pub mod message;
+pub mod plan;
+pub mod port;
+pub mod retry;
+pub mod route;
+pub mod s3;
+pub mod sigv4;
+pub mod transfer;

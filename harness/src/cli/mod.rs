@@ -1,0 +1,177 @@
+//! The operator's command line, `causeway`: one file a command.
+//!
+//! A command prints for people as it goes (names and facts on standard output, progress and errors
+//! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
+
+mod build;
+mod demo;
+mod dev;
+mod environment;
+mod failure;
+mod get;
+mod ls;
+mod many;
+mod name;
+mod output;
+mod put;
+mod rm;
+mod send;
+mod stack;
+mod stat;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde_json::json;
+
+pub use failure::{Code, Failure};
+pub use name::{ObjectName, Scheme};
+pub use output::Output;
+pub(crate) use output::shown;
+pub use stack::{STACK_FILE, Stack};
+pub use store::Store;
+
+/// What a command that ran to its end has to say.
+#[derive(Debug)]
+pub struct Report {
+    /// All of it, for `--json`; `null` when it has been printed already
+    pub json: serde_json::Value,
+    /// Set when a part of the work failed
+    pub failure: Option<Failure>,
+}
+
+impl Report {
+    /// Everything was done.
+    #[must_use]
+    pub fn done(json: serde_json::Value) -> Self {
+        Self {
+            json,
+            failure: None,
+        }
+    }
+
+    /// Everything was done, and what there was to say has been said.
+    fn silent() -> Self {
+        Self::done(serde_json::Value::Null)
+    }
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  causeway put notes.txt s3://inbox/2026/        upload a file under its own name
+  causeway ls -r gs://inbox-copy/2026/           see whether it arrived
+  causeway stat gs://inbox-copy/2026/notes.txt   with which headers and checksums
+  causeway send s3://inbox/2026/notes.txt        tell the worker about it once more
+
+Where it goes:
+  s3://  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (or
+         AWS_DEFAULT_REGION, else us-east-1), AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL
+  gs://   GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
+         content), STORAGE_EMULATOR_HOST (alone: no token is sent)
+  send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
+  Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
+
+Exit codes:
+  0 done   1 failed   2 usage or configuration   3 not found   4 refused (401, 403)
+  5 unreachable
+
+With --json each command prints one JSON object on standard output: what its own help says, or
+  {\"error\": {\"kind\", \"message\", \"advice\"}}
+where kind is failed, usage, not_found, refused or unreachable.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "causeway",
+    version,
+    about = "Keeps Google Cloud Storage in step with S3: the operator's command line",
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+struct Cli {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Put(put::Put),
+    Get(get::Get),
+    Ls(ls::Ls),
+    Rm(rm::Rm),
+    Stat(stat::Stat),
+    Send(send::Send),
+    Demo(demo::Demo),
+    Dev(dev::Dev),
+    Build(build::Build),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output.fail(&Failure::new(
+                Code::Failed,
+                format!("cannot start: {error}"),
+                "",
+            ));
+        }
+    };
+    let outcome = runtime.block_on(run(cli.command, output));
+    // Standard input may be waiting in a thread of its own, which nothing can end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Report { json, failure }) => {
+            if !json.is_null() {
+                output.json(&json);
+            }
+            failure.map_or(ExitCode::SUCCESS, |failure| output::explain(&failure))
+        }
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+async fn run(command: Command, output: Output) -> Result<Report, Failure> {
+    match command {
+        Command::Put(put) => put.run(output).await,
+        Command::Get(get) => get.run(output).await,
+        Command::Ls(ls) => ls.run(output).await,
+        Command::Rm(rm) => rm.run(output).await,
+        Command::Stat(stat) => stat.run(output).await,
+        Command::Send(send) => send.run(output).await,
+        Command::Demo(demo) => demo.run(output).await,
+        Command::Dev(dev) => dev.run(output).await,
+        Command::Build(build) => build.run(output).await,
+    }
+}
+
+/// What `--json` says of an object: its full name, then everything known of it.
+fn described(name: &ObjectName, info: &crate::client::ObjectInfo) -> serde_json::Value {
+    let mut described = json!({ "name": name.to_string() });
+    if let (Some(all), Ok(serde_json::Value::Object(info))) =
+        (described.as_object_mut(), serde_json::to_value(info))
+    {
+        all.extend(info);
+    }
+    described
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,126 @@
+//! What the demo found, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::BinaryBytes;
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use crate::cli::shown;
+
+/// The demo's result. `--json` prints it as it stands here.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Objects uploaded to S3.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that were committed at GCS.
+    pub copied: usize,
+    /// Objects that were read back equal: bytes, headers, metadata.
+    pub verified: usize,
+    /// Objects that were not.
+    pub failed: usize,
+    /// From the first sending of an object's event to its commit at GCS.
+    pub event_to_commit_ms: Percentiles,
+    /// From the demo's start to the first commit, in seconds: with set-up and start of the stack.
+    pub first_commit_s: f64,
+    /// From the first upload to the last commit, in seconds.
+    pub elapsed_s: f64,
+    /// Bytes copied in that time, per second.
+    pub bytes_per_s: f64,
+    /// Why, for each key that failed.
+    pub failures: BTreeMap<String, String>,
+}
+
+/// Of a list of durations, in milliseconds.
+#[derive(Debug, Serialize)]
+pub struct Percentiles {
+    /// The median.
+    pub p50: f64,
+    /// The one that 99 of 100 do not exceed.
+    pub p99: f64,
+}
+
+impl Percentiles {
+    /// By nearest rank; zeros for an empty list.
+    #[must_use]
+    pub fn of(mut durations: Vec<SignedDuration>) -> Self {
+        durations.sort_unstable();
+        let rank = |percent: usize| {
+            let rank = (durations.len() * percent).div_ceil(100).max(1);
+            durations
+                .get(rank - 1)
+                .map_or(0.0, |duration| round(duration.as_secs_f64() * 1e3))
+        };
+        Self {
+            p50: rank(50),
+            p99: rank(99),
+        }
+    }
+}
+
+/// To two decimals: more would be noise.
+#[must_use]
+pub(super) fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// Seconds, to two decimals.
+#[must_use]
+pub(super) fn seconds(duration: Duration) -> f64 {
+    round(duration.as_secs_f64())
+}
+
+impl Summary {
+    /// The lines for people.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let Percentiles { p50, p99 } = self.event_to_commit_ms;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate for people"
+        )]
+        let rate = BinaryBytes(self.bytes_per_s as u64);
+        let mut lines = vec![
+            format!(
+                "  uploaded   {} objects, {}",
+                self.objects,
+                BinaryBytes(self.bytes)
+            ),
+            format!(
+                "  copied     {} in {} s, {rate}/s",
+                self.copied, self.elapsed_s
+            ),
+            format!(
+                "  verified   {} equal in bytes, headers and metadata",
+                self.verified
+            ),
+            format!("  failed     {}", self.failed),
+            format!("  event to commit   p50 {p50} ms   p99 {p99} ms"),
+        ];
+        lines.extend(
+            self.failures
+                .iter()
+                .map(|(key, reason)| format!("  {}: {}", shown(key), shown(reason))),
+        );
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let of = |count: i64| {
+            Percentiles::of((1..=count).map(SignedDuration::from_millis).rev().collect())
+        };
+        assert!((of(100).p50 - 50.0).abs() < 1e-9 && (of(100).p99 - 99.0).abs() < 1e-9);
+        assert!((of(1).p50 - 1.0).abs() < 1e-9 && (of(1).p99 - 1.0).abs() < 1e-9);
+        assert!(of(0).p99.abs() < 1e-9);
+    }
+}

@@ -1,0 +1,293 @@
+//! The JSON API over HTTP/1.1: connections, routes, authentication, faults. What an operation means
+//! is `state`'s to know.
+
+mod buckets;
+mod error;
+mod media;
+mod multipart;
+mod objects;
+mod request;
+mod resource;
+mod resumable;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::header::{AUTHORIZATION, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use self::error::Fail;
+use self::request::{Call, Query, RequestBody, decode};
+use super::account::Accounts;
+use super::fault::{Fault, Faults};
+use super::state::State;
+
+/// What every request shares.
+pub(super) struct Server {
+    pub(super) state: Arc<State>,
+    pub(super) faults: Arc<Faults>,
+    pub(super) accounts: Accounts,
+    pub(super) require_content_length: bool,
+}
+
+/// Accepts connections until dropped, which closes them all.
+pub(super) async fn serve(listener: TcpListener, server: Arc<Server>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&server)));
+                }
+                // Out of file descriptors, most likely: wait for some to be closed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, server: Arc<Server>) {
+    // Without it a small answer on a kept connection waits for the peer's delayed acknowledgement.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(|request| handle(&server, request));
+    let mut served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if (&mut served).await.is_err_and(|error| error.is_user()) {
+        // An injected reset: make the close a RST instead of an orderly end.
+        let _ = served.into_parts().io.into_inner().set_zero_linger();
+    }
+}
+
+/// The connection is to be reset instead of answered.
+#[derive(Debug, thiserror::Error)]
+#[error("an injected fault resets the connection")]
+struct Reset;
+
+async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+    let (parts, incoming) = request.into_parts();
+    let mut body = RequestBody::new(incoming);
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
+    let fault = server.faults.take(&parts.method, target);
+    let mut principal = String::from("Anonymous caller");
+    let early = fault
+        .as_ref()
+        .and_then(|fault| prepare(fault, &parts, &mut body));
+    let result = match early {
+        Some(fail) => Err(fail),
+        None => dispatch(server, &parts, &mut body, &mut principal).await,
+    };
+    match (result, fault) {
+        (_, Some(Fault::ResetAfterCommit)) => Err(Reset),
+        (Ok(response), fault) => Ok(spoil(response, fault, has_body(&parts))),
+        (Err(Fail::Reset), _) => Err(Reset),
+        (Err(fail), _) => {
+            body.drain().await;
+            fail.answer(&principal).ok_or(Reset)
+        }
+    }
+}
+
+/// Arms what a fault does to the request; gives the answer when there is nothing more to do.
+fn prepare(fault: &Fault, parts: &Parts, body: &mut RequestBody) -> Option<Fail> {
+    match fault {
+        Fault::Return {
+            status,
+            retry_after,
+        } => return Some(Fail::Injected(*status, *retry_after)),
+        Fault::ResetConnection => return Some(Fail::Reset),
+        Fault::ReturnAfter { status, after } => {
+            body.cut = Some((*after, Fail::Injected(*status, None)))
+        }
+        Fault::BreakUpload { after } => body.cut = Some((*after, Fail::Reset)),
+        Fault::Stall { pause, after } if has_body(parts) => body.stall = Some((*after, *pause)),
+        Fault::ResetAfterCommit
+        | Fault::BreakDownload { .. }
+        | Fault::CorruptDownload
+        | Fault::Stall { .. } => {}
+    }
+    None
+}
+
+fn has_body(parts: &Parts) -> bool {
+    parts.method == Method::POST || parts.method == Method::PUT || parts.method == Method::PATCH
+}
+
+/// Does to a response what a fault asks for.
+fn spoil(response: Response<Body>, fault: Option<Fault>, uploaded: bool) -> Response<Body> {
+    let (pause, after, corrupt, breaks) = match fault {
+        Some(Fault::Stall { pause, after }) if !uploaded => (pause, after, false, false),
+        Some(Fault::CorruptDownload) => (Duration::ZERO, 0, true, false),
+        Some(Fault::BreakDownload { after }) => (Duration::ZERO, after, false, true),
+        _ => return response,
+    };
+    response.map(|body| {
+        let mut sent = 0;
+        let pieces = body
+            .into_data_stream()
+            .map_err(std::io::Error::other)
+            .flat_map(move |piece| {
+                let piece = piece.unwrap_or_default();
+                let split = usize::try_from(after.saturating_sub(sent))
+                    .unwrap_or(usize::MAX)
+                    .min(piece.len());
+                let here = sent <= after && after < sent + piece.len() as u64;
+                sent += piece.len() as u64;
+                let (head, tail) = (piece.slice(..split), piece.slice(split..));
+                futures::stream::iter([(head, false), (tail, here)])
+            });
+        Body::from_stream(pieces.then(move |(piece, here)| async move {
+            if !here {
+                return Ok(piece);
+            }
+            tokio::time::sleep(pause).await;
+            if breaks {
+                return Err(std::io::Error::other(
+                    "an injected fault breaks the response off",
+                ));
+            }
+            Ok(if corrupt { flipped(&piece) } else { piece })
+        }))
+    })
+}
+
+fn flipped(piece: &Bytes) -> Bytes {
+    let mut bytes = piece.to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first ^= 1;
+    }
+    bytes.into()
+}
+
+async fn dispatch(
+    server: &Server,
+    parts: &Parts,
+    body: &mut RequestBody,
+    principal: &mut String,
+) -> Result<Response<Body>, Fail> {
+    let host = parts
+        .headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    let call = Call {
+        server,
+        headers: &parts.headers,
+        query: Query::parse(parts.uri.query().unwrap_or_default())?,
+        base: format!("http://{host}"),
+    };
+    let path = parts.uri.path().trim_start_matches('/');
+    let segments: Vec<&str> = path.split('/').collect();
+    let method = call
+        .header("x-http-method-override")
+        .and_then(|method| method.parse().ok());
+    let method = &method.unwrap_or_else(|| parts.method.clone());
+    let uploading = matches!(segments[..], ["upload", ..] | ["resumable", "upload", ..]);
+    if uploading && server.require_content_length && *method != Method::DELETE && is_chunked(parts)
+    {
+        return Err(Fail::LengthRequired);
+    }
+    if let (true, Some(id)) = (uploading, call.query.owned("upload_id")) {
+        let (["upload", "storage", "v1", "b", bucket, "o"]
+        | ["resumable", "upload", "storage", "v1", "b", bucket, "o"]) = segments[..]
+        else {
+            return Err(Fail::NoRoute);
+        };
+        if ![Method::PUT, Method::POST, Method::DELETE].contains(method) {
+            return Err(Fail::NoRoute);
+        }
+        return resumable::piece(&call, method, &decode(bucket)?, &id, body).await;
+    }
+    let authorization = parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let caller = server
+        .accounts
+        .authenticate(authorization)
+        .map_err(Fail::Unauthenticated)?;
+    caller.clone_into(principal);
+    route(&call, method, &segments, body).await
+}
+
+async fn route(
+    call: &Call<'_>,
+    method: &Method,
+    segments: &[&str],
+    body: &mut RequestBody,
+) -> Result<Response<Body>, Fail> {
+    let post = *method == Method::POST;
+    let get = *method == Method::GET;
+    match *segments {
+        ["upload", "storage", "v1", "b", bucket, "o"]
+        | ["resumable", "upload", "storage", "v1", "b", bucket, "o"]
+            if post =>
+        {
+            upload::upload(call, &decode(bucket)?, body).await
+        }
+        ["download", "storage", "v1", "b", bucket, "o", object] if get => {
+            media::read(call, &decode(bucket)?, &decode(object)?)
+        }
+        ["storage", "v1", "b"] => buckets::collection(call, method, body).await,
+        ["storage", "v1", "b", bucket] => buckets::one(call, method, &decode(bucket)?),
+        ["storage", "v1", "b", bucket, "o"] if get => objects::list(call, &decode(bucket)?),
+        ["storage", "v1", "b", bucket, "o", object] => {
+            objects::one(call, method, &decode(bucket)?, &decode(object)?, body).await
+        }
+        ["storage", "v1", "b", bucket, "o", object, "compose"] if post => {
+            objects::compose(call, &decode(bucket)?, &decode(object)?, body).await
+        }
+        [
+            "storage",
+            "v1",
+            "b",
+            bucket,
+            "o",
+            object,
+            verb @ ("rewriteTo" | "copyTo"),
+            "b",
+            to_bucket,
+            "o",
+            to_object,
+        ] if post => {
+            let from = (decode(bucket)?, decode(object)?);
+            let to = (decode(to_bucket)?, decode(to_object)?);
+            objects::copy(
+                call,
+                (&from.0, &from.1),
+                (&to.0, &to.1),
+                verb == "rewriteTo",
+                body,
+            )
+            .await
+        }
+        [
+            "storage" | "upload" | "download" | "resumable" | "batch",
+            ..,
+        ] => Err(Fail::NoRoute),
+        // The XML API's way to read an object.
+        [bucket, ref object @ ..] if !object.is_empty() && (get || *method == Method::HEAD) => {
+            media::read(call, &decode(bucket)?, &decode(&object.join("/"))?)
+        }
+        _ => Err(Fail::NoRoute),
+    }
+}
+
+fn is_chunked(parts: &Parts) -> bool {
+    parts.headers.contains_key(TRANSFER_ENCODING)
+}

@@ -1,0 +1,347 @@
+//! `multipart/related` uploads (RFC 2387): a JSON part, then the media, which is handed on while it
+//! arrives.
+//!
+//! Strict: no preamble, exactly two parts, the closing delimiter at the very end of the body (one
+//! line end may follow), and the delimiter nowhere inside the media.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+use serde_json::{Map, Value};
+
+use super::error::{Fail, invalid};
+use super::request::{RequestBody, parse_json};
+
+/// Everything before the media may have this many bytes.
+const HEAD_LIMIT: usize = 128 << 10;
+/// RFC 2046, section 5.1.1.
+const BOUNDARY_LIMIT: usize = 70;
+
+/// A multipart upload whose head is read.
+pub(super) struct Related<'a> {
+    /// The JSON part.
+    pub(super) metadata: Map<String, Value>,
+    /// The media part's Content-Type, if it has one.
+    pub(super) media_type: Option<String>,
+    body: &'a mut RequestBody,
+    splitter: Splitter,
+    /// What arrived of the media together with the head.
+    first: Bytes,
+}
+
+impl<'a> Related<'a> {
+    /// Reads the head of `body`, whose Content-Type this is.
+    pub(super) async fn open(body: &'a mut RequestBody, content_type: &str) -> Result<Self, Fail> {
+        let boundary = boundary(content_type)?;
+        let mut buffer = BytesMut::new();
+        loop {
+            let Some(data) = body.next().await? else {
+                return Err(invalid(
+                    "The multipart body ended before its media part began.",
+                ));
+            };
+            buffer.extend_from_slice(&data);
+            if let Some(head) = Head::parse(&buffer, &boundary)? {
+                let first = buffer.split_off(head.length).freeze();
+                let splitter = Splitter::new(&boundary);
+                return Ok(Self {
+                    metadata: head.metadata,
+                    media_type: head.media_type,
+                    body,
+                    splitter,
+                    first,
+                });
+            }
+            if buffer.len() > HEAD_LIMIT {
+                return Err(invalid(format!(
+                    "The multipart body's head has more than {HEAD_LIMIT} bytes."
+                )));
+            }
+        }
+    }
+
+    /// Hands the media to `sink`, piece by piece.
+    pub(super) async fn media(
+        mut self,
+        mut sink: impl FnMut(&[u8]) -> Result<(), Fail>,
+    ) -> Result<(), Fail> {
+        self.splitter.push(&self.first, &mut sink)?;
+        while let Some(data) = self.body.next().await? {
+            self.splitter.push(&data, &mut sink)?;
+        }
+        self.splitter.finish(&mut sink)
+    }
+}
+
+fn boundary(content_type: &str) -> Result<String, Fail> {
+    let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    if !kind.trim().eq_ignore_ascii_case("multipart/related") {
+        return Err(invalid(format!(
+            "A multipart upload has Content-Type multipart/related, not '{kind}'."
+        )));
+    }
+    let boundary = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
+    });
+    boundary
+        .filter(|boundary| (1..=BOUNDARY_LIMIT).contains(&boundary.len()))
+        .map(str::to_owned)
+        .ok_or_else(|| invalid("The Content-Type has no boundary of 1 to 70 characters."))
+}
+
+struct Head {
+    metadata: Map<String, Value>,
+    media_type: Option<String>,
+    length: usize,
+}
+
+impl Head {
+    /// Parses up to the media's first byte; `None` while it has not all arrived.
+    fn parse(buffer: &[u8], boundary: &str) -> Result<Option<Self>, Fail> {
+        let open = format!("--{boundary}\r\n");
+        let shown = buffer.len().min(open.len());
+        if buffer[..shown] != open.as_bytes()[..shown] {
+            return Err(invalid(
+                "The multipart body does not begin with its boundary delimiter.",
+            ));
+        }
+        let Some((json_headers, json_at)) = headers(buffer, open.len())? else {
+            return Ok(None);
+        };
+        let between = format!("\r\n--{boundary}");
+        let Some(json_length) = memmem::find(&buffer[json_at..], between.as_bytes()) else {
+            return Ok(None);
+        };
+        let delimiter_end = json_at + json_length + between.len();
+        let Some(line_end) = buffer.get(delimiter_end..delimiter_end + 2) else {
+            return Ok(None);
+        };
+        if line_end != b"\r\n" {
+            return Err(invalid(
+                "The multipart body has no second part after its metadata.",
+            ));
+        }
+        let Some((media_headers, length)) = headers(buffer, delimiter_end + 2)? else {
+            return Ok(None);
+        };
+        let json_type = json_headers
+            .content_type
+            .unwrap_or_else(|| "application/json".into());
+        if !json_type
+            .to_ascii_lowercase()
+            .starts_with("application/json")
+        {
+            return Err(invalid(format!(
+                "The first part must be application/json, not '{json_type}'."
+            )));
+        }
+        let metadata = parse_json(&buffer[json_at..json_at + json_length])?;
+        Ok(Some(Self {
+            metadata,
+            media_type: media_headers.content_type,
+            length,
+        }))
+    }
+}
+
+#[derive(Default)]
+struct PartHeaders {
+    content_type: Option<String>,
+}
+
+/// Reads a part's headers from `at`; gives them and where the part's content begins.
+fn headers(buffer: &[u8], mut at: usize) -> Result<Option<(PartHeaders, usize)>, Fail> {
+    let mut parsed = PartHeaders::default();
+    loop {
+        let Some(length) = memmem::find(&buffer[at..], b"\r\n") else {
+            return Ok(None);
+        };
+        let line = std::str::from_utf8(&buffer[at..at + length]);
+        at += length + 2;
+        if length == 0 {
+            return Ok(Some((parsed, at)));
+        }
+        let line = line.map_err(|_| invalid("A part's header is not text."))?;
+        let Some((name, value)) = line.split_once(':') else {
+            return Err(invalid(format!(
+                "A part's header line has no colon: '{line}'."
+            )));
+        };
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("content-type") {
+            parsed.content_type = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("content-transfer-encoding")
+            && !value.eq_ignore_ascii_case("binary")
+        {
+            return Err(invalid(format!(
+                "Content-Transfer-Encoding '{value}' is not supported."
+            )));
+        }
+    }
+}
+
+/// Separates the media from the closing delimiter without holding more than that back.
+struct Splitter {
+    /// Line end, two dashes, boundary.
+    delimiter: Vec<u8>,
+    finder: memmem::Finder<'static>,
+    held: Vec<u8>,
+    /// The longest a proper ending is: the delimiter, two dashes, a line end.
+    hold: usize,
+}
+
+impl Splitter {
+    fn new(boundary: &str) -> Self {
+        let delimiter = format!("\r\n--{boundary}").into_bytes();
+        let finder = memmem::Finder::new(&delimiter).into_owned();
+        Self {
+            hold: delimiter.len() + 4,
+            delimiter,
+            finder,
+            held: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes and hands on what cannot belong to the ending. A delimiter that begins
+    /// in what is handed on is not the ending, so it is an error.
+    fn push(
+        &mut self,
+        data: &[u8],
+        sink: &mut impl FnMut(&[u8]) -> Result<(), Fail>,
+    ) -> Result<(), Fail> {
+        let emit = (self.held.len() + data.len()).saturating_sub(self.hold);
+        let from_held = emit.min(self.held.len());
+        let from_data = emit - from_held;
+        let mut seam = self.held.clone();
+        seam.extend_from_slice(&data[..data.len().min(self.delimiter.len())]);
+        let in_seam = self
+            .finder
+            .find(&seam)
+            .is_some_and(|at| at < emit.min(self.held.len()));
+        if in_seam || self.finder.find(data).is_some_and(|at| at < from_data) {
+            return Err(invalid(
+                "The boundary delimiter is inside the media, or bytes follow the closing delimiter.",
+            ));
+        }
+        if emit > 0 {
+            sink(&self.held[..from_held])?;
+            sink(&data[..from_data])?;
+        }
+        self.held.drain(..from_held);
+        self.held.extend_from_slice(&data[from_data..]);
+        Ok(())
+    }
+
+    fn finish(self, sink: &mut impl FnMut(&[u8]) -> Result<(), Fail>) -> Result<(), Fail> {
+        let Some(at) = self.finder.find(&self.held) else {
+            return Err(invalid(
+                "The multipart body does not end with its closing delimiter.",
+            ));
+        };
+        match &self.held[at + self.delimiter.len()..] {
+            b"--" | b"--\r\n" => sink(&self.held[..at]),
+            _ => Err(invalid(
+                "The media part is not the last, or bytes follow the closing delimiter.",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Splits `body` arriving in pieces of `size` bytes.
+    fn split(body: &[u8], size: usize) -> Result<Vec<u8>, Fail> {
+        let mut media = Vec::new();
+        let mut sink = |bytes: &[u8]| {
+            media.extend_from_slice(bytes);
+            Ok(())
+        };
+        let mut splitter = Splitter::new("bound");
+        for piece in body.chunks(size) {
+            splitter.push(piece, &mut sink)?;
+        }
+        splitter.finish(&mut sink)?;
+        Ok(media)
+    }
+
+    #[test]
+    fn media_is_cut_from_its_ending_however_it_arrives() {
+        let medias: [&[u8]; 5] = [
+            b"",
+            b"x",
+            b"\r\n--boun",
+            b"\r\n\r\n--",
+            b"a longer medium, of more bytes than an ending",
+        ];
+        for media in medias {
+            for ending in ["\r\n--bound--", "\r\n--bound--\r\n"] {
+                let body = [media, ending.as_bytes()].concat();
+                for size in 1..=body.len() {
+                    assert_eq!(split(&body, size).unwrap(), media, "pieces of {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn endings_that_are_none_are_refused_however_they_arrive() {
+        let bodies: [&[u8]; 8] = [
+            b"media",
+            b"media\r\n--bound",
+            b"media\r\n--bound-",
+            b"media--bound--",
+            b"media\r\n--bound--\r\nx",
+            b"media\r\n--bound--\r\n\r\n",
+            b"media\r\n--bound--and quite a lot of bytes thereafter",
+            b"media\r\n--bound\r\nContent-Type: a/b\r\n\r\nthird\r\n--bound--",
+        ];
+        for body in bodies {
+            for size in 1..=body.len() {
+                assert!(
+                    split(body, size).is_err(),
+                    "{:?} in pieces of {size}",
+                    String::from_utf8_lossy(body)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_head_is_parsed_at_its_last_byte_and_not_before() {
+        let text = b"--b\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{\"name\":\"n\"}\r\n--b\r\n\r\n";
+        for end in 0..text.len() {
+            assert!(Head::parse(&text[..end], "b").unwrap().is_none(), "{end}");
+        }
+        let head = Head::parse(text, "b").unwrap().unwrap();
+        assert_eq!((head.length, head.media_type), (text.len(), None));
+        assert_eq!(head.metadata["name"], "n");
+    }
+
+    #[test]
+    fn heads_that_break_the_rules_are_refused() {
+        let heads: [&[u8]; 4] = [
+            b"preamble\r\n--b\r\n\r\n{}\r\n--b\r\n\r\n",
+            b"--b\r\nContent-Type: text/plain\r\n\r\n{}\r\n--b\r\n\r\n",
+            b"--b\r\n\r\n{}\r\n--b--\r\n",
+            b"--b\r\n\r\n[]\r\n--b\r\n\r\n",
+        ];
+        for head in heads {
+            assert!(
+                Head::parse(head, "b").is_err(),
+                "{}",
+                String::from_utf8_lossy(head)
+            );
+        }
+        assert!(boundary("multipart/form-data; boundary=b").is_err());
+        assert!(boundary("multipart/related").is_err());
+        assert_eq!(
+            boundary("Multipart/Related; boundary=\"==b==\"; type=x").unwrap(),
+            "==b=="
+        );
+    }
+}

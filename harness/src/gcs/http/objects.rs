@@ -1,0 +1,226 @@
+//! Objects: get, list, patch, update, delete, compose, rewrite and copy
+//! (<https://cloud.google.com/storage/docs/json_api/v1/objects>). Uploads and media are apart.
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE;
+use http::header::ETAG;
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::error::{Fail, bare, invalid, json_answer};
+use super::media;
+use super::request::{Call, RequestBody};
+use super::resource;
+use super::upload::created;
+use crate::gcs::state::{
+    ListQuery, NewObject, Object, ObjectMetadata, Permission, Preconditions, Refusal, Source,
+};
+
+/// A page holds at most this many entries.
+const PAGE_LIMIT: u64 = 1000;
+
+/// `/b/{bucket}/o`: list.
+pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail> {
+    call.server.state.require(bucket, Permission::List)?;
+    let query = &call.query;
+    if query.get("matchGlob").is_some() {
+        return Err(invalid("matchGlob is not supported by this server."));
+    }
+    let limit = query
+        .number("maxResults")?
+        .filter(|limit| *limit > 0)
+        .unwrap_or(PAGE_LIMIT)
+        .min(PAGE_LIMIT);
+    let listing = call.server.state.list(
+        bucket,
+        &ListQuery {
+            prefix: query.owned("prefix").unwrap_or_default(),
+            delimiter: query.owned("delimiter").unwrap_or_default(),
+            after: query
+                .get("pageToken")
+                .filter(|token| !token.is_empty())
+                .map(from_token)
+                .transpose()?,
+            start: query.owned("startOffset"),
+            end: query.owned("endOffset"),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            include_trailing_delimiter: query.get("includeTrailingDelimiter") == Some("true"),
+        },
+    )?;
+    let mut answer = json!({ "kind": "storage#objects" });
+    if !listing.items.is_empty() {
+        answer["items"] = listing
+            .items
+            .iter()
+            .map(|object| resource::object(object, &call.base))
+            .collect();
+    }
+    if !listing.prefixes.is_empty() {
+        answer["prefixes"] = json!(listing.prefixes);
+    }
+    if let Some(next) = listing.next {
+        answer["nextPageToken"] = BASE64_URL_SAFE.encode(next).into();
+    }
+    Ok(json_answer(StatusCode::OK, &answer))
+}
+
+fn from_token(token: &str) -> Result<String, Fail> {
+    let decoded = BASE64_URL_SAFE
+        .decode(token)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or_else(|| invalid("Invalid pageToken."))
+}
+
+/// `/b/{bucket}/o/{object}`: get, patch, update, delete.
+pub(super) async fn one(
+    call: &Call<'_>,
+    method: &Method,
+    bucket: &str,
+    name: &str,
+    body: &mut RequestBody,
+) -> Result<Response<Body>, Fail> {
+    let state = &call.server.state;
+    let generation = call.query.number("generation")?;
+    let preconditions = call.query.preconditions("if")?;
+    match *method {
+        Method::GET if call.query.get("alt") == Some("media") => media::read(call, bucket, name),
+        Method::GET => {
+            state.require(bucket, Permission::Get)?;
+            let object = state.object(bucket, name, generation)?;
+            preconditions.check_read(&object)?;
+            let mut response = created(call, &object);
+            if let Ok(etag) = HeaderValue::try_from(resource::etag(&object)) {
+                response.headers_mut().insert(ETAG, etag);
+            }
+            Ok(response)
+        }
+        Method::DELETE => {
+            state.delete(bucket, name, generation, &preconditions)?;
+            Ok(bare(StatusCode::NO_CONTENT))
+        }
+        Method::PATCH | Method::PUT => {
+            let resource = body.json().await?;
+            let replace = *method == Method::PUT;
+            let object = state.update(bucket, name, generation, &preconditions, |current| {
+                let mut next = if replace {
+                    emptied(current)
+                } else {
+                    current.clone()
+                };
+                resource::apply(&resource, &mut next).map_err(|fail| match fail {
+                    Fail::Refused(refusal) => refusal,
+                    _ => Refusal::Invalid("The resource cannot be read.".into()),
+                })?;
+                Ok(next)
+            })?;
+            Ok(created(call, &object))
+        }
+        _ => Err(Fail::NoRoute),
+    }
+}
+
+/// What an update starts from: all is replaced but what an update cannot change.
+fn emptied(current: &ObjectMetadata) -> ObjectMetadata {
+    ObjectMetadata {
+        storage_class: current.storage_class.clone(),
+        kms_key_name: current.kms_key_name.clone(),
+        ..ObjectMetadata::default()
+    }
+}
+
+/// `/b/{bucket}/o/{object}/compose`.
+pub(super) async fn compose(
+    call: &Call<'_>,
+    bucket: &str,
+    name: &str,
+    body: &mut RequestBody,
+) -> Result<Response<Body>, Fail> {
+    let request = body.json().await?;
+    let empty = Map::new();
+    let destination = match request.get("destination") {
+        None | Some(Value::Null) => &empty,
+        Some(Value::Object(destination)) => destination,
+        Some(_) => return Err(invalid("destination is not an object resource.")),
+    };
+    let mut metadata = ObjectMetadata::default();
+    resource::apply(destination, &mut metadata)?;
+    let sources = request
+        .get("sourceObjects")
+        .and_then(Value::as_array)
+        .ok_or(Refusal::Required("sourceObjects"))?;
+    let sources = sources.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let new = NewObject {
+        bucket: bucket.to_owned(),
+        name: name.to_owned(),
+        metadata,
+        preconditions: call.query.preconditions("if")?,
+        expected: resource::expected(destination)?,
+    };
+    Ok(created(call, &*call.server.state.compose(new, &sources)?))
+}
+
+fn source(value: &Value) -> Result<Source, Fail> {
+    let name = value
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or(Refusal::Required("sourceObjects.name"))?;
+    let number = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| invalid("A source's generation is no number.")),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| invalid("A source's generation is no number.")),
+    };
+    Ok(Source {
+        name: name.to_owned(),
+        generation: number(value.get("generation"))?,
+        generation_match: number(value.pointer("/objectPreconditions/ifGenerationMatch"))?,
+    })
+}
+
+/// `/b/../o/../rewriteTo/b/../o/..` and `copyTo`: always done in one step.
+pub(super) async fn copy(
+    call: &Call<'_>,
+    from: (&str, &str),
+    to: (&str, &str),
+    rewrite: bool,
+    body: &mut RequestBody,
+) -> Result<Response<Body>, Fail> {
+    let state = &call.server.state;
+    let resource = body.json().await?;
+    state.require(from.0, Permission::Get)?;
+    let source = state.object(from.0, from.1, call.query.number("sourceGeneration")?)?;
+    source_preconditions(call, &source)?;
+    let mut metadata = ObjectMetadata::default();
+    resource::apply(&resource, &mut metadata)?;
+    let new = NewObject {
+        bucket: to.0.to_owned(),
+        name: to.1.to_owned(),
+        preconditions: call.query.preconditions("if")?,
+        ..NewObject::default()
+    };
+    let object = state.copy(&source, new, (!resource.is_empty()).then_some(metadata))?;
+    if !rewrite {
+        return Ok(created(call, &object));
+    }
+    let size = object.size().to_string();
+    let answer = json!({
+        "kind": "storage#rewriteResponse",
+        "totalBytesRewritten": size,
+        "objectSize": size,
+        "done": true,
+        "resource": resource::object(&object, &call.base),
+    });
+    Ok(json_answer(StatusCode::OK, &answer))
+}
+
+fn source_preconditions(call: &Call<'_>, source: &Object) -> Result<(), Fail> {
+    let preconditions: Preconditions = call.query.preconditions("ifSource")?;
+    Ok(preconditions.check_write(Some(source))?)
+}

@@ -1,0 +1,123 @@
+//! An embedded Google Cloud Storage: the JSON API's buckets, objects and uploads over HTTP/1.1, for
+//! tests, the demo and benchmarks. Stricter than the service where a client could rely on leniency.
+//!
+//! Not here: gRPC, XML beyond reading an object, batch requests, ACLs and IAM, versioning, retention
+//! and holds, customer-supplied encryption keys, TLS.
+//!
+//! Reference: <https://cloud.google.com/storage/docs/json_api/v1>.
+
+mod account;
+pub mod fault;
+mod http;
+pub mod state;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+pub use account::{ServiceAccount, ServiceAccountKey};
+pub use fault::{Fault, FaultSpec, Faults};
+pub use state::{Commit, Permission, Settings, State};
+
+/// How to start the server.
+#[derive(Debug, Clone)]
+pub struct GcsOptions {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who may call. Empty: everybody, without credentials, as with other emulators.
+    pub accounts: Vec<ServiceAccountKey>,
+    /// Refuse uploads without a Content-Length with 411. The service takes them; a client that must
+    /// never send a body of unknown length is caught with this.
+    pub require_content_length: bool,
+    /// Hash bodies with CRC32C and drop them: for benchmarks. There is no `md5Hash` then, a
+    /// declared MD5 is not compared, and media cannot be read.
+    pub discard_bodies: bool,
+    /// Make a bucket when something is first written to it.
+    pub create_buckets: bool,
+}
+
+impl Default for GcsOptions {
+    /// A free port on loopback, anonymous, every option off.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            accounts: Vec::new(),
+            require_content_length: false,
+            discard_bodies: false,
+            create_buckets: false,
+        }
+    }
+}
+
+/// A running server. Dropping it closes the listener and every connection.
+pub struct EmbeddedGcs {
+    address: SocketAddr,
+    state: Arc<State>,
+    faults: Arc<Faults>,
+    accepting: JoinHandle<()>,
+}
+
+impl EmbeddedGcs {
+    /// Starts a server with an empty store.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen, or an account's public key is not one.
+    pub async fn start(options: GcsOptions) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("listening on {}", options.listen))?;
+        let settings = Settings {
+            create_buckets: options.create_buckets,
+            discard_bodies: options.discard_bodies,
+        };
+        let state = Arc::new(State::new(settings));
+        let faults = Arc::new(Faults::default());
+        let server = http::Server {
+            state: Arc::clone(&state),
+            faults: Arc::clone(&faults),
+            accounts: account::Accounts::new(&options.accounts)?,
+            require_content_length: options.require_content_length,
+        };
+        Ok(Self {
+            address: listener.local_addr()?,
+            state,
+            faults,
+            accepting: tokio::spawn(http::serve(listener, Arc::new(server))),
+        })
+    }
+
+    /// `http://` with the address listened on, without a trailing slash.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The faults to inject.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Tells of every write and delete from now on.
+    #[must_use]
+    pub fn commits(&self) -> broadcast::Receiver<Commit> {
+        self.state.commits()
+    }
+}
+
+impl Drop for EmbeddedGcs {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}

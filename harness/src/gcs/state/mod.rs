@@ -1,0 +1,358 @@
+//! The store behind the embedded GCS: buckets, live objects, generations and upload sessions.
+//! Knows nothing of HTTP, and keeps one live generation a name: no versioning, soft delete,
+//! retention or holds.
+
+mod body;
+mod change;
+mod error;
+mod list;
+mod object;
+mod precondition;
+mod session;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+pub use body::{Body, BodyWriter, HashedBody};
+pub use change::{Expected, NewObject, Source};
+pub use error::Refusal;
+pub use list::{ListQuery, Listing};
+pub use object::{
+    CUSTOM_METADATA_LIMIT, NAME_LIMIT, Object, ObjectMetadata, validate_bucket_name, validate_name,
+};
+pub use precondition::Preconditions;
+pub use session::{Append, Begun, Piece, QUANTUM, Session, Status};
+
+/// How many commits a slow receiver may fall behind before it misses some.
+const COMMIT_BACKLOG: usize = 4096;
+
+/// How the store behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Make a bucket when something is first written to it.
+    pub create_buckets: bool,
+    /// Hash bodies with CRC32C and drop them.
+    pub discard_bodies: bool,
+}
+
+/// A write or delete that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's name.
+    pub name: String,
+    /// The generation written or deleted.
+    pub generation: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it was deleted rather than written.
+    pub deleted: bool,
+}
+
+/// What a caller can be denied in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// `storage.objects.create`
+    Create,
+    /// `storage.objects.get`
+    Get,
+    /// `storage.objects.list`
+    List,
+    /// `storage.objects.update`
+    Update,
+    /// `storage.objects.delete`, which replacing an object needs as well.
+    Delete,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "storage.objects.create",
+            Self::Get => "storage.objects.get",
+            Self::List => "storage.objects.list",
+            Self::Update => "storage.objects.update",
+            Self::Delete => "storage.objects.delete",
+        })
+    }
+}
+
+/// A bucket.
+#[derive(Clone)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    objects: BTreeMap<String, Arc<Object>>,
+}
+
+/// The whole store.
+pub struct State {
+    settings: Settings,
+    inner: Mutex<Inner>,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    commits: broadcast::Sender<Commit>,
+}
+
+#[derive(Default)]
+struct Inner {
+    buckets: BTreeMap<String, Bucket>,
+    generation: u64,
+    denied: HashSet<(String, Permission)>,
+}
+
+impl State {
+    /// An empty store.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            inner: Mutex::default(),
+            sessions: Mutex::default(),
+            commits: broadcast::Sender::new(COMMIT_BACKLOG),
+        }
+    }
+
+    /// Tells of every commit from now on. A receiver more than 4,096 commits behind is told that it
+    /// lagged.
+    #[must_use]
+    pub fn commits(&self) -> broadcast::Receiver<Commit> {
+        self.commits.subscribe()
+    }
+
+    /// A writer for a body on its way into this store.
+    #[must_use]
+    pub fn body_writer(&self) -> BodyWriter {
+        BodyWriter::new(self.settings.discard_bodies)
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Invalid`] for its name, [`Refusal::BucketExists`].
+    pub fn create_bucket(&self, name: &str) -> Result<Bucket, Refusal> {
+        validate_bucket_name(name)?;
+        let mut inner = lock(&self.inner);
+        if inner.buckets.contains_key(name) {
+            return Err(Refusal::BucketExists);
+        }
+        Ok(inner.add_bucket(name).clone_head())
+    }
+
+    /// Looks a bucket up; its objects are not copied with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BucketNotFound`].
+    pub fn bucket(&self, name: &str) -> Result<Bucket, Refusal> {
+        lock(&self.inner)
+            .buckets
+            .get(name)
+            .map(Bucket::clone_head)
+            .ok_or(Refusal::BucketNotFound)
+    }
+
+    /// All buckets whose name starts with `prefix`, by name.
+    #[must_use]
+    pub fn buckets(&self, prefix: &str) -> Vec<Bucket> {
+        let inner = lock(&self.inner);
+        inner
+            .buckets
+            .values()
+            .filter(|bucket| bucket.name.starts_with(prefix))
+            .map(Bucket::clone_head)
+            .collect()
+    }
+
+    /// Deletes an empty bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BucketNotFound`], [`Refusal::BucketNotEmpty`].
+    pub fn delete_bucket(&self, name: &str) -> Result<(), Refusal> {
+        let mut inner = lock(&self.inner);
+        if !inner.bucket(name)?.objects.is_empty() {
+            return Err(Refusal::BucketNotEmpty);
+        }
+        inner.buckets.remove(name);
+        Ok(())
+    }
+
+    /// Denies `permission` in `bucket` to everybody, until [`Self::allow`].
+    pub fn deny(&self, bucket: &str, permission: Permission) {
+        lock(&self.inner)
+            .denied
+            .insert((bucket.to_owned(), permission));
+    }
+
+    /// Takes a [`Self::deny`] back.
+    pub fn allow(&self, bucket: &str, permission: Permission) {
+        lock(&self.inner)
+            .denied
+            .remove(&(bucket.to_owned(), permission));
+    }
+
+    /// Checks a permission.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Denied`].
+    pub fn require(&self, bucket: &str, permission: Permission) -> Result<(), Refusal> {
+        lock(&self.inner).require(bucket, permission)
+    }
+
+    /// The live object, if `generation` is it or is not asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BucketNotFound`], [`Refusal::ObjectNotFound`], and [`Refusal::Denied`] for the
+    /// latter to whoever may not list.
+    pub fn object(
+        &self,
+        bucket: &str,
+        name: &str,
+        generation: Option<u64>,
+    ) -> Result<Arc<Object>, Refusal> {
+        lock(&self.inner).object(bucket, name, generation)
+    }
+
+    /// Lists a bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BucketNotFound`].
+    pub fn list(&self, bucket: &str, query: &ListQuery) -> Result<Listing, Refusal> {
+        Ok(list::list(
+            &lock(&self.inner).bucket(bucket)?.objects,
+            query,
+        ))
+    }
+
+    /// Opens a resumable session under the unguessable `id`, for `total` bytes if known.
+    ///
+    /// # Errors
+    ///
+    /// What [`NewObject::validate`] refuses, and [`Refusal::BucketNotFound`]. Preconditions are
+    /// looked at when the upload completes, not here.
+    pub fn open_session(
+        &self,
+        id: String,
+        target: NewObject,
+        total: Option<u64>,
+    ) -> Result<(), Refusal> {
+        target.validate()?;
+        lock(&self.inner).ensure_bucket(&target.bucket, self.settings.create_buckets)?;
+        let session = Session::new(target, total, self.settings.discard_bodies);
+        lock(&self.sessions).insert(id, Arc::new(session));
+        Ok(())
+    }
+
+    /// Finds a session, whatever became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::SessionNotFound`].
+    pub fn session(&self, id: &str) -> Result<Arc<Session>, Refusal> {
+        lock(&self.sessions)
+            .get(id)
+            .cloned()
+            .ok_or(Refusal::SessionNotFound)
+    }
+
+    /// Cancels a session and forgets it. An object that came of it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::SessionNotFound`].
+    pub fn cancel_session(&self, id: &str) -> Result<(), Refusal> {
+        let session = lock(&self.sessions)
+            .remove(id)
+            .ok_or(Refusal::SessionNotFound)?;
+        session.kill();
+        Ok(())
+    }
+
+    /// Lets every session expire, as a week without a completion would.
+    pub fn expire_sessions(&self) {
+        for session in lock(&self.sessions).values() {
+            session.expire();
+        }
+    }
+}
+
+impl Bucket {
+    /// The bucket without its objects.
+    fn clone_head(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            created: self.created,
+            objects: BTreeMap::new(),
+        }
+    }
+}
+
+impl Inner {
+    fn add_bucket(&mut self, name: &str) -> &mut Bucket {
+        let bucket = Bucket {
+            name: name.to_owned(),
+            created: Timestamp::now(),
+            objects: BTreeMap::new(),
+        };
+        self.buckets.entry(name.to_owned()).or_insert(bucket)
+    }
+
+    fn ensure_bucket(&mut self, name: &str, create: bool) -> Result<&mut Bucket, Refusal> {
+        if create && !self.buckets.contains_key(name) {
+            validate_bucket_name(name)?;
+            return Ok(self.add_bucket(name));
+        }
+        self.buckets.get_mut(name).ok_or(Refusal::BucketNotFound)
+    }
+
+    fn bucket(&self, name: &str) -> Result<&Bucket, Refusal> {
+        self.buckets.get(name).ok_or(Refusal::BucketNotFound)
+    }
+
+    fn require(&self, bucket: &str, permission: Permission) -> Result<(), Refusal> {
+        if !self.denied.is_empty() && self.denied.contains(&(bucket.to_owned(), permission)) {
+            return Err(Refusal::Denied(permission));
+        }
+        Ok(())
+    }
+
+    fn object(
+        &self,
+        bucket: &str,
+        name: &str,
+        generation: Option<u64>,
+    ) -> Result<Arc<Object>, Refusal> {
+        let found = self.bucket(bucket)?.objects.get(name);
+        if let Some(object) =
+            found.filter(|object| generation.is_none_or(|wanted| wanted == object.generation))
+        {
+            return Ok(Arc::clone(object));
+        }
+        self.require(bucket, Permission::List)?;
+        Err(Refusal::ObjectNotFound(format!("{bucket}/{name}")))
+    }
+
+    /// A generation larger than every one before.
+    fn next_generation(&mut self, now: Timestamp) -> u64 {
+        let clock = u64::try_from(now.as_microsecond()).unwrap_or_default();
+        self.generation = clock.max(self.generation + 1);
+        self.generation
+    }
+}
+
+/// Locks; a panic elsewhere does not make the data unusable, as every change is made in one step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

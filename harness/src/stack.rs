@@ -1,0 +1,215 @@
+//! The whole of Causeway on this machine: embedded S3, embedded GCS and the built worker between
+//! them, as `demo`, `dev` and the integration tests use it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use causeway_shared::message::DeadLetter;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use crate::cli::Stack as StackFile;
+use crate::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
+use crate::runtime::{LogSink, Runtime, RuntimeOptions};
+use crate::s3::{EmbeddedS3, EventTarget, S3Options};
+use crate::setup::Toolchain;
+
+/// The key pair of the embedded S3: it opens nothing else.
+const ACCESS_KEY_ID: &str = "CAUSEWAYLOCAL";
+const SECRET_ACCESS_KEY: &str = "a-key-of-the-embedded-store-only";
+const REGION: &str = "us-east-1";
+const EVENTS_TOKEN: &str = "a-token-of-the-local-worker-only";
+
+/// What to start.
+#[derive(Debug, Default)]
+pub struct StackOptions {
+    /// Routes by name: source and destination bucket, both made.
+    pub routes: BTreeMap<String, (String, String)>,
+    /// Ports on 127.0.0.1; 0 takes a free one.
+    pub ports: Ports,
+    /// Variables of the worker over those that the stack sets; `null` takes one away.
+    pub bindings: Map<String, Value>,
+    /// Where the worker's console goes.
+    pub log: LogSink,
+}
+
+/// One port for each of the three servers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    /// The embedded S3.
+    pub s3: u16,
+    /// The embedded GCS.
+    pub gcs: u16,
+    /// The worker.
+    pub worker: u16,
+}
+
+/// The running three. Dropping it stops them; [`LocalStack::stop`] waits until they have.
+pub struct LocalStack {
+    /// The source.
+    pub s3: EmbeddedS3,
+    /// The destination.
+    pub gcs: EmbeddedGcs,
+    /// The worker.
+    pub runtime: Runtime,
+    google_credentials: Value,
+    dead_letters: DeadLetters,
+}
+
+impl LocalStack {
+    /// Starts the stores, then the worker, then the notifications from the one to the other.
+    ///
+    /// # Errors
+    /// When a port is taken or the worker cannot be started; the error says which.
+    pub async fn start(toolchain: &Toolchain, options: StackOptions) -> anyhow::Result<Self> {
+        let s3 = EmbeddedS3::start(S3Options {
+            listen: loopback(options.ports.s3),
+            access_key_id: ACCESS_KEY_ID.into(),
+            secret_access_key: SECRET_ACCESS_KEY.into(),
+            region: REGION.into(),
+        })
+        .await
+        .context("starting the embedded S3")?;
+        let (credentials, account) =
+            ServiceAccount::generate("causeway@local.iam.gserviceaccount.com")?;
+        let gcs = EmbeddedGcs::start(GcsOptions {
+            listen: loopback(options.ports.gcs),
+            accounts: vec![account],
+            require_content_length: true,
+            ..GcsOptions::default()
+        })
+        .await
+        .context("starting the embedded GCS")?;
+        for (source, destination) in options.routes.values() {
+            s3.store().create_bucket(source)?;
+            gcs.state().create_bucket(destination)?;
+        }
+
+        let dead_letters = DeadLetters::start().await?;
+        let mut bindings = json!({
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL_S3": s3.endpoint(),
+            "GOOGLE_CREDENTIALS": credentials,
+            "STORAGE_EMULATOR_HOST": gcs.endpoint(),
+            "EVENTS_TOKEN": EVENTS_TOKEN,
+        });
+        for (name, (source, destination)) in &options.routes {
+            bindings[format!("ROUTE_{}", name.to_ascii_uppercase())] = json!({
+                "source": format!("s3://{source}"),
+                "destination": format!("gs://{destination}"),
+            });
+        }
+        let Value::Object(mut bindings) = bindings else {
+            unreachable!("a literal object")
+        };
+        bindings.extend(options.bindings);
+        bindings.retain(|_, value| !value.is_null());
+        let runtime = Runtime::start(
+            toolchain,
+            RuntimeOptions {
+                bindings,
+                replace_routes: true,
+                port: options.ports.worker,
+                dead_letters: Some(dead_letters.url.clone()),
+                log: options.log,
+            },
+        )
+        .await
+        .context("starting the worker")?;
+        s3.notify(EventTarget::new(
+            format!("{}/events", runtime.url()),
+            EVENTS_TOKEN,
+        ));
+        Ok(Self {
+            s3,
+            gcs,
+            runtime,
+            google_credentials: serde_json::from_str(&credentials)?,
+            dead_letters,
+        })
+    }
+
+    /// Addresses and keys, as the other commands read them.
+    #[must_use]
+    pub fn file(&self) -> StackFile {
+        StackFile {
+            s3_endpoint: self.s3.endpoint(),
+            access_key_id: ACCESS_KEY_ID.into(),
+            secret_access_key: SECRET_ACCESS_KEY.into(),
+            region: REGION.into(),
+            gcs_endpoint: self.gcs.endpoint(),
+            google_credentials: self.google_credentials.clone(),
+            worker_url: self.runtime.url().to_owned(),
+            events_token: EVENTS_TOKEN.into(),
+        }
+    }
+
+    /// Each dead letter from now on.
+    #[must_use]
+    pub fn dead_letters(&self) -> broadcast::Receiver<DeadLetter> {
+        self.dead_letters.letters.subscribe()
+    }
+
+    /// Stops the worker and then the stores.
+    ///
+    /// # Errors
+    /// When the worker had to be killed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.runtime.stop().await
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// The address to which the local runtime sends what it reads from the dead-letter queue.
+struct DeadLetters {
+    url: String,
+    letters: broadcast::Sender<DeadLetter>,
+    server: JoinHandle<()>,
+}
+
+impl DeadLetters {
+    async fn start() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(loopback(0)).await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let (letters, _) = broadcast::channel(4096);
+        let router = Router::new()
+            .route("/", post(receive))
+            .with_state(letters.clone());
+        let server = tokio::spawn(async move {
+            // It ends only with the task: accepting goes on after an error.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self {
+            url,
+            letters,
+            server,
+        })
+    }
+}
+
+async fn receive(
+    State(letters): State<broadcast::Sender<DeadLetter>>,
+    Json(letter): Json<DeadLetter>,
+) -> StatusCode {
+    // Nobody may be listening; the letter is then of no interest.
+    let _ = letters.send(letter);
+    StatusCode::NO_CONTENT
+}
+
+impl Drop for DeadLetters {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,38 @@
+//! The only loop: what the transfer asks for goes to the port, what the port answers goes back.
+
+use crate::error::TransferError;
+use crate::port::Port;
+use crate::transfer::{Event, Outcome, Step, Transfer};
+
+/// Carries `transfer` out on `port` until it ends.
+///
+/// # Errors
+/// The [`TransferError`] that the transfer ended with; [`crate::retry`] says what follows from it.
+pub async fn drive<P: Port>(
+    mut transfer: Transfer,
+    port: &mut P,
+) -> Result<Outcome, TransferError> {
+    let mut event = Event::Start;
+    loop {
+        event = match transfer.advance(event, port.now()) {
+            Step::Send(request) => port.send(request).await.into(),
+            Step::Open(request) => port.open(request).await.into(),
+            Step::Pipe {
+                sink,
+                length,
+                digest,
+            } => port.pipe(sink, length, digest).await.into(),
+            Step::Take { length } => match port.take(length).await {
+                Ok(tail) => Event::Taken(tail),
+                Err(lost) => Event::Lost(lost),
+            },
+            Step::SignRs256(message) => Event::Signed(port.sign_rs256(message).await),
+            Step::WaitUntil(time) => {
+                port.wait_until(time).await;
+                Event::Woken
+            }
+            Step::Done(outcome) => return Ok(outcome),
+            Step::Failed(error) => return Err(error),
+        };
+    }
+}

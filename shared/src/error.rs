@@ -1,0 +1,168 @@
+//! What can go wrong with a transfer, said so that the reader knows whose fault it is, what was
+//! found, and what to do.
+//!
+//! How long to wait after an error is decided in [`crate::retry`], not here.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Who has to act before the same transfer can succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The source store, or what stands in it.
+    Source,
+    /// The destination store, or what stands in it.
+    Destination,
+    /// What the operator configured: routes, credentials, permissions.
+    Configuration,
+    /// The event, or whoever sent it.
+    Event,
+    /// Causeway itself.
+    Causeway,
+}
+
+/// What went wrong, as a stable word for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// S3 refused access to the object (403 AccessDenied).
+    SourceDenied,
+    /// S3 does not accept the credential, its signature or its clock.
+    SourceCredentialRefused,
+    /// The source bucket does not exist, or is in another region than the route says.
+    SourceBucketMissing,
+    /// The object is in an archive tier and cannot be read before it is restored.
+    SourceArchived,
+    /// S3 is throttling, failing or unreachable.
+    SourceUnavailable,
+    /// The object changed while it was being read.
+    SourceChanged,
+    /// The source's body ended early, or broke.
+    SourceBroken,
+    /// The source does not say how long the object is.
+    SourceLengthUnknown,
+    /// S3 answered something that its documentation does not have.
+    SourceUnexpected,
+    /// The key has `.` or `..` segments, which HTTP clients remove from a URL.
+    KeyUnreachable,
+    /// The object is larger than GCS can hold.
+    TooLarge,
+    /// The name or metadata is one that GCS does not take.
+    DestinationRefused,
+    /// GCS refused access (403).
+    DestinationDenied,
+    /// GCS does not accept the credential (401).
+    DestinationCredentialRefused,
+    /// The destination bucket does not exist.
+    DestinationBucketMissing,
+    /// GCS is throttling, failing or unreachable.
+    DestinationUnavailable,
+    /// The bytes that arrived are not the ones that the checksum names.
+    ChecksumRefused,
+    /// Somebody else kept writing the same destination name.
+    PreconditionLost,
+    /// GCS answered something that its documentation does not have.
+    DestinationUnexpected,
+    /// No route of that name is configured any more.
+    RouteMissing,
+    /// A variable or secret of the worker is missing or malformed.
+    ConfigurationInvalid,
+    /// A message in the queue that this version cannot read.
+    MessageUnreadable,
+    /// A runtime answered a step with an event that does not belong to it.
+    OutOfTurn,
+}
+
+impl ErrorKind {
+    /// Who has to act.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::SourceArchived
+            | Self::SourceUnavailable
+            | Self::SourceChanged
+            | Self::SourceBroken
+            | Self::SourceLengthUnknown
+            | Self::SourceUnexpected
+            | Self::KeyUnreachable
+            | Self::TooLarge => Fault::Source,
+            Self::DestinationRefused
+            | Self::DestinationUnavailable
+            | Self::ChecksumRefused
+            | Self::PreconditionLost
+            | Self::DestinationUnexpected => Fault::Destination,
+            Self::SourceDenied
+            | Self::SourceCredentialRefused
+            | Self::SourceBucketMissing
+            | Self::DestinationDenied
+            | Self::DestinationCredentialRefused
+            | Self::DestinationBucketMissing
+            | Self::RouteMissing
+            | Self::ConfigurationInvalid => Fault::Configuration,
+            Self::MessageUnreadable | Self::OutOfTurn => Fault::Causeway,
+        }
+    }
+
+    /// Whether the same attempt, made again later, can succeed with nobody acting.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::SourceUnavailable
+                | Self::SourceChanged
+                | Self::SourceBroken
+                | Self::DestinationUnavailable
+                | Self::ChecksumRefused
+                | Self::PreconditionLost
+        )
+    }
+}
+
+/// Why a transfer failed.
+///
+/// `Display` gives one sentence of what happened and one of what to do. Neither holds a secret:
+/// they are made of names, numbers and the stores' own error codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferError {
+    /// What went wrong, for programs.
+    pub kind: ErrorKind,
+    /// What was expected and what was found.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+    /// The HTTP status behind it, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The store's own id of the request, for its support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How long the store asked to be left alone (`Retry-After`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
+}
+
+impl TransferError {
+    /// An error of `kind` that no HTTP answer stands behind.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            advice: advice.into(),
+            status: None,
+            request_id: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.message, self.advice)
+    }
+}
+
+impl std::error::Error for TransferError {}

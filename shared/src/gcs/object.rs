@@ -1,0 +1,209 @@
+//! The object resource of the JSON API, as far as Causeway writes and reads it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::Response;
+use serde::{Deserialize, Serialize};
+
+use super::Provenance;
+use crate::error::{ErrorKind, TransferError};
+use crate::integrity::Checksum;
+use crate::s3::SourceObject;
+
+/// An object's generation: which write made what stands there.
+/// [Generations and preconditions](https://cloud.google.com/storage/docs/metadata#generation-number)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(pub u64);
+
+/// What must stand at the destination when the write commits (`ifGenerationMatch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    DoesNotExist,
+    /// This generation.
+    Is(Generation),
+}
+
+impl Precondition {
+    /// The parameter's value: 0 says "does not exist".
+    #[must_use]
+    pub fn generation(self) -> u64 {
+        match self {
+            Self::DoesNotExist => 0,
+            Self::Is(Generation(generation)) => generation,
+        }
+    }
+}
+
+/// [Objects resource](https://cloud.google.com/storage/docs/json_api/v1/objects#resource).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Object {
+    /// The object's name.
+    pub name: String,
+    /// Decimal; empty in an upload.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub generation: String,
+    /// Bytes, decimal; empty in an upload.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub size: String,
+    /// `Content-Type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// `Content-Language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Cache-Control`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    /// Base64 of the big-endian CRC32C.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crc32c: Option<String>,
+    /// Base64 of the MD5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub md5_hash: Option<String>,
+    /// User metadata and, under `causeway-…`, [`Provenance`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The `fields` parameter of every request: what [`Object`] reads of a reply.
+#[must_use]
+pub fn object_fields() -> &'static str {
+    "name,generation,size,crc32c,md5Hash,metadata"
+}
+
+impl Object {
+    /// The resource that describes `source` at its destination `name`, to be checked against
+    /// `checksum` where there is one.
+    #[must_use]
+    pub fn describing(
+        source: &SourceObject,
+        name: &str,
+        provenance: &Provenance,
+        checksum: Option<Checksum>,
+    ) -> Self {
+        let mut metadata: BTreeMap<String, String> = source.metadata.iter().cloned().collect();
+        provenance.write(&mut metadata);
+        let mut object = Self {
+            name: name.to_owned(),
+            content_type: source.content_type.clone(),
+            content_encoding: source.content_encoding.clone(),
+            content_disposition: source.content_disposition.clone(),
+            content_language: source.content_language.clone(),
+            cache_control: source.cache_control.clone(),
+            metadata,
+            ..Self::default()
+        };
+        match checksum {
+            Some(checksum @ Checksum::Crc32c(_)) => object.crc32c = Some(checksum.to_base64()),
+            Some(checksum @ Checksum::Md5(_)) => object.md5_hash = Some(checksum.to_base64()),
+            None => {}
+        }
+        object
+    }
+
+    /// Reads the resource in a 2xx reply.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationUnexpected`] when it is none.
+    pub fn read(reply: &Response<Bytes>) -> Result<Self, TransferError> {
+        serde_json::from_slice::<Self>(reply.body())
+            .map_err(|error| error.to_string())
+            .and_then(|object| match object.generation.parse::<u64>() {
+                Ok(1..) => Ok(object),
+                _ => Err("it has no generation".to_owned()),
+            })
+            .map_err(|reason| {
+                TransferError::new(
+                    ErrorKind::DestinationUnexpected,
+                    format!(
+                        "GCS answered {} without an object resource: {reason}.",
+                        reply.status().as_u16()
+                    ),
+                    "Check the GCS endpoint.",
+                )
+            })
+    }
+
+    /// The generation; 0 for a resource that was never stored.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.generation.parse().unwrap_or_default())
+    }
+
+    /// Whether this stored object has `size` bytes and the checksum `checksum`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChecksumRefused`] with both values.
+    pub fn verify(&self, size: u64, checksum: Checksum) -> Result<(), TransferError> {
+        let (name, found) = match checksum {
+            Checksum::Crc32c(_) => ("crc32c", &self.crc32c),
+            Checksum::Md5(_) => ("md5Hash", &self.md5_hash),
+        };
+        let expected = checksum.to_base64();
+        let found = found.as_deref().unwrap_or("none");
+        if self.size != size.to_string() || !equal_base64(found, &expected) {
+            return Err(TransferError::new(
+                ErrorKind::ChecksumRefused,
+                format!(
+                    "GCS committed {} bytes with {name} {found}; the source has {size} bytes with {expected}.",
+                    self.size
+                ),
+                "It is tried again; if it stays so, something between the two stores changes bytes.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn equal_base64(a: &str, b: &str) -> bool {
+    matches!((BASE64_STANDARD.decode(a), BASE64_STANDARD.decode(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_stored_object_must_have_the_size_and_the_checksum() {
+        let object = Object {
+            size: "9".into(),
+            crc32c: Some("4waSgw==".into()),
+            ..Object::default()
+        };
+        let checksum = Checksum::Crc32c(0xe306_9283);
+        assert_eq!(object.verify(9, checksum), Ok(()));
+        assert!(object.verify(8, checksum).is_err());
+        let error = object.verify(9, Checksum::Crc32c(1)).unwrap_err();
+        assert!(error.message.contains("4waSgw==") && error.message.contains("AAAAAQ=="));
+        assert!(object.verify(9, Checksum::Md5([0; 16])).is_err());
+    }
+
+    #[test]
+    fn a_reply_without_a_generation_is_no_object() {
+        for body in [
+            "{}",
+            "[]",
+            "",
+            r#"{"generation": "0"}"#,
+            r#"{"generation": "x"}"#,
+        ] {
+            let reply = Response::new(Bytes::from(body));
+            assert!(Object::read(&reply).is_err(), "{body}");
+        }
+        let reply = Response::new(Bytes::from(r#"{"generation": "17", "etag": "x"}"#));
+        assert_eq!(Object::read(&reply).unwrap().generation(), Generation(17));
+    }
+}

@@ -1,0 +1,114 @@
+//! The one small trait that a runtime implements: everything that touches the world.
+//!
+//! A port moves bytes and says what happened. It never retries, never follows a redirect, never
+//! changes a request, and never turns a short body into a success: those are decisions, and
+//! decisions are made in [`crate::transfer`].
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::Timestamp;
+
+/// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
+pub const REPLY_LIMIT: usize = 64 * 1024;
+
+/// A request whose body is `prefix`, then bytes of the open source body, then `suffix`.
+///
+/// The body's length is known (`prefix` + length + `suffix`) and must be sent as Content-Length:
+/// an upload without one is cut silently when its source dies.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// Method, URL and headers; no Content-Length.
+    pub request: Request<()>,
+    /// What goes before the source's bytes.
+    pub prefix: Bytes,
+    /// What goes after them.
+    pub suffix: Bytes,
+}
+
+/// No answer, or not a whole one. The request may or may not have taken effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Which side broke, as far as the runtime can tell.
+    pub side: Side,
+    /// The runtime's own words; holds no secret.
+    pub detail: String,
+}
+
+/// The end of the pipe at which it broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The open source body.
+    Source,
+    /// The request that was being sent, or its reply.
+    Sink,
+}
+
+/// The end of the open source body, read into memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// The bytes that were asked for.
+    pub bytes: Bytes,
+    /// CRC32C of the whole open body: what was piped with `digest` and these bytes.
+    pub crc32c: u32,
+}
+
+/// A runtime, as seen by one transfer. Holds at most one open source body.
+///
+/// The futures need not be `Send`: a worker has one thread.
+pub trait Port {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Sends a small request and reads its reply, at most [`REPLY_LIMIT`] bytes of it.
+    ///
+    /// # Errors
+    /// [`Lost`] when no whole reply came.
+    fn send(
+        &mut self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+
+    /// Sends `request` and, on a 2xx, keeps the reply's body open as the source body, in place of
+    /// an earlier one, with the bytes as stored (no decompression); the returned body is empty.
+    /// On any other status the body is read as [`Port::send`] does.
+    ///
+    /// # Errors
+    /// [`Lost`] when no reply came.
+    fn open(
+        &mut self,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+
+    /// Sends `sink` with exactly `length` bytes of the open body in its middle.
+    ///
+    /// Without `digest` those must be all that is left of the body: more or fewer fail. With it, a
+    /// CRC32C runs over the bytes and what is left stays open for [`Port::take`].
+    ///
+    /// # Errors
+    /// [`Lost`] when the body was shorter or longer than `length`, or no whole reply came. A reply
+    /// that came before the body was sent whole is given as a reply if it is not a 2xx.
+    fn pipe(
+        &mut self,
+        sink: Sink,
+        length: u64,
+        digest: bool,
+    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+
+    /// Reads the rest of the open body, which must be `length` bytes, and closes it.
+    ///
+    /// # Errors
+    /// [`Lost`] when the body was shorter or longer.
+    fn take(&mut self, length: u64) -> impl Future<Output = Result<Tail, Lost>>;
+
+    /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
+    /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
+    ///
+    /// # Errors
+    /// The reason why there is no usable key, without any part of it.
+    fn sign_rs256(&mut self, message: Vec<u8>) -> impl Future<Output = Result<Vec<u8>, String>>;
+
+    /// Waits until `time`.
+    fn wait_until(&mut self, time: Timestamp) -> impl Future<Output = ()>;
+}

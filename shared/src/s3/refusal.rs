@@ -1,0 +1,208 @@
+//! What it means when S3 does not give the object: a verdict for each kind of reply.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+
+use crate::error::{ErrorKind, TransferError};
+
+/// Why there is no body to copy.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The source has no such key now: the truth, and not an error.
+    Gone,
+    /// The read failed.
+    Failed(TransferError),
+}
+
+/// S3's error body
+/// ([REST error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ErrorBody {
+    code: String,
+    message: String,
+    request_id: Option<String>,
+    region: Option<String>,
+}
+
+/// Reads a GetObject reply that is not a 2xx, for an object of `bucket`.
+#[must_use]
+pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
+    let body: ErrorBody = std::str::from_utf8(reply.body())
+        .ok()
+        .and_then(|text| quick_xml::de::from_str(text).ok())
+        .unwrap_or_default();
+    let status = reply.status();
+    let gone = status == StatusCode::NOT_FOUND && body.code != "NoSuchBucket"
+        || reply.headers().contains_key("x-amz-delete-marker");
+    if gone {
+        return Refusal::Gone;
+    }
+    let (kind, advice) = classify(status, &body, bucket);
+    let header = |name| Some(reply.headers().get(name)?.to_str().ok()?.to_owned());
+    Refusal::Failed(TransferError {
+        kind,
+        message: describe(status, &body, bucket),
+        advice,
+        status: Some(status.as_u16()),
+        request_id: body.request_id.or_else(|| header("x-amz-request-id")),
+        retry_after: header("retry-after")
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs),
+    })
+}
+
+fn describe(status: StatusCode, body: &ErrorBody, bucket: &str) -> String {
+    let code = match body.code.as_str() {
+        "" => String::new(),
+        code => format!(" {code}"),
+    };
+    let message = match body.message.trim_end_matches('.') {
+        "" => String::new(),
+        message => format!(": {message}"),
+    };
+    format!(
+        "S3 answered {}{code} for the bucket {bucket}{message}.",
+        status.as_u16()
+    )
+}
+
+fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, String) {
+    match (status.as_u16(), body.code.as_str()) {
+        (_, "InvalidObjectState") => (
+            ErrorKind::SourceArchived,
+            "The object is in an archive tier: restore it (aws s3api restore-object); the restore's event brings it here.".into(),
+        ),
+        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
+            | "RequestTimeTooSkewed" | "NotSignedUp" | "TokenRefreshRequired") | (401, _) => (
+            ErrorKind::SourceCredentialRefused,
+            "Check the secrets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the worker.".into(),
+        ),
+        (403, _) => (
+            ErrorKind::SourceDenied,
+            format!("The credential probably lacks s3:GetObject on arn:aws:s3:::{bucket}/* (for a version s3:GetObjectVersion, for an encrypted object kms:Decrypt). Without s3:ListBucket a missing object is answered like this, too."),
+        ),
+        (404, _) => (
+            ErrorKind::SourceBucketMissing,
+            "Check the route's source and the S3 endpoint.".into(),
+        ),
+        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => (
+            ErrorKind::SourceBucketMissing,
+            match &body.region {
+                Some(region) => format!("The bucket is in the region {region}: set the route's region."),
+                None => "The bucket is probably in another region: set the route's region.".into(),
+            },
+        ),
+        (412 | 416, _) => (
+            ErrorKind::SourceChanged,
+            "The object changed while it was read; the new one is copied instead.".into(),
+        ),
+        (408 | 429 | 500..=599, _) | (_, "RequestTimeout" | "SlowDown") => (
+            ErrorKind::SourceUnavailable,
+            "Nothing to do: it is tried again.".into(),
+        ),
+        _ => (
+            ErrorKind::SourceUnexpected,
+            "This answer is not one that S3 documents for a read; check the S3 endpoint.".into(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn reply(status: u16, code: &str) -> Response<Bytes> {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>Because.</Message><Region>eu-west-1</Region><Key>k</Key><RequestId>R1</RequestId></Error>"
+        );
+        Response::builder()
+            .status(status)
+            .body(Bytes::from(body))
+            .unwrap()
+    }
+
+    fn failed(status: u16, code: &str) -> TransferError {
+        match refusal(&reply(status, code), "photos") {
+            Refusal::Failed(error) => error,
+            Refusal::Gone => panic!("{status} {code} was taken as gone"),
+        }
+    }
+
+    #[test]
+    fn a_missing_key_is_gone_and_a_missing_bucket_is_an_error() {
+        assert_eq!(refusal(&reply(404, "NoSuchKey"), "photos"), Refusal::Gone);
+        let mut bare = reply(404, "");
+        *bare.body_mut() = Bytes::new();
+        assert_eq!(refusal(&bare, "photos"), Refusal::Gone);
+        assert_eq!(
+            failed(404, "NoSuchBucket").kind,
+            ErrorKind::SourceBucketMissing
+        );
+    }
+
+    #[test]
+    fn each_refusal_has_its_kind() {
+        for (status, code, kind) in [
+            (403, "AccessDenied", ErrorKind::SourceDenied),
+            (403, "", ErrorKind::SourceDenied),
+            (403, "InvalidObjectState", ErrorKind::SourceArchived),
+            (
+                403,
+                "SignatureDoesNotMatch",
+                ErrorKind::SourceCredentialRefused,
+            ),
+            (
+                403,
+                "RequestTimeTooSkewed",
+                ErrorKind::SourceCredentialRefused,
+            ),
+            (400, "ExpiredToken", ErrorKind::SourceCredentialRefused),
+            (301, "PermanentRedirect", ErrorKind::SourceBucketMissing),
+            (
+                400,
+                "AuthorizationHeaderMalformed",
+                ErrorKind::SourceBucketMissing,
+            ),
+            (412, "PreconditionFailed", ErrorKind::SourceChanged),
+            (416, "InvalidRange", ErrorKind::SourceChanged),
+            (503, "SlowDown", ErrorKind::SourceUnavailable),
+            (500, "InternalError", ErrorKind::SourceUnavailable),
+            (400, "RequestTimeout", ErrorKind::SourceUnavailable),
+            (418, "", ErrorKind::SourceUnexpected),
+        ] {
+            assert_eq!(failed(status, code).kind, kind, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn the_error_says_what_was_found_and_which_permission_is_missing() {
+        let error = failed(403, "AccessDenied");
+        assert_eq!(
+            error.message,
+            "S3 answered 403 AccessDenied for the bucket photos: Because."
+        );
+        assert!(error.advice.contains("s3:GetObject"));
+        assert_eq!(error.request_id.as_deref(), Some("R1"));
+        assert!(
+            failed(301, "PermanentRedirect")
+                .advice
+                .contains("eu-west-1")
+        );
+    }
+
+    #[test]
+    fn retry_after_is_read() {
+        let mut busy = reply(503, "SlowDown");
+        busy.headers_mut()
+            .insert("retry-after", "7".parse().unwrap());
+        let Refusal::Failed(error) = refusal(&busy, "photos") else {
+            panic!("gone")
+        };
+        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    }
+}

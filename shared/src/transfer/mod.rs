@@ -1,0 +1,402 @@
+//! One object's copy, as a state machine: events in, steps out.
+//!
+//! The order of looking is what makes it right. What stands at the destination is read before the
+//! source is, and the write commits only over what was read (`ifGenerationMatch`); a 412 means that
+//! somebody else moved, so everything is looked at again. Only a small object may be tried at once
+//! as if nothing stood there, because a 412 then costs little.
+//!
+//! [`source`] asks what there is, [`upload`] writes it; this file holds what both share. Nothing
+//! here does I/O: [`crate::drive`] carries the steps out.
+
+mod source;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::access::{Access, authorize};
+use crate::error::{ErrorKind, TransferError};
+use crate::event::ObjectHint;
+use crate::gcs::{Assertion, Generation, Object, ObjectAddress, ResumableSession};
+use crate::integrity::Proof;
+use crate::port::{Lost, Side, Sink, Tail};
+use crate::retry;
+use crate::route::Route;
+
+use upload::Upload;
+
+/// What the runtime is to do next. Each is answered by exactly one [`Event`].
+#[derive(Debug)]
+pub enum Step {
+    /// [`crate::port::Port::send`]; answered by `Reply` or `Lost`.
+    Send(Request<Bytes>),
+    /// [`crate::port::Port::open`]; answered by `Reply` or `Lost`.
+    Open(Request<Bytes>),
+    /// [`crate::port::Port::pipe`]; answered by `Reply` or `Lost`.
+    Pipe {
+        /// Where the open body goes.
+        sink: Sink,
+        /// How many of its bytes.
+        length: u64,
+        /// Whether a CRC32C runs over them.
+        digest: bool,
+    },
+    /// [`crate::port::Port::take`]; answered by `Taken` or `Lost`.
+    Take {
+        /// How many bytes are left.
+        length: u64,
+    },
+    /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
+    SignRs256(Vec<u8>),
+    /// [`crate::port::Port::wait_until`]; answered by `Woken`.
+    WaitUntil(Timestamp),
+    /// The end; nothing answers it.
+    Done(Outcome),
+    /// The end; [`crate::retry::after_delivery`] says what follows.
+    Failed(TransferError),
+}
+
+/// What came of the last step.
+#[derive(Debug)]
+pub enum Event {
+    /// Nothing yet: the first call.
+    Start,
+    /// A reply, whatever its status.
+    Reply(Response<Bytes>),
+    /// No reply, or a body that broke.
+    Lost(Lost),
+    /// The end of the open body.
+    Taken(Tail),
+    /// The signature, or why there is none.
+    Signed(Result<Vec<u8>, String>),
+    /// The time has come.
+    Woken,
+}
+
+impl From<Result<Response<Bytes>, Lost>> for Event {
+    fn from(result: Result<Response<Bytes>, Lost>) -> Self {
+        result.map_or_else(Self::Lost, Self::Reply)
+    }
+}
+
+/// How a transfer ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// The object was written and GCS checked its bytes.
+    Copied {
+        /// What stands there now.
+        generation: Generation,
+        /// Its size in bytes.
+        size: u64,
+        /// How its bytes were proven.
+        proof: Proof,
+    },
+    /// The same object stood there already; no bytes moved.
+    Identical {
+        /// What stands there.
+        generation: Generation,
+    },
+    /// The source has no such key now.
+    SourceGone,
+}
+
+/// Looks at a destination that others keep writing, before the message goes back to the queue.
+const LOOKS: u32 = 8;
+
+/// One hint on its way along one route.
+#[derive(Debug)]
+pub struct Transfer {
+    access: Arc<Access>,
+    route: Arc<Route>,
+    hint: ObjectHint,
+    address: ObjectAddress,
+    seed: u128,
+    state: State,
+    destination: Destination,
+    upload: Option<Upload>,
+    session: Option<ResumableSession>,
+    /// The most bytes that the session was seen to have.
+    persisted: u64,
+    /// The attempt under way, from 1; set back when a session gains bytes.
+    attempt: u32,
+    /// 412s so far.
+    looks: u32,
+    /// A write was sent whose reply never came: the object found later may be our own.
+    ambiguous: bool,
+    token_renewed: bool,
+    /// The step that waits for a token.
+    held: Option<(Ask, Assertion)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    /// The destination's resource was asked for.
+    Looking,
+    /// The source was asked for.
+    Opening,
+    /// The whole body is being read into memory.
+    Buffering,
+    /// The one upload request is under way.
+    Uploading,
+    /// A session was asked for.
+    Starting,
+    /// Bytes are on their way to the session.
+    Sending,
+    /// The last piece is being read into memory.
+    Taking,
+    /// The last piece is on its way.
+    Finishing,
+    /// After a break: waiting before the session's status is asked.
+    Pausing,
+    /// The session's status was asked.
+    Querying,
+    /// The source was asked for the bytes behind the first `offset` ones.
+    Reopening {
+        offset: u64,
+    },
+    /// The session is being given up because of an error.
+    Cancelling(TransferError),
+    /// Waiting before everything is looked at again.
+    Waiting,
+    Ended,
+}
+
+/// What is known of the destination.
+#[derive(Debug)]
+enum Destination {
+    /// Nobody looked: tried as if nothing stood there.
+    Unknown,
+    /// What stood there before the source was read.
+    Seen(Option<Box<Object>>),
+}
+
+/// A step, and whether it needs Google's token.
+#[derive(Debug)]
+struct Ask {
+    step: Step,
+    bearer: bool,
+}
+
+impl Ask {
+    fn plain(step: Step) -> Self {
+        Self {
+            step,
+            bearer: false,
+        }
+    }
+
+    fn gcs(step: Step) -> Self {
+        Self { step, bearer: true }
+    }
+}
+
+type Next = Result<Ask, TransferError>;
+
+impl Transfer {
+    /// A transfer of `hint` along `route`. `seed` is random, and new for each transfer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationRefused`] when the key has no name at the destination.
+    pub fn new(
+        access: Arc<Access>,
+        route: Arc<Route>,
+        hint: ObjectHint,
+        seed: u128,
+    ) -> Result<Self, TransferError> {
+        let name = route.destination_name(&hint.key).unwrap_or_default();
+        if matches!(name.as_str(), "" | "." | "..") {
+            return Err(TransferError::new(
+                ErrorKind::DestinationRefused,
+                format!(
+                    "The key {:?} would be called {name:?} at the destination of the route {}, which GCS does not take.",
+                    hint.key, route.name
+                ),
+                "Change the route's prefixes, or rename the object at the source.",
+            ));
+        }
+        Ok(Self {
+            address: access.gcs.address(&route.destination.bucket, &name),
+            access,
+            route,
+            hint,
+            seed,
+            state: State::Idle,
+            destination: Destination::Unknown,
+            upload: None,
+            session: None,
+            persisted: 0,
+            attempt: 1,
+            looks: 0,
+            ambiguous: false,
+            token_renewed: false,
+            held: None,
+        })
+    }
+
+    /// Takes what came of the last step and gives the next. `now` is the time of the call. To be
+    /// called with [`Event::Start`] first, and again after each step until `Done` or `Failed`.
+    pub fn advance(&mut self, event: Event, now: Timestamp) -> Step {
+        let ask = match event {
+            Event::Signed(signature) => self.signed(signature),
+            event => self.next(event, now).or_else(|error| self.fail(error, now)),
+        };
+        match ask {
+            Ok(ask) => self.authorized(ask, now),
+            Err(error) => {
+                self.state = State::Ended;
+                Step::Failed(error)
+            }
+        }
+    }
+
+    fn next(&mut self, event: Event, now: Timestamp) -> Next {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        match (state, event) {
+            (State::Idle, Event::Start) => self.begin(now),
+            (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
+            (State::Opening, Event::Reply(reply)) => self.opened(&reply),
+            (State::Buffering, Event::Taken(tail)) => self.buffered(&tail),
+            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
+            (State::Starting, Event::Reply(reply)) => self.started(&reply),
+            (State::Sending, Event::Reply(reply)) => self.sent(&reply, now),
+            (State::Taking, Event::Taken(tail)) => self.taken(tail),
+            (State::Finishing, Event::Reply(reply)) => self.finished(&reply),
+            (State::Pausing, Event::Woken) => self.query(),
+            (State::Querying, Event::Reply(reply)) => self.queried(&reply, now),
+            (State::Reopening { offset }, Event::Reply(reply)) => self.reopened(&reply, offset),
+            (State::Cancelling(error), Event::Reply(_) | Event::Lost(_)) => {
+                self.conclude(error, now)
+            }
+            (State::Waiting, Event::Woken) => self.look(),
+            (state, Event::Lost(lost)) => self.lost(&state, &lost, now),
+            (state, event) => Err(TransferError::new(
+                ErrorKind::OutOfTurn,
+                format!("{event:?} does not answer {state:?}."),
+                "This is a bug of the runtime's port; please report it.",
+            )),
+        }
+    }
+
+    /// Adds the token, or first asks for it to be signed.
+    fn authorized(&mut self, ask: Ask, now: Timestamp) -> Step {
+        if !ask.bearer {
+            return ask.step;
+        }
+        match self.access.gcs.bearer(now) {
+            Ok(bearer) => {
+                let mut step = ask.step;
+                match &mut step {
+                    Step::Send(request) => authorize(request, bearer.as_ref()),
+                    Step::Pipe { sink, .. } => authorize(&mut sink.request, bearer.as_ref()),
+                    _ => {}
+                }
+                step
+            }
+            Err(assertion) => {
+                let input = assertion.signing_input().to_vec();
+                self.held = Some((ask, assertion));
+                Step::SignRs256(input)
+            }
+        }
+    }
+
+    fn signed(&mut self, signature: Result<Vec<u8>, String>) -> Next {
+        let out_of_turn =
+            || TransferError::new(ErrorKind::OutOfTurn, "No signature was asked for.", "");
+        let (ask, assertion) = self.held.take().ok_or_else(out_of_turn)?;
+        let signature = signature.map_err(|reason| {
+            TransferError::new(
+                ErrorKind::ConfigurationInvalid,
+                format!("GOOGLE_CREDENTIALS cannot sign: {reason}."),
+                "Set the secret to the JSON key file of a service account, unchanged.",
+            )
+        })?;
+        self.access.gcs.accept(assertion.signed(&signature));
+        Ok(ask)
+    }
+
+    /// A broken request or body, in a state where that is an error.
+    fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
+        let reading = matches!(
+            state,
+            State::Opening | State::Reopening { .. } | State::Buffering | State::Taking
+        );
+        let error = if reading || lost.side == Side::Source {
+            TransferError::new(
+                if matches!(state, State::Opening | State::Reopening { .. }) {
+                    ErrorKind::SourceUnavailable
+                } else {
+                    ErrorKind::SourceBroken
+                },
+                format!("Reading from S3 broke off: {}.", lost.detail),
+                "Nothing to do: it is tried again.",
+            )
+        } else {
+            TransferError::new(
+                ErrorKind::DestinationUnavailable,
+                format!("GCS gave no answer: {}.", lost.detail),
+                "Nothing to do: it is tried again.",
+            )
+        };
+        self.ambiguous |= matches!(
+            state,
+            State::Uploading | State::Sending | State::Finishing | State::Querying
+        );
+        if matches!(
+            state,
+            State::Sending | State::Querying | State::Reopening { .. }
+        ) {
+            return self.interrupted(error, now);
+        }
+        Err(error)
+    }
+
+    /// An error: a session is given up first, then the error is weighed.
+    fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
+        match self.session.take() {
+            Some(session) => {
+                self.state = State::Cancelling(error);
+                Ok(Ask::plain(Step::Send(session.cancel())))
+            }
+            None => self.conclude(error, now),
+        }
+    }
+
+    /// Starts over if the error is one that passes, and ends otherwise.
+    fn conclude(&mut self, error: TransferError, now: Timestamp) -> Next {
+        self.upload = None;
+        if error.kind == ErrorKind::DestinationCredentialRefused && !self.token_renewed {
+            self.token_renewed = true;
+            self.access.gcs.forget();
+            return self.look();
+        }
+        let Some(wait) = self.backoff(&error) else {
+            return Err(error);
+        };
+        self.state = State::Waiting;
+        Ok(Ask::plain(wait_until(now, wait)))
+    }
+
+    /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.
+    fn backoff(&mut self, error: &TransferError) -> Option<std::time::Duration> {
+        #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
+        let wait = retry::in_hand(error, self.attempt, self.seed as u64);
+        self.attempt += 1;
+        wait
+    }
+}
+
+fn wait_until(now: Timestamp, wait: std::time::Duration) -> Step {
+    let time = SignedDuration::try_from(wait)
+        .ok()
+        .and_then(|wait| now.checked_add(wait).ok());
+    Step::WaitUntil(time.unwrap_or(Timestamp::MAX))
+}

@@ -1,0 +1,140 @@
+//! The looking: what stands at the destination, then what the source has.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use jiff::Timestamp;
+
+use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use crate::access::Read;
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
+use crate::integrity::{Checksum, Proof, shared_checksum};
+use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
+use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
+
+impl Transfer {
+    /// A small object is read at once, as if nothing stood at the destination.
+    pub(super) fn begin(&mut self, now: Timestamp) -> Next {
+        if self.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
+            return self.look();
+        }
+        self.open(now)
+    }
+
+    /// Asks what stands at the destination. All that was known before is forgotten.
+    pub(super) fn look(&mut self) -> Next {
+        self.upload = None;
+        self.session = None;
+        self.state = State::Looking;
+        Ok(Ask::gcs(Step::Send(self.address.get()?)))
+    }
+
+    /// Somebody else wrote the destination between our look and our write.
+    pub(super) fn look_again(&mut self) -> Next {
+        self.looks += 1;
+        if self.looks > LOOKS {
+            return Err(TransferError::new(
+                ErrorKind::PreconditionLost,
+                format!(
+                    "gs://{}/{} changed {LOOKS} times between our look and our write.",
+                    self.address.bucket, self.address.name
+                ),
+                "It is tried again; find out who else writes this name.",
+            ));
+        }
+        self.look()
+    }
+
+    pub(super) fn looked(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+        let seen = match reply.status() {
+            StatusCode::OK => Some(Box::new(Object::read(reply)?)),
+            // The bucket's absence answers the same; the write will say so.
+            StatusCode::NOT_FOUND => None,
+            _ => return Err(gcs_refusal(reply, &self.address.bucket)),
+        };
+        self.destination = Destination::Seen(seen);
+        self.open(now)
+    }
+
+    fn open(&mut self, now: Timestamp) -> Next {
+        let step = self.read_source(&Read::default(), now)?;
+        self.state = State::Opening;
+        Ok(step)
+    }
+
+    pub(super) fn read_source(&self, read: &Read, now: Timestamp) -> Next {
+        let request = self.access.s3.get_object(
+            self.route.region.as_deref(),
+            &self.hint.bucket,
+            &self.hint.key,
+            read,
+            now,
+        )?;
+        Ok(Ask::plain(Step::Open(request)))
+    }
+
+    pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
+        if reply.status() != StatusCode::OK {
+            return match s3_refusal(reply, &self.hint.bucket) {
+                Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
+                Refusal::Failed(error) => Err(error),
+            };
+        }
+        let source = SourceObject::read(reply.headers())?;
+        let checksum = shared_checksum(&source);
+        let plan = plan(source.size, checksum.is_some())?;
+        let seen = match &self.destination {
+            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
+                return self.look();
+            }
+            Destination::Unknown => None,
+            Destination::Seen(object) => object.as_deref(),
+        };
+        let provenance = Provenance::of(&source, &self.hint.bucket, &self.hint.key);
+        if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
+            let generation = object.generation();
+            let proof = checksum.map(Checksum::proof);
+            return Ok(Self::done(self.already_there(
+                generation,
+                source.size,
+                proof,
+            )));
+        }
+        let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
+            Precondition::Is(object.generation())
+        });
+        self.start_upload(Upload {
+            source,
+            provenance,
+            plan,
+            checksum,
+            precondition,
+        })
+    }
+
+    /// The object is there; perhaps it was ours, and only the reply was lost.
+    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+        if !self.ambiguous {
+            return Outcome::Identical { generation };
+        }
+        Outcome::Copied {
+            generation,
+            size,
+            proof: proof.unwrap_or(Proof::ComputedCrc32c),
+        }
+    }
+
+    pub(super) fn done(outcome: Outcome) -> Ask {
+        Ask::plain(Step::Done(outcome))
+    }
+}
+
+/// Whether `object` is a copy of exactly this `source`, by its provenance and, where S3 has one,
+/// by checksum.
+fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
+    let same_bytes = match shared_checksum(source) {
+        Some(checksum) => object.verify(source.size, checksum).is_ok(),
+        None => object.size == source.size.to_string(),
+    };
+    same_bytes && Provenance::read(&object.metadata).as_ref() == Some(provenance)
+}
