@@ -2,7 +2,7 @@
 //! request by request where the rules are stricter than any client tries.
 //!
 //! Google's control client (buckets, listing, deleting) speaks gRPC and has no counterpart here.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::large_futures)]
 
 use std::time::Duration;
 
@@ -449,17 +449,17 @@ async fn patch_compose_copy_list_delete() {
     for name in ["a/1", "a/2", "b"] {
         answer(post(&gcs, &format!("uploadType=media&name={name}")).body(name)).await;
     }
-    let patch = json!({ "metadata": { "k": "v" }, "contentLanguage": "de" });
-    let patching = || at(&gcs, Method::PATCH, "/o/b?ifMetagenerationMatch=1").json(&patch);
-    let (_, patched) = answer(patching()).await;
+    let change = json!({ "metadata": { "k": "v" }, "contentLanguage": "de" });
+    let attempt = || at(&gcs, Method::PATCH, "/o/b?ifMetagenerationMatch=1").json(&change);
+    let (_, changed) = answer(attempt()).await;
     assert_eq!(
-        (&patched["metageneration"], &patched["metadata"]["k"]),
+        (&changed["metageneration"], &changed["metadata"]["k"]),
         (&json!("2"), &json!("v"))
     );
-    assert_eq!(refusal(patching()).await, (412, "conditionNotMet".into()));
+    assert_eq!(refusal(attempt()).await, (412, "conditionNotMet".into()));
     let path = format!(
         "/o/b?ifGenerationNotMatch={}",
-        patched["generation"].as_str().unwrap()
+        changed["generation"].as_str().unwrap()
     );
     assert_eq!(answer(at(&gcs, Method::GET, &path)).await.0, 304);
 
