@@ -190,7 +190,7 @@ async fn conditions_are_kept() {
     let failed = refusal(get().if_match(other).send().await);
     assert_eq!(failed, refused(412, "PreconditionFailed"));
     assert_eq!(refusal(get().if_none_match(&etag).send().await).0, 304);
-    let later = DateTime::from(SystemTime::now() + Duration::from_secs(60));
+    let later = DateTime::from(SystemTime::now() + Duration::from_mins(1));
     assert_eq!(refusal(get().if_modified_since(later).send().await).0, 304);
     let epoch = DateTime::from_secs(0);
     let modified = get().if_unmodified_since(epoch).send().await;
@@ -599,8 +599,8 @@ async fn signatures_and_regions_are_checked() {
     }
 }
 
-/// A GET of `url` signed at `time`, whatever the time is.
-async fn get_signed_at(url: &str, time: SystemTime) -> reqwest::Response {
+/// A request without a body, signed at `time`, whatever the time is.
+fn signed_at(method: &str, url: &str, time: SystemTime) -> reqwest::RequestBuilder {
     let identity = Credentials::new("AKIATEST", SECRET, None, None, "test").into();
     let mut settings = SigningSettings::default();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -613,13 +613,28 @@ async fn get_signed_at(url: &str, time: SystemTime) -> reqwest::Response {
         .build()
         .unwrap();
     let body = SignableBody::Bytes(b"");
-    let request = SignableRequest::new("GET", url, std::iter::empty(), body).unwrap();
+    let request = SignableRequest::new(method, url, std::iter::empty(), body).unwrap();
     let signed = sign(request, &params.into()).unwrap();
-    let mut request = reqwest::Client::new().get(url);
+    let method = method.parse().unwrap();
+    let mut request = reqwest::Client::new().request(method, url);
     for (name, value) in signed.output().headers() {
         request = request.header(name, value);
     }
-    request.send().await.unwrap()
+    request
+}
+
+/// botocore would read the next answer on that connection wrongly.
+#[tokio::test]
+async fn a_connection_ends_whose_client_waits_for_a_100_in_vain() {
+    let f = fixture().await;
+    let url = format!("{}/{BUCKET}/k", f.s3.endpoint());
+    let put = || signed_at("PUT", &url, SystemTime::now()).header("content-length", "0");
+    let waiting = put().header("expect", "100-continue").send().await.unwrap();
+    assert_eq!(waiting.status(), 200);
+    assert_eq!(waiting.headers()["connection"], "close");
+    let not_waiting = put().send().await.unwrap();
+    assert_eq!(not_waiting.status(), 200);
+    assert!(!not_waiting.headers().contains_key("connection"));
 }
 
 #[tokio::test]
@@ -627,13 +642,14 @@ async fn a_clock_may_be_a_quarter_of_an_hour_off() {
     let f = fixture().await;
     f.put("k", "x").await;
     let url = format!("{}/{BUCKET}/k", f.s3.endpoint());
-    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
     let now = SystemTime::now();
     for time in [now, now - minutes(14), now + minutes(14)] {
-        assert_eq!(get_signed_at(&url, time).await.status(), 200);
+        let answer = signed_at("GET", &url, time).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
     }
     for time in [now - minutes(16), now + minutes(16)] {
-        let answer = get_signed_at(&url, time).await;
+        let answer = signed_at("GET", &url, time).send().await.unwrap();
         assert_eq!(answer.status(), 403);
         let answer = answer.text().await.unwrap();
         assert!(answer.contains("<Code>RequestTimeTooSkewed</Code>"));
@@ -646,7 +662,7 @@ async fn presigned_urls_work_and_unsigned_requests_do_not() {
     f.put("a b", "hello").await;
     let presigned = f.client.get_object().bucket(BUCKET).key("a b");
     let presigned = presigned.response_content_type("text/x-other");
-    let for_a_minute = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let for_a_minute = PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
     let presigned = presigned.presigned(for_a_minute).await.unwrap();
     let got = reqwest::get(presigned.uri()).await.unwrap();
     assert_eq!(got.status(), 200);
