@@ -13,7 +13,7 @@ use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::route::ConfigError;
+use crate::error::ConfigError;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// The longest life that Google accepts.
