@@ -1,53 +1,33 @@
-//! A stand-in until the real worker lands: answers hello and logs what the queue brings.
-use wasm_bindgen::JsValue;
-use worker::{Context, Env, MessageBatch, MessageExt, Request, Response, Result, event};
+//! Causeway on Cloudflare Workers: two entry points and the port on workerd.
+//!
+//! `fetch` takes events in ([`ingress`]), `queue` carries the hints out ([`consumer`]). What is
+//! decided is decided in `causeway_shared`; this crate only moves bytes and answers.
+//!
+//! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
-/// Answers `hello`; `/echo` fetches the URL in the body; `/queue` puts the body on the queue.
-///
-/// # Errors
-/// Whatever the runtime answers.
+mod config;
+mod consumer;
+mod ingress;
+mod outcome;
+mod platform;
+mod port;
+mod reply;
+mod settle;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, Request, event};
+
+/// An HTTP request.
 #[event(fetch)]
-pub async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
-    match request.path().as_str() {
-        "/var" => Response::ok(
-            env.var("GREETING")
-                .map_or_else(|_| "none".into(), |value| value.to_string()),
-        ),
-        "/echo" => {
-            let url = request.text().await?;
-            worker::Fetch::Url(url.parse()?).send().await
-        }
-        "/queue" => {
-            let body = request.text().await?;
-            env.queue("HINTS")?.send(body).await?;
-            Response::ok("queued")
-        }
-        "/dead" => {
-            let body = request.text().await?;
-            env.queue("DEAD_LETTERS")?
-                .send(serde_json::json!({ "text": body }))
-                .await?;
-            Response::ok("buried")
-        }
-        _ => Response::ok("hello"),
-    }
+async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
+    ingress::answer(request.inner(), &env)
+        .await
+        .map_err(worker::Error::from)
 }
 
-/// Logs each message; retries those that say "poison".
-///
-/// # Errors
-/// Whatever the runtime answers.
-#[event(queue)]
-pub async fn queue(batch: MessageBatch<String>, _env: Env, _context: Context) -> Result<()> {
-    for message in batch.messages()? {
-        let body = message.body().clone();
-        worker::console_log!("{}", serde_json::json!({ "got": body }));
-        if body == "poison" {
-            message.retry();
-        } else {
-            message.ack();
-        }
-    }
-    let _ = JsValue::NULL;
-    Ok(())
+/// A batch of the queue of hints. Exported by hand: the `worker` crate's own event gives no count
+/// of deliveries and turns an error into a panic.
+#[wasm_bindgen]
+pub async fn queue(batch: platform::MessageBatch, env: Env, _context: worker::worker_sys::Context) {
+    consumer::consume(&batch, &env).await;
 }

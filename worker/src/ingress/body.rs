@@ -1,0 +1,48 @@
+//! A request's body, up to a limit.
+
+use wasm_bindgen::JsCast as _;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStreamDefaultReader, Request};
+
+use crate::platform::describe;
+use crate::port::chunk_of;
+
+/// Why a body was not read.
+pub(super) enum Unread {
+    /// It is longer than the limit.
+    TooLong,
+    /// It broke off; the runtime's words.
+    Broken(String),
+}
+
+/// Reads the body of `request`. One that is longer than `limit` bytes is left at the limit, not
+/// read to its end.
+pub(super) async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Unread> {
+    let declared = request.headers().get("content-length").ok().flatten();
+    if declared
+        .and_then(|length| length.parse::<u64>().ok())
+        .is_some_and(|length| length > limit as u64)
+    {
+        return Err(Unread::TooLong);
+    }
+    let Some(stream) = request.body() else {
+        return Ok(Vec::new());
+    };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut body = Vec::new();
+    loop {
+        let read = JsFuture::from(reader.read())
+            .await
+            .map_err(|error| Unread::Broken(describe(&error)))?;
+        let Some(chunk) = chunk_of(&read) else {
+            return Ok(body);
+        };
+        if body.len() + chunk.length() as usize > limit {
+            drop(reader.cancel());
+            return Err(Unread::TooLong);
+        }
+        let start = body.len();
+        body.resize(start + chunk.length() as usize, 0);
+        chunk.copy_to(&mut body[start..]);
+    }
+}

@@ -1,0 +1,210 @@
+//! From records to messages: which routes a hint takes, and how messages fit into sends.
+
+use std::ops::Range;
+
+use causeway_shared::event::ObjectHint;
+use causeway_shared::event::s3::Ignored;
+use causeway_shared::message::HintMessage;
+use causeway_shared::route::Routes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::platform::to_json;
+
+/// Limits of one send ([Queues limits](https://developers.cloudflare.com/queues/platform/limits/)):
+/// messages, bytes in all, and bytes of one message, each message counting some more for itself.
+const BATCH_MESSAGES: usize = 100;
+const BATCH_BYTES: usize = 250_000;
+const MESSAGE_BYTES: usize = 125_000;
+const MESSAGE_OVERHEAD: usize = 100;
+
+/// An event's records, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    /// JSON texts for the queue.
+    pub(super) messages: Vec<String>,
+    /// One entry a message, for the answer.
+    pub(super) accepted: Vec<Value>,
+    /// One entry a record without a message, with the reason.
+    pub(super) ignored: Vec<Value>,
+}
+
+/// Sorts `records` by `routes`: one message a hint and route.
+pub(super) fn sort(
+    records: Vec<Result<ObjectHint, Ignored>>,
+    routes: &Routes,
+    now: Timestamp,
+) -> Sorted {
+    let mut sorted = Sorted::default();
+    for record in records {
+        match record {
+            Ok(hint) => sorted.place(&hint, routes, now),
+            Err(Ignored {
+                bucket,
+                key,
+                reason,
+            }) => sorted
+                .ignored
+                .push(json!({"bucket": bucket, "key": key, "reason": reason})),
+        }
+    }
+    sorted
+}
+
+impl Sorted {
+    fn place(&mut self, hint: &ObjectHint, routes: &Routes, now: Timestamp) {
+        let mut matched = false;
+        for route in routes.matching(&hint.bucket, &hint.key) {
+            matched = true;
+            let message = to_json(&HintMessage {
+                route: route.name.clone(),
+                hint: hint.clone(),
+                accepted_at: now,
+            });
+            if message.len() > MESSAGE_BYTES {
+                self.ignore(
+                    hint,
+                    format!(
+                        "The record makes a message of {} bytes; the queue takes {MESSAGE_BYTES}.",
+                        message.len()
+                    ),
+                );
+                return;
+            }
+            self.messages.push(message);
+            self.accepted
+                .push(json!({"bucket": hint.bucket, "key": hint.key, "route": route.name}));
+        }
+        if !matched {
+            let reason = if routes.has_source(&hint.bucket) {
+                "No route of this bucket has a prefix that the key begins with."
+            } else {
+                "No route reads from this bucket."
+            };
+            self.ignore(hint, reason.to_owned());
+        }
+    }
+
+    fn ignore(&mut self, hint: &ObjectHint, reason: String) {
+        self.ignored
+            .push(json!({"bucket": hint.bucket, "key": hint.key, "reason": reason}));
+    }
+}
+
+/// Cuts `messages` into sends that the queue takes, in their order.
+pub(super) fn batches(messages: &[String]) -> Vec<Range<usize>> {
+    let mut batches: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (index, message) in messages.iter().enumerate() {
+        let size = message.len() + MESSAGE_OVERHEAD;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES => {
+                batch.end = index + 1;
+                bytes += size;
+            }
+            _ => {
+                batches.push(index..index + 1);
+                bytes = size;
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use causeway_shared::route::Route;
+
+    fn routes() -> Routes {
+        let route = |name: &str, source: &str| {
+            Route::parse(name, json!({"source": source, "destination": "gs://dst"})).unwrap()
+        };
+        Routes::new([
+            route("ROUTE_ALL", "s3://one"),
+            route("ROUTE_SOME", "s3://one/in/"),
+            route("ROUTE_TWO", "s3://two/in/"),
+        ])
+        .unwrap()
+    }
+
+    fn hint(bucket: &str, key: &str) -> ObjectHint {
+        ObjectHint {
+            bucket: bucket.into(),
+            key: key.into(),
+            event: "ObjectCreated:Put".into(),
+            time: None,
+            version_id: None,
+            size: None,
+            sequencer: None,
+        }
+    }
+
+    #[test]
+    fn a_hint_takes_every_route_and_one_without_says_why() {
+        let ignored = Ignored {
+            bucket: None,
+            key: None,
+            reason: "because".into(),
+        };
+        let records = vec![
+            Ok(hint("one", "in/a")),
+            Ok(hint("two", "a")),
+            Ok(hint("three", "a")),
+            Err(ignored),
+        ];
+        let sorted = sort(records, &routes(), Timestamp::UNIX_EPOCH);
+        let taken: Vec<_> = sorted
+            .accepted
+            .iter()
+            .map(|entry| entry["route"].as_str().unwrap())
+            .collect();
+        assert_eq!(taken, ["all", "some"]);
+        let first: HintMessage = serde_json::from_str(&sorted.messages[0]).unwrap();
+        assert_eq!(
+            (first.route.as_str(), first.hint),
+            ("all", hint("one", "in/a"))
+        );
+        let reasons: Vec<_> = sorted
+            .ignored
+            .iter()
+            .map(|entry| entry["reason"].as_str().unwrap())
+            .collect();
+        assert!(
+            reasons[0].contains("prefix")
+                && reasons[1].contains("No route reads")
+                && reasons[2] == "because"
+        );
+    }
+
+    #[test]
+    fn a_record_too_long_for_the_queue_is_ignored_and_spoils_no_other() {
+        let records = vec![
+            Ok(ObjectHint {
+                event: "e".repeat(MESSAGE_BYTES),
+                ..hint("one", "a")
+            }),
+            Ok(hint("one", "b")),
+        ];
+        let sorted = sort(records, &routes(), Timestamp::UNIX_EPOCH);
+        assert_eq!((sorted.accepted.len(), sorted.ignored.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_send_has_at_most_100_messages_and_250_kilobytes() {
+        let sizes = |lengths: &[usize]| -> Vec<usize> {
+            let messages: Vec<_> = lengths.iter().map(|&length| "m".repeat(length)).collect();
+            let batches = batches(&messages);
+            assert_eq!(
+                batches.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
+                (0..lengths.len()).collect::<Vec<_>>()
+            );
+            batches.iter().map(ExactSizeIterator::len).collect()
+        };
+        assert!(sizes(&[]).is_empty());
+        assert_eq!(sizes(&[10; 250]), [100, 100, 50]);
+        assert_eq!(sizes(&[MESSAGE_BYTES - 200; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[100_000, 100_000, 60_000, 10]), [2, 2]);
+    }
+}

@@ -1,0 +1,196 @@
+//! What the platform has and no crate binds: the queues as JavaScript sees them, a read of at
+//! least so many bytes, the global `fetch` and `crypto`.
+//!
+//! Thin declarations and their conversions; no decisions.
+
+use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// [MessageBatch](https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch).
+    pub type MessageBatch;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn messages(this: &MessageBatch) -> Result<Array, JsValue>;
+
+    /// [Message](https://developers.cloudflare.com/queues/configuration/javascript-apis/#message).
+    #[derive(Clone)]
+    pub(crate) type Message;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn body(this: &Message) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn attempts(this: &Message) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn ack(this: &Message) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn retry(this: &Message, options: &JsValue) -> Result<(), JsValue>;
+
+    /// [Queue](https://developers.cloudflare.com/queues/configuration/javascript-apis/#queue).
+    pub(crate) type Queue;
+
+    #[wasm_bindgen(method, catch)]
+    fn send(this: &Queue, message: &JsValue, options: &JsValue) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = sendBatch)]
+    fn send_batch(this: &Queue, messages: &Array) -> Result<Promise, JsValue>;
+
+    /// A BYOB reader as workerd has it, with
+    /// [readAtLeast](https://developers.cloudflare.com/workers/runtime-apis/streams/readablestreambyobreader/).
+    #[wasm_bindgen(extends = web_sys::ReadableStreamByobReader)]
+    pub(crate) type ByobReader;
+
+    #[wasm_bindgen(method, catch, js_name = readAtLeast)]
+    pub(crate) fn read_at_least(
+        this: &ByobReader,
+        bytes: u32,
+        view: &Uint8Array,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fetch)]
+    pub(crate) fn fetch(request: &web_sys::Request) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(thread_local_v2, js_name = crypto)]
+    static CRYPTO: web_sys::Crypto;
+}
+
+/// The global `crypto`.
+pub(crate) fn crypto() -> web_sys::Crypto {
+    CRYPTO.with(Clone::clone)
+}
+
+/// A random number, new at each call.
+pub(crate) fn random() -> u128 {
+    let mut bytes = [0; 16];
+    // It fails only for more than 65,536 bytes; a seed of zero would do no harm.
+    let _ = crypto().get_random_values_with_u8_array(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+/// Milliseconds since 1970. On Workers this stands still between one I/O and the next.
+pub(crate) fn now() -> jiff::Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+    let milliseconds = js_sys::Date::now() as i64;
+    jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// An object with one property.
+pub(crate) fn object(name: &str, value: &JsValue) -> Object {
+    let object = Object::new();
+    set(&object, name, value);
+    object
+}
+
+/// Sets a property of a plain object, which cannot fail.
+pub(crate) fn set(object: &Object, name: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+/// A thrown value in words. Runtime errors name what broke; they hold no secret.
+pub(crate) fn describe(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
+    }
+}
+
+impl MessageBatch {
+    /// The batch's messages; none if the runtime handed over something else.
+    pub(crate) fn list(&self) -> Vec<Message> {
+        let messages = self.messages().unwrap_or_default();
+        messages.iter().map(JsCast::unchecked_into).collect()
+    }
+}
+
+impl Message {
+    /// The body as JSON text, whether it was sent as JSON or as text.
+    pub(crate) fn text(&self) -> String {
+        let body = self.body().unwrap_or(JsValue::NULL);
+        body.as_string()
+            .or_else(|| {
+                JSON::stringify(&body)
+                    .ok()
+                    .and_then(|text| text.as_string())
+            })
+            .unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// Which delivery this is, from 1.
+    pub(crate) fn delivery(&self) -> u32 {
+        let attempts = self.attempts().ok().and_then(|attempts| attempts.as_f64());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small count"
+        )]
+        attempts.map_or(1, |attempts| attempts.max(1.0) as u32)
+    }
+
+    /// Takes the message out of the queue.
+    pub(crate) fn acknowledge(&self) {
+        if let Err(error) = self.ack() {
+            web_sys::console::error_1(&format!("ack: {}", describe(&error)).into());
+        }
+    }
+
+    /// Has it delivered again after `delay` seconds.
+    pub(crate) fn again_after(&self, delay: u32) {
+        if let Err(error) = self.retry(&object("delaySeconds", &delay.into())) {
+            web_sys::console::error_1(&format!("retry: {}", describe(&error)).into());
+        }
+    }
+}
+
+impl Queue {
+    /// The queue bound as `name`, or why there is none.
+    pub(crate) fn bound(env: &worker::Env, name: &str) -> Result<Self, String> {
+        let queue = Reflect::get(env, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let send = Reflect::get(&queue, &"sendBatch".into()).unwrap_or(JsValue::UNDEFINED);
+        if !send.is_function() {
+            return Err(format!(
+                "is not bound to a queue. Add a [[queues.producers]] with `binding = \"{name}\"` to wrangler.toml."
+            ));
+        }
+        Ok(queue.unchecked_into())
+    }
+
+    /// Sends one message; the queue has it when this returns.
+    ///
+    /// # Errors
+    /// The queue's own words.
+    pub(crate) async fn put(&self, message: &impl Serialize) -> Result<(), String> {
+        let sent = async {
+            let body = JSON::parse(&to_json(message))?;
+            let promise = self.send(&body, &object("contentType", &"json".into()))?;
+            wasm_bindgen_futures::JsFuture::from(promise).await
+        };
+        sent.await.map(drop).map_err(|error| describe(&error))
+    }
+
+    /// Sends messages, each given as JSON text; the queue has them all when this returns.
+    ///
+    /// # Errors
+    /// The queue's own words.
+    pub(crate) async fn put_all(&self, messages: &[String]) -> Result<(), String> {
+        let sent = async {
+            let list = Array::new();
+            for text in messages {
+                let message = object("body", &JSON::parse(text)?);
+                set(&message, "contentType", &"json".into());
+                list.push(&message);
+            }
+            wasm_bindgen_futures::JsFuture::from(self.send_batch(&list)?).await
+        };
+        sent.await.map(drop).map_err(|error| describe(&error))
+    }
+}
+
+/// JSON text of a value of ours, all of which can be written as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}

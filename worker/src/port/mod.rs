@@ -1,0 +1,148 @@
+//! [`Port`] on workerd: the platform's `fetch`, streams and WebCrypto.
+//!
+//! The bytes of objects stay in the platform: they pass through wasm only in [`Port::take`]. An
+//! upload always has a known length (a FixedLengthStream), because workerd ends a chunked body
+//! cleanly when its source dies, and the sink would commit what it got.
+
+mod exchange;
+mod pipe;
+mod pump;
+mod sign;
+mod source;
+
+pub(crate) use sign::SigningKey;
+pub(crate) use source::chunk_of;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use causeway_shared::port::{Lost, Port, Side, Sink, Tail};
+use futures::future::{Either, select};
+use http::{Request, Response};
+use jiff::Timestamp;
+use worker::Delay;
+
+use crate::platform;
+use source::Source;
+
+/// How long a small request may take, in all. Generous: requests wait in line for one of the six
+/// connections that may wait for an answer.
+const REPLY_TIME: Duration = Duration::from_secs(60);
+
+/// The port of one transfer.
+pub(crate) struct WorkerdPort {
+    signing_key: Option<Rc<SigningKey>>,
+    source: Option<Source>,
+}
+
+impl WorkerdPort {
+    /// A port that signs with `signing_key`.
+    pub(crate) fn new(signing_key: Option<Rc<SigningKey>>) -> Self {
+        Self {
+            signing_key,
+            source: None,
+        }
+    }
+}
+
+impl Port for WorkerdPort {
+    fn now(&self) -> Timestamp {
+        platform::now()
+    }
+
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        let reply = async {
+            let request = exchange::request(request, exchange::Body::Decoded)?;
+            let response = exchange::fetch(&request).await?;
+            exchange::read(&response).await
+        };
+        in_time(REPLY_TIME, reply).await.map_err(sink)
+    }
+
+    async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        self.source = None;
+        let opened = async {
+            let request = exchange::request(request, exchange::Body::AsStored)?;
+            let response = exchange::fetch(&request).await?;
+            if response.ok() {
+                let head = exchange::head(&response)?;
+                let source = Source::new(response.body(), head.headers());
+                return Ok((head, Some(source)));
+            }
+            Ok((exchange::read(&response).await?, None))
+        };
+        let (reply, opened) = in_time(REPLY_TIME, opened).await.map_err(source)?;
+        self.source = opened;
+        Ok(reply)
+    }
+
+    async fn pipe(
+        &mut self,
+        sink: Sink,
+        length: u64,
+        digest: bool,
+    ) -> Result<Response<Bytes>, Lost> {
+        let Some(mut open) = self.source.take() else {
+            return Err(source("no body is open".to_owned()));
+        };
+        let (reply, is_whole) = pipe::pipe(&mut open, sink, length, digest).await?;
+        if digest && is_whole {
+            self.source = Some(open);
+        }
+        Ok(reply)
+    }
+
+    async fn take(&mut self, length: u64) -> Result<Tail, Lost> {
+        let Some(mut open) = self.source.take() else {
+            return Err(source("no body is open".to_owned()));
+        };
+        in_time(REPLY_TIME, pump::take(&mut open, length))
+            .await
+            .map_err(source)
+    }
+
+    async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {
+        match &self.signing_key {
+            Some(key) => key.sign(&message).await,
+            None => Err("there is no key".to_owned()),
+        }
+    }
+
+    async fn wait_until(&mut self, time: Timestamp) {
+        let wait = time.duration_since(platform::now());
+        Delay::from(Duration::try_from(wait).unwrap_or_default()).await;
+    }
+}
+
+fn source(detail: String) -> Lost {
+    Lost {
+        side: Side::Source,
+        detail,
+    }
+}
+
+fn sink(detail: String) -> Lost {
+    Lost {
+        side: Side::Sink,
+        detail,
+    }
+}
+
+/// What `future` gives, or nothing if it has not ended after `limit`.
+async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let future = std::pin::pin!(future);
+    match select(future, Delay::from(limit)).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    within(limit, future)
+        .await
+        .unwrap_or_else(|| Err(format!("no end within {} s", limit.as_secs())))
+}

@@ -1,0 +1,184 @@
+//! An upload whose middle is the open body, and the judgement of how it ended.
+//!
+//! Two things run side by side: the feed (bytes into a FixedLengthStream) and the request that
+//! reads from it. A success takes both. Which of them failed first says which side broke:
+//!
+//! - The feed fails and the request still waits: the source. The feed leaves the stream open
+//!   (`preventAbort`) for exactly this reason; the request is then aborted.
+//! - The request fails or is answered early: the sink.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use causeway_shared::port::{Lost, Sink};
+use futures::future::{Either, select};
+use http::Response;
+use js_sys::{BigInt, Uint8Array};
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortController, RequestInit, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
+};
+use worker::worker_sys::FixedLengthStream;
+
+use super::source::Source;
+use super::{exchange, pump, sink as at_sink, source as at_source, within};
+use crate::platform::describe;
+
+/// How long the one waits for the other once it has failed: both ends of a broken connection are
+/// heard of in the same moment.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// An upload may take this long, and a second more for each mebibyte, but never as long as a
+/// queue's consumer may run (15 minutes).
+const START_TIME: Duration = Duration::from_secs(60);
+const LONGEST_TIME: Duration = Duration::from_secs(13 * 60);
+
+/// Sends `sink` with `length` bytes of `source`. Gives the reply, and whether all of those bytes
+/// were sent.
+///
+/// # Errors
+/// [`Lost`], as [`causeway_shared::port::Port::pipe`] says.
+pub(super) async fn pipe(
+    source: &mut Source,
+    sink: Sink,
+    length: u64,
+    digest: bool,
+) -> Result<(Response<Bytes>, bool), Lost> {
+    check_length(source.left(), length, digest)?;
+    let upload = Upload::new(&sink, length).map_err(at_sink)?;
+    let ended = {
+        let feed = upload.feed(source, &sink, length, digest);
+        let run = run(feed, upload.reply());
+        within(time_for(length), run).await
+    };
+    let ended = ended.unwrap_or_else(|| {
+        Err(at_sink(format!(
+            "source or sink stalled: no end within {} s",
+            time_for(length).as_secs()
+        )))
+    });
+    if !matches!(ended, Ok((_, true))) {
+        upload.abort.abort();
+    }
+    ended
+}
+
+/// A body of another length than the upload's is refused before anything is sent.
+fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Result<(), Lost> {
+    match left {
+        Some(left) if left == length || in_part && left > length => Ok(()),
+        Some(left) => Err(at_source(format!(
+            "the body has {left} bytes left, {length} are to be sent"
+        ))),
+        None => Err(at_source("the body does not say its length".to_owned())),
+    }
+}
+
+fn time_for(length: u64) -> Duration {
+    (START_TIME + Duration::from_secs(length >> 20)).min(LONGEST_TIME)
+}
+
+/// Runs feed and request until it is clear how the upload ended.
+async fn run(
+    feed: impl Future<Output = Result<(), Lost>>,
+    reply: impl Future<Output = Result<Response<Bytes>, String>>,
+) -> Result<(Response<Bytes>, bool), Lost> {
+    let (feed, reply) = (std::pin::pin!(feed), std::pin::pin!(reply));
+    let (fed, reply) = match select(feed, reply).await {
+        Either::Left((Ok(()), reply)) => (Ok(()), Some(reply.await)),
+        Either::Left((Err(lost), reply)) => (Err(lost), within(GRACE, reply).await),
+        Either::Right((Ok(reply), feed)) if reply.status().is_success() => {
+            (feed.await, Some(Ok(reply)))
+        }
+        Either::Right((reply, feed)) => {
+            let unread = || Err(at_sink("the sink stopped reading".to_owned()));
+            (
+                within(GRACE, feed).await.unwrap_or_else(unread),
+                Some(reply),
+            )
+        }
+    };
+    match (fed, reply) {
+        (Ok(()), Some(Ok(reply))) => Ok((reply, true)),
+        (Err(_), Some(Ok(reply))) if !reply.status().is_success() => Ok((reply, false)),
+        (Err(lost), None | Some(Ok(_))) => Err(lost),
+        (_, Some(Err(detail))) => Err(at_sink(detail)),
+        (Ok(()), None) => Err(at_sink("no reply".to_owned())),
+    }
+}
+
+/// The request that is being fed.
+struct Upload {
+    request: web_sys::Request,
+    writable: WritableStream,
+    abort: AbortController,
+}
+
+impl Upload {
+    fn new(sink: &Sink, length: u64) -> Result<Self, String> {
+        let total = length + sink.prefix.len() as u64 + sink.suffix.len() as u64;
+        let made = || {
+            let stream = FixedLengthStream::new_big_int(BigInt::from(total))?;
+            Ok((stream, AbortController::new()?))
+        };
+        let (stream, abort) = made().map_err(|error: JsValue| describe(&error))?;
+        let init = RequestInit::new();
+        init.set_body(&stream.readable());
+        init.set_signal(Some(&abort.signal()));
+        Ok(Self {
+            request: exchange::build(&sink.request, &init)?,
+            writable: stream.writable(),
+            abort,
+        })
+    }
+
+    async fn reply(&self) -> Result<Response<Bytes>, String> {
+        let response = exchange::fetch(&self.request).await?;
+        exchange::read(&response).await
+    }
+
+    async fn feed(
+        &self,
+        source: &mut Source,
+        sink: &Sink,
+        length: u64,
+        digest: bool,
+    ) -> Result<(), Lost> {
+        self.write(&sink.prefix).await?;
+        if digest {
+            let writer = self.writer()?;
+            pump::pump(source, &writer, length).await?;
+            writer.release_lock();
+        } else if let Some(stream) = source.into_stream() {
+            let options = StreamPipeOptions::new();
+            options.set_prevent_close(true);
+            options.set_prevent_abort(true);
+            options.set_signal(&self.abort.signal());
+            let piped = JsFuture::from(stream.pipe_to_with_options(&self.writable, &options)).await;
+            piped.map_err(|error| at_source(describe(&error)))?;
+        }
+        self.write(&sink.suffix).await?;
+        let closed = JsFuture::from(self.writer()?.close()).await;
+        closed.map(drop).map_err(|error| at_sink(describe(&error)))
+    }
+
+    async fn write(&self, bytes: &Bytes) -> Result<(), Lost> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let writer = self.writer()?;
+        let chunk = Uint8Array::from(bytes.as_ref());
+        let written = JsFuture::from(writer.write_with_chunk(&chunk)).await;
+        writer.release_lock();
+        written.map(drop).map_err(|error| at_sink(describe(&error)))
+    }
+
+    fn writer(&self) -> Result<WritableStreamDefaultWriter, Lost> {
+        let writer = self.writable.get_writer();
+        writer
+            .map(JsValue::from)
+            .map(JsValue::unchecked_into)
+            .map_err(|error| at_sink(describe(&error)))
+    }
+}

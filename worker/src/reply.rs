@@ -1,0 +1,73 @@
+//! The answers of the HTTP API: JSON, and problem details for what went wrong
+//! ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use web_sys::{Headers, Response, ResponseInit};
+
+/// An answer, before it becomes the platform's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    content_type: &'static str,
+    headers: Vec<(&'static str, String)>,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    /// `body` as JSON.
+    pub(crate) fn json(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    /// Problem details: what went wrong and what to do.
+    pub(crate) fn problem(status: u16, detail: impl Into<String>) -> Self {
+        let title = http::StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason());
+        Self {
+            status,
+            content_type: "application/problem+json",
+            headers: Vec::new(),
+            body: json!({
+                "type": "about:blank",
+                "title": title,
+                "status": status,
+                "detail": detail.into(),
+            }),
+        }
+    }
+
+    /// With one more header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With one more member in the body.
+    pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.body[name] = value.into();
+        self
+    }
+
+    /// As the platform has it.
+    ///
+    /// # Errors
+    /// What the platform throws on a header that is none.
+    pub(crate) fn into_response(self) -> Result<Response, JsValue> {
+        let headers = Headers::new()?;
+        headers.set("content-type", self.content_type)?;
+        for (name, value) in &self.headers {
+            headers.set(name, value)?;
+        }
+        let init = ResponseInit::new();
+        init.set_status(self.status);
+        init.set_headers(&headers);
+        Response::new_with_opt_str_and_init(Some(&self.body.to_string()), &init)
+    }
+}
