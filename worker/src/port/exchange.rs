@@ -22,11 +22,18 @@ pub(super) enum Body {
     AsStored,
 }
 
-/// The platform's request with `request`'s bytes as its body, none where the method has none.
+/// A request as the platform's `fetch` takes it. It never becomes a `Request` of the platform's:
+/// that one would forget `encodeResponseBody`.
+pub(super) struct Outgoing {
+    url: String,
+    init: RequestInit,
+}
+
+/// A request with `request`'s bytes as its body, none where the method has none.
 ///
 /// # Errors
 /// The platform's reason why it is no request.
-pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<web_sys::Request, String> {
+pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, String> {
     let (parts, body) = request.into_parts();
     let init = RequestInit::new();
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE) {
@@ -36,35 +43,39 @@ pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<web_sys::R
         // The standard has no such member: without it workerd decompresses what says it is gzip.
         platform::set(&init, "encodeResponseBody", &"manual".into());
     }
-    build(&Request::from_parts(parts, ()), &init)
+    build(&Request::from_parts(parts, ()), init)
 }
 
-/// The platform's request with `init`'s body.
+/// A request with `init`'s body.
 ///
 /// # Errors
 /// The platform's reason why it is no request.
-pub(super) fn build(request: &Request<()>, init: &RequestInit) -> Result<web_sys::Request, String> {
-    let made = || {
+pub(super) fn build(request: &Request<()>, init: RequestInit) -> Result<Outgoing, String> {
+    let headers = || {
         let headers = Headers::new()?;
         for (name, value) in request.headers() {
             headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
         }
-        init.set_method(request.method().as_str());
-        init.set_headers(&headers);
-        init.set_redirect(RequestRedirect::Manual);
-        // Never an answer from the edge's cache: the bucket is the truth.
-        init.set_cache(RequestCache::NoStore);
-        web_sys::Request::new_with_str_and_init(&request.uri().to_string(), init)
+        Ok(headers)
     };
-    made().map_err(|error: JsValue| describe(&error))
+    let headers = headers().map_err(|error: JsValue| describe(&error))?;
+    init.set_method(request.method().as_str());
+    init.set_headers(&headers);
+    init.set_redirect(RequestRedirect::Manual);
+    // Never an answer from the edge's cache: the bucket is the truth.
+    init.set_cache(RequestCache::NoStore);
+    Ok(Outgoing {
+        url: request.uri().to_string(),
+        init,
+    })
 }
 
 /// Sends a request; its reply's body is still to be read.
 ///
 /// # Errors
 /// The platform's reason why there is no reply.
-pub(super) async fn fetch(request: &web_sys::Request) -> Result<web_sys::Response, String> {
-    let reply = match platform::fetch(request) {
+pub(super) async fn fetch(request: &Outgoing) -> Result<web_sys::Response, String> {
+    let reply = match platform::fetch(&request.url, &request.init) {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };

@@ -29,6 +29,9 @@ use crate::platform::describe;
 /// heard of in the same moment.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// How long the body of a refusal is waited for; its status says enough.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
 /// An upload may take this long, and a second more for each mebibyte, but never as long as a
 /// queue's consumer may run (15 minutes).
 const START_TIME: Duration = Duration::from_secs(60);
@@ -110,7 +113,7 @@ async fn run(
 
 /// The request that is being fed.
 struct Upload {
-    request: web_sys::Request,
+    request: exchange::Outgoing,
     writable: WritableStream,
     abort: AbortController,
 }
@@ -127,7 +130,7 @@ impl Upload {
         init.set_body(&stream.readable());
         init.set_signal(Some(&abort.signal()));
         Ok(Self {
-            request: exchange::build(&sink.request, &init)?,
+            request: exchange::build(&sink.request, init)?,
             writable: stream.writable(),
             abort,
         })
@@ -135,7 +138,15 @@ impl Upload {
 
     async fn reply(&self) -> Result<Response<Bytes>, String> {
         let response = exchange::fetch(&self.request).await?;
-        exchange::read(&response).await
+        let reply = exchange::read(&response);
+        if response.ok() {
+            return reply.await;
+        }
+        // The body of an early refusal may never come: its sender has stopped listening.
+        match within(REFUSAL_TIME, reply).await {
+            Some(Ok(reply)) => Ok(reply),
+            _ => exchange::head(&response),
+        }
     }
 
     async fn feed(
