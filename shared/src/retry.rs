@@ -13,8 +13,8 @@ use crate::error::TransferError;
 /// Attempts within one delivery of a message, before it goes back to the queue.
 pub const ATTEMPTS_IN_HAND: u32 = 3;
 
-/// Deliveries of a message before it is quarantined. With the delays below, about two hours.
-pub const DELIVERIES: u32 = 12;
+/// Deliveries of a message before it is quarantined: with the delays below, some five hours.
+pub const DELIVERIES: u32 = 30;
 
 /// Where a failure leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

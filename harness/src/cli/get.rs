@@ -176,7 +176,8 @@ fn relative_path(key: &str) -> Result<PathBuf, Failure> {
     if plain && (whole || key.is_empty()) && !key.contains('\0') {
         return Ok(path);
     }
-    Err(Failure::usage(
+    Err(Failure::new(
+        Code::Failed,
         format!("{key:?} cannot be a file's name here"),
         "download it by itself, to a file that you name",
     ))

@@ -67,7 +67,7 @@ Examples:
 Where it goes:
   s3://  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (or
          AWS_DEFAULT_REGION, else us-east-1), AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL
-  gs://   GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
+  gs://  GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
@@ -78,7 +78,8 @@ Exit codes:
 
 With --json each command prints one JSON object on standard output: what its own help says, or
   {\"error\": {\"kind\", \"message\", \"advice\"}}
-where kind is failed, usage, not_found, refused or unreachable.";
+where kind is failed, usage, not_found, refused or unreachable. A command line that cannot be
+understood is answered in plain text.";
 
 #[derive(Debug, Parser)]
 #[command(

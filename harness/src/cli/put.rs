@@ -22,7 +22,9 @@ Examples:
     --content-encoding gzip --cache-control max-age=60 --metadata owner=web
 
 The content type is guessed from the name where it is not given. Objects above 64 MiB go in pieces
-of 16 MiB. The store checks a CRC32C of the whole object before it shows it.
+of 16 MiB. The store checks a CRC32C of the whole object before it shows it. An interrupted upload
+in pieces leaves those on S3, unseen, until a lifecycle rule (AbortIncompleteMultipartUpload) takes
+them away; on GCS they go by themselves.
 
 With --json: {\"name\", \"key\", \"size\", \"etag\", \"version_id\" or \"generation\", \"checksums\",
 \"content_type\", ...}; with --recursive {\"count\", \"bytes\", \"objects\": [those], \"failed\":

@@ -104,7 +104,7 @@ pub(crate) fn connect(endpoint: &Url) -> Result<reqwest::Client, ClientError> {
 /// Sends one request whose body has `length` bytes and waits for the reply's head.
 ///
 /// # Errors
-/// `Unreachable`, worth repeating, when there is no reply.
+/// `Unreachable` when there is no reply; worth repeating unless nobody listens at all.
 pub(crate) async fn send(
     client: &reqwest::Client,
     request: http::Request<reqwest::Body>,
@@ -124,11 +124,13 @@ pub(crate) async fn send(
     let patience = PATIENCE + Duration::from_secs(length / SLOWEST_UPLOAD);
     match tokio::time::timeout(patience, client.execute(request)).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(unreachable(&origin, &root_cause(&error))),
-        Err(_) => Err(unreachable(
-            &origin,
-            &format!("no reply in {} s", patience.as_secs()),
-        )),
+        // Nobody listens, or there is no such name: waiting a few seconds seldom changes that.
+        Ok(Err(error)) if error.is_connect() => Err(unreachable(&origin, &root_cause(&error))),
+        Ok(Err(error)) => Err(unreachable(&origin, &root_cause(&error)).transient()),
+        Err(_) => {
+            let why = format!("no reply in {} s", patience.as_secs());
+            Err(unreachable(&origin, &why).transient())
+        }
     }
 }
 
@@ -138,7 +140,6 @@ fn unreachable(origin: &str, why: &str) -> ClientError {
         format!("no answer from {origin}: {why}"),
         "check that it runs and that the endpoint is right",
     )
-    .transient()
 }
 
 /// The innermost error's text. The outer ones repeat the URL, which may hold a session's secret.

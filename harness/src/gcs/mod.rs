@@ -71,6 +71,7 @@ impl EmbeddedGcs {
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("listening on {}", options.listen))?;
+        let address = listener.local_addr()?;
         let settings = Settings {
             create_buckets: options.create_buckets,
             discard_bodies: options.discard_bodies,
@@ -82,9 +83,10 @@ impl EmbeddedGcs {
             faults: Arc::clone(&faults),
             accounts: account::Accounts::new(&options.accounts)?,
             require_content_length: options.require_content_length,
+            port: address.port(),
         };
         Ok(Self {
-            address: listener.local_addr()?,
+            address,
             state,
             faults,
             accepting: tokio::spawn(http::serve(listener, Arc::new(server))),

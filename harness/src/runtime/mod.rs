@@ -18,7 +18,7 @@ use crate::setup::Toolchain;
 pub use log::{LogLine, LogSink};
 
 /// A start takes under a second; a machine that compiles beside it may need many times that.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long an orderly end may take before it is forced.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 

@@ -6,11 +6,11 @@
 // ended.
 //
 // `wrangler dev` would do the same behind a proxy that costs more than the worker's own work.
-import { readFile, readdir } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
 
 function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -53,12 +53,30 @@ async function modules(folder) {
   ]);
 }
 
-async function mainWorker(options) {
-  const { workerOptions } = workerOptionsOf(path.join(options.root, "wrangler.toml"), undefined, {
-    // A .dev.vars or .env that lies about must not change what is tested.
-    envFiles: [],
-  });
+// What wrangler reads in wrangler.toml. Loading wrangler takes longer than all the rest, so what it
+// said is kept until the file or wrangler changes.
+async function declaredWorker(root) {
+  const config = path.join(root, "wrangler.toml");
+  const hash = createHash("sha256");
+  for (const file of [config, path.join(root, "package-lock.json")]) hash.update(await readFile(file));
+  const kept = path.join(root, "target/setup", `worker-${hash.digest("hex").slice(0, 16)}.json`);
+  try {
+    return JSON.parse(await readFile(kept, "utf8"));
+  } catch {
+    // Not read yet.
+  }
+  const { unstable_getMiniflareWorkerOptions } = await import("wrangler");
+  // A .dev.vars or .env that lies about must not change what runs.
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(config, undefined, { envFiles: [] });
   const { modulesRules, ...worker } = workerOptions;
+  await mkdir(path.dirname(kept), { recursive: true });
+  await writeFile(`${kept}.${process.pid}`, JSON.stringify(worker));
+  await rename(`${kept}.${process.pid}`, kept);
+  return worker;
+}
+
+async function mainWorker(options) {
+  const worker = await declaredWorker(options.root);
   const declared = Object.entries(worker.bindings ?? {}).filter(
     ([name]) => !(options.replaceRoutes && name.startsWith("ROUTE_")),
   );

@@ -17,10 +17,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{Request, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Result, s3_error};
+use s3s::{Body, HttpError, S3Result, s3_error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -160,8 +164,26 @@ async fn serve(listener: TcpListener, service: S3Service) {
 async fn serve_connection(stream: TcpStream, service: S3Service) {
     // Without it, small answers wait 40 ms for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| answer(&service, request));
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// Answers one request, and says that the connection ends where the client waits for a 100 that does
+/// not come: hyper sends none for an empty body or one that nobody reads, and botocore takes the final
+/// status in its place for that of the next request, too, if the connection lives on.
+async fn answer(
+    service: &S3Service,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
+    let expects = request.headers().contains_key(EXPECT);
+    let empty = request.body().is_end_stream();
+    let mut response = service.call(request.map(Body::from)).await?;
+    if expects && (empty || !response.status().is_success()) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest as _, Sha256};
 
 use super::Reporter;
@@ -45,11 +46,7 @@ pub(super) fn fingerprint(root: &Path) -> anyhow::Result<String> {
             hash.update(text);
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(BASE64_STANDARD.encode(hash.finalize()))
 }
 
 /// Whether the built worker was made of sources with this fingerprint.

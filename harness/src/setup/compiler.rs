@@ -15,7 +15,7 @@ use super::{Reporter, debian};
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// rustup gives up by itself where it reaches no server; this is for networks that swallow packets.
-const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
+const RUSTUP_LIMIT: Duration = Duration::from_mins(2);
 
 /// Which compiler builds for wasm32.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -137,9 +137,9 @@ fn build_std(setup: &Path, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> 
         // Without it, `lto = true` finds no code in these libraries.
         .env("RUSTFLAGS", "-Cembed-bitcode=yes");
     run(&mut build, reporter).context("the standard library could not be built for wasm32")?;
-    let built = folder.join("target").join(TARGET).join("release/deps");
+    let output = folder.join("target").join(TARGET).join("release/deps");
     let mut libraries = Vec::new();
-    for entry in fs::read_dir(&built)? {
+    for entry in fs::read_dir(&output)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("lib") && name.ends_with(".rlib") && !name.starts_with("libempty-") {
@@ -149,7 +149,7 @@ fn build_std(setup: &Path, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> 
     if libraries.is_empty() {
         bail!(
             "the standard library was built, but {} has no libraries",
-            built.display()
+            output.display()
         );
     }
     Ok(libraries)

@@ -17,7 +17,7 @@ impl Reporter {
     pub fn stderr() -> Self {
         let spinner = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("  {spinner} {elapsed} {wide_msg}")
-                .expect("the template is constant");
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
         });
         Self { spinner }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use base64::Engine as _;
+use causeway_harness::client::{self, GcsClient, GcsConfig, S3Client, S3Config};
 use causeway_harness::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
 use causeway_harness::s3::{EmbeddedS3, S3Options};
+use causeway_shared::sigv4::Credentials;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -43,6 +45,27 @@ impl Stores {
             credentials,
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    pub(crate) fn s3_client(&self) -> S3Client {
+        let credentials = Credentials::new("TESTKEY", SECRET, None).unwrap();
+        let (endpoint, region) = (Some(self.s3.endpoint()), "eu-west-1".to_owned());
+        S3Client::new(S3Config {
+            endpoint,
+            region,
+            credentials,
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn gcs_client(&self) -> GcsClient {
+        let account = client::ServiceAccount::from_json(&self.credentials).unwrap();
+        let (endpoint, service_account) = (self.gcs.endpoint(), Some(account));
+        GcsClient::new(GcsConfig {
+            endpoint,
+            service_account,
+        })
+        .unwrap()
     }
 
     /// The folder that commands run in.

@@ -149,15 +149,22 @@ impl GcsClient {
         sink: &mut (impl AsyncWrite + Unpin),
         progress: &Progress,
     ) -> Result<ObjectInfo, ClientError> {
-        let info = self.head(bucket, key).await?;
+        check_key(key)?;
+        let (info, response) = with_retries(|| self.open(bucket, key)).await?;
+        download(response, sink, Verifier::new(&info), progress).await?;
+        Ok(info)
+    }
+
+    /// Looks at an object, then asks for the content of the generation seen.
+    async fn open(&self, bucket: &str, key: &str) -> Result<(ObjectInfo, Response), ClientError> {
+        let info = self.look(bucket, key).await?;
         let generation = info.generation.unwrap_or_default().to_string();
         let mut query = vec![("alt", "media")];
         if info.generation.is_some() {
             query.push(("generation", &generation));
         }
-        let response = with_retries(|| self.ask(Method::GET, bucket, Some(key), &query)).await?;
-        download(response, sink, Verifier::new(&info), progress).await?;
-        Ok(info)
+        let response = self.ask(Method::GET, bucket, Some(key), &query).await?;
+        Ok((info, response))
     }
 
     /// An object's bytes as they are stored and what GCS says about it, checked as in
@@ -170,11 +177,17 @@ impl GcsClient {
         bucket: &str,
         key: &str,
     ) -> Result<(ObjectInfo, Bytes), ClientError> {
+        check_key(key)?;
         with_retries(|| async {
             let mut bytes = Vec::new();
-            let info = self
-                .get(bucket, key, &mut bytes, &Progress::default())
-                .await?;
+            let (info, response) = self.open(bucket, key).await?;
+            download(
+                response,
+                &mut bytes,
+                Verifier::new(&info),
+                &Progress::default(),
+            )
+            .await?;
             Ok((info, bytes.into()))
         })
         .await
@@ -186,11 +199,12 @@ impl GcsClient {
     /// `NotFound`, `Refused`, `Unreachable`, `Failed`.
     pub async fn head(&self, bucket: &str, key: &str) -> Result<ObjectInfo, ClientError> {
         check_key(key)?;
-        with_retries(|| async {
-            let response = self.ask(Method::GET, bucket, Some(key), &[]).await?;
-            Resource::read(response).await?.into_info()
-        })
-        .await
+        with_retries(|| self.look(bucket, key)).await
+    }
+
+    async fn look(&self, bucket: &str, key: &str) -> Result<ObjectInfo, ClientError> {
+        let response = self.ask(Method::GET, bucket, Some(key), &[]).await?;
+        Resource::read(response).await?.into_info()
     }
 
     /// One page of a listing. GCS tells all about each object.

@@ -167,9 +167,15 @@ impl S3Client {
     ) -> Result<(ObjectInfo, Bytes), ClientError> {
         with_retries(|| async {
             let mut bytes = Vec::new();
-            let info = self
-                .get(bucket, key, &mut bytes, &Progress::default())
-                .await?;
+            let response = self.look(Method::GET, bucket, key).await?;
+            let info = reply::object(key, response.headers())?;
+            download(
+                response,
+                &mut bytes,
+                Verifier::new(&info),
+                &Progress::default(),
+            )
+            .await?;
             Ok((info, bytes.into()))
         })
         .await
@@ -317,8 +323,12 @@ struct Ask<'a> {
     headers: HeaderMap,
 }
 
+/// A header's value. S3 would give anything but ASCII back in another form than it took it.
 fn ascii(value: &str) -> Result<HeaderValue, ClientError> {
-    HeaderValue::from_str(value).map_err(|_| {
+    let checked = HeaderValue::from_str(value)
+        .ok()
+        .filter(|_| value.is_ascii());
+    checked.ok_or_else(|| {
         ClientError::input(
             format!("{value:?} cannot travel in an HTTP header, which takes visible ASCII"),
             "encode it, for example percent-encoded",

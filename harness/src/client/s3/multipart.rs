@@ -4,10 +4,12 @@
 //! only if every byte arrived. See
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use futures::{TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use super::reply::{Written, error_document, explain, unquoted};
 use super::{Ask, S3Client, ascii};
@@ -22,10 +24,10 @@ const AT_ONCE: usize = 4;
 const LONGEST_REPLY: usize = 1 << 20;
 
 /// An upload under way.
-struct Upload<'a> {
-    client: &'a S3Client,
-    bucket: &'a str,
-    key: &'a str,
+struct Upload {
+    client: S3Client,
+    bucket: String,
+    key: String,
     id: String,
 }
 
@@ -90,12 +92,12 @@ impl S3Client {
         }
     }
 
-    async fn initiate<'a>(
-        &'a self,
-        bucket: &'a str,
-        key: &'a str,
+    async fn initiate(
+        &self,
+        bucket: &str,
+        key: &str,
         headers: &HeaderMap,
-    ) -> Result<Upload<'a>, ClientError> {
+    ) -> Result<Arc<Upload>, ClientError> {
         let mut headers = headers.clone();
         headers.insert(
             "x-amz-checksum-algorithm",
@@ -119,29 +121,34 @@ impl S3Client {
         })
         .await?;
         let Initiated { upload_id: id } = parse(&document)?;
-        Ok(Upload {
-            client: self,
+        let (client, bucket, key) = (self.clone(), bucket.to_owned(), key.to_owned());
+        Ok(Arc::new(Upload {
+            client,
             bucket,
             key,
             id,
-        })
+        }))
     }
 }
 
-impl Upload<'_> {
+impl Upload {
     async fn run(
-        &self,
-        parts: Parts,
+        self: &Arc<Self>,
+        mut parts: Parts,
         progress: &Progress,
     ) -> Result<(u64, Crc32c, Written), ClientError> {
-        let pieces = stream::try_unfold(parts, |mut parts| async {
-            Ok(parts.next().await?.map(|part| (part, parts)))
-        });
-        let mut uploaded: Vec<_> = pieces
-            .map_ok(|part| self.upload(part, progress))
-            .try_buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let mut uploading = JoinSet::new();
+        let mut uploaded: Vec<UploadedPart> = Vec::new();
+        while let Some(part) = parts.next().await? {
+            if uploading.len() == AT_ONCE {
+                uploaded.extend(finished(&mut uploading).await?);
+            }
+            let (upload, progress) = (Arc::clone(self), progress.clone());
+            uploading.spawn(async move { upload.upload(part, &progress).await });
+        }
+        while let Some(part) = finished(&mut uploading).await? {
+            uploaded.push(part);
+        }
         uploaded.sort_unstable_by_key(|part| part.part_number);
         let (size, crc32c) = uploaded
             .iter()
@@ -253,8 +260,8 @@ impl Upload<'_> {
     ) -> Ask<'q> {
         Ask {
             method,
-            bucket: self.bucket,
-            key: Some(self.key),
+            bucket: &self.bucket,
+            key: Some(&self.key),
             query,
             headers,
         }
@@ -264,4 +271,17 @@ impl Upload<'_> {
 fn parse<T: for<'de> Deserialize<'de>>(document: &str) -> Result<T, ClientError> {
     quick_xml::de::from_str(document)
         .map_err(|error| ClientError::failed(format!("S3's reply cannot be read: {error}")))
+}
+
+/// Waits for one of the pieces under way; `None` when there is none.
+async fn finished(
+    uploading: &mut JoinSet<Result<UploadedPart, ClientError>>,
+) -> Result<Option<UploadedPart>, ClientError> {
+    match uploading.join_next().await {
+        None => Ok(None),
+        Some(Ok(part)) => part.map(Some),
+        Some(Err(error)) => Err(ClientError::failed(format!(
+            "an upload's task ended: {error}"
+        ))),
+    }
 }

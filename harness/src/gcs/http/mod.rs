@@ -39,6 +39,23 @@ pub(super) struct Server {
     pub(super) faults: Arc<Faults>,
     pub(super) accounts: Accounts,
     pub(super) require_content_length: bool,
+    pub(super) port: u16,
+}
+
+impl Server {
+    /// Scheme and host as the client sees them. Google's Rust client leaves the port out of its Host
+    /// header; it must find its way back all the same.
+    fn base(&self, host: Option<&str>) -> String {
+        let host = host.unwrap_or("localhost");
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if has_port {
+            format!("http://{host}")
+        } else {
+            format!("http://{host}:{}", self.port)
+        }
+    }
 }
 
 /// Accepts connections until dropped, which closes them all.
@@ -64,10 +81,10 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
         return;
     }
     let service = service_fn(|request| handle(&server, request));
-    let mut served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if (&mut served).await.is_err_and(|error| error.is_user()) {
+    let mut exchange = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if (&mut exchange).await.is_err_and(|error| error.is_user()) {
         // An injected reset: make the close a RST instead of an orderly end.
-        let _ = served.into_parts().io.into_inner().set_zero_linger();
+        let _ = exchange.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
@@ -93,9 +110,8 @@ async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<
         None => dispatch(server, &parts, &mut body, &mut principal).await,
     };
     match (result, fault) {
-        (_, Some(Fault::ResetAfterCommit)) => Err(Reset),
-        (Ok(response), fault) => Ok(spoil(response, fault, has_body(&parts))),
-        (Err(Fail::Reset), _) => Err(Reset),
+        (_, Some(Fault::ResetAfterCommit)) | (Err(Fail::Reset), _) => Err(Reset),
+        (Ok(response), fault) => Ok(spoil(response, fault.as_ref(), has_body(&parts))),
         (Err(fail), _) => {
             body.drain().await;
             fail.answer(&principal).ok_or(Reset)
@@ -112,7 +128,7 @@ fn prepare(fault: &Fault, parts: &Parts, body: &mut RequestBody) -> Option<Fail>
         } => return Some(Fail::Injected(*status, *retry_after)),
         Fault::ResetConnection => return Some(Fail::Reset),
         Fault::ReturnAfter { status, after } => {
-            body.cut = Some((*after, Fail::Injected(*status, None)))
+            body.cut = Some((*after, Fail::Injected(*status, None)));
         }
         Fault::BreakUpload { after } => body.cut = Some((*after, Fail::Reset)),
         Fault::Stall { pause, after } if has_body(parts) => body.stall = Some((*after, *pause)),
@@ -129,11 +145,11 @@ fn has_body(parts: &Parts) -> bool {
 }
 
 /// Does to a response what a fault asks for.
-fn spoil(response: Response<Body>, fault: Option<Fault>, uploaded: bool) -> Response<Body> {
+fn spoil(response: Response<Body>, fault: Option<&Fault>, uploaded: bool) -> Response<Body> {
     let (pause, after, corrupt, breaks) = match fault {
-        Some(Fault::Stall { pause, after }) if !uploaded => (pause, after, false, false),
+        Some(Fault::Stall { pause, after }) if !uploaded => (*pause, *after, false, false),
         Some(Fault::CorruptDownload) => (Duration::ZERO, 0, true, false),
-        Some(Fault::BreakDownload { after }) => (Duration::ZERO, after, false, true),
+        Some(Fault::BreakDownload { after }) => (Duration::ZERO, *after, false, true),
         _ => return response,
     };
     response.map(|body| {
@@ -180,16 +196,12 @@ async fn dispatch(
     body: &mut RequestBody,
     principal: &mut String,
 ) -> Result<Response<Body>, Fail> {
-    let host = parts
-        .headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let call = Call {
         server,
         headers: &parts.headers,
         query: Query::parse(parts.uri.query().unwrap_or_default())?,
-        base: format!("http://{host}"),
+        base: server.base(host),
     };
     let path = parts.uri.path().trim_start_matches('/');
     let segments: Vec<&str> = path.split('/').collect();

@@ -1,8 +1,9 @@
 //! `multipart/related` uploads (RFC 2387): a JSON part, then the media, which is handed on while it
 //! arrives.
 //!
-//! Strict: no preamble, exactly two parts, the closing delimiter at the very end of the body (one
-//! line end may follow), and the delimiter nowhere inside the media.
+//! Strict: no preamble, the closing delimiter at the very end of the body (one line end may follow),
+//! and the delimiter nowhere inside the media. After the media one more JSON part may follow, with the
+//! checksums that the sender computed while sending: Google's own clients send it.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
@@ -59,16 +60,16 @@ impl<'a> Related<'a> {
         }
     }
 
-    /// Hands the media to `sink`, piece by piece.
+    /// Hands the media to `sink`, piece by piece; gives the trailing JSON part if there is one.
     pub(super) async fn media(
         mut self,
         mut sink: impl FnMut(&[u8]) -> Result<(), Fail>,
-    ) -> Result<(), Fail> {
+    ) -> Result<Map<String, Value>, Fail> {
         self.splitter.push(&self.first, &mut sink)?;
         while let Some(data) = self.body.next().await? {
             self.splitter.push(&data, &mut sink)?;
         }
-        self.splitter.finish(&mut sink)
+        self.splitter.finish()
     }
 }
 
@@ -155,7 +156,10 @@ struct PartHeaders {
 fn headers(buffer: &[u8], mut at: usize) -> Result<Option<(PartHeaders, usize)>, Fail> {
     let mut parsed = PartHeaders::default();
     loop {
-        let Some(length) = memmem::find(&buffer[at..], b"\r\n") else {
+        let Some(length) = buffer
+            .get(at..)
+            .and_then(|rest| memmem::find(rest, b"\r\n"))
+        else {
             return Ok(None);
         };
         let line = std::str::from_utf8(&buffer[at..at + length]);
@@ -182,71 +186,113 @@ fn headers(buffer: &[u8], mut at: usize) -> Result<Option<(PartHeaders, usize)>,
     }
 }
 
-/// Separates the media from the closing delimiter without holding more than that back.
+/// Separates the media from what follows it without holding more than a delimiter back.
 struct Splitter {
     /// Line end, two dashes, boundary.
-    delimiter: Vec<u8>,
     finder: memmem::Finder<'static>,
+    /// The last bytes of the media, or the beginning of a delimiter.
     held: Vec<u8>,
-    /// The longest a proper ending is: the delimiter, two dashes, a line end.
-    hold: usize,
+    /// What followed the first delimiter, once it was found.
+    ending: Option<Vec<u8>>,
 }
 
 impl Splitter {
     fn new(boundary: &str) -> Self {
-        let delimiter = format!("\r\n--{boundary}").into_bytes();
-        let finder = memmem::Finder::new(&delimiter).into_owned();
+        let delimiter = format!("\r\n--{boundary}");
         Self {
-            hold: delimiter.len() + 4,
-            delimiter,
-            finder,
+            finder: memmem::Finder::new(delimiter.as_bytes()).into_owned(),
             held: Vec::new(),
+            ending: None,
         }
     }
 
-    /// Takes the next bytes and hands on what cannot belong to the ending. A delimiter that begins
-    /// in what is handed on is not the ending, so it is an error.
     fn push(
         &mut self,
         data: &[u8],
         sink: &mut impl FnMut(&[u8]) -> Result<(), Fail>,
     ) -> Result<(), Fail> {
-        let emit = (self.held.len() + data.len()).saturating_sub(self.hold);
-        let from_held = emit.min(self.held.len());
-        let from_data = emit - from_held;
-        let mut seam = self.held.clone();
-        seam.extend_from_slice(&data[..data.len().min(self.delimiter.len())]);
-        let in_seam = self
-            .finder
-            .find(&seam)
-            .is_some_and(|at| at < emit.min(self.held.len()));
-        if in_seam || self.finder.find(data).is_some_and(|at| at < from_data) {
-            return Err(invalid(
-                "The boundary delimiter is inside the media, or bytes follow the closing delimiter.",
-            ));
+        if let Some(ending) = &mut self.ending {
+            ending.extend_from_slice(data);
+            return if ending.len() <= HEAD_LIMIT {
+                Ok(())
+            } else {
+                Err(not_an_ending())
+            };
         }
-        if emit > 0 {
-            sink(&self.held[..from_held])?;
-            sink(&data[..from_data])?;
+        let length = self.finder.needle().len();
+        let held = self.held.len();
+        // A delimiter that begins in what is held ends within this many bytes of `data`.
+        self.held
+            .extend_from_slice(&data[..data.len().min(length - 1)]);
+        let at = self.finder.find(&self.held).filter(|at| *at < held);
+        if let Some(at) = at {
+            sink(&self.held[..at])?;
+            return self.push_ending(&data[at + length - held..]);
         }
-        self.held.drain(..from_held);
-        self.held.extend_from_slice(&data[from_data..]);
+        if let Some(at) = self.finder.find(data) {
+            sink(&self.held[..held])?;
+            sink(&data[..at])?;
+            return self.push_ending(&data[at + length..]);
+        }
+        if data.len() >= length {
+            sink(&self.held[..held])?;
+            let keep = data.len() - (length - 1);
+            sink(&data[..keep])?;
+            self.held.clear();
+            self.held.extend_from_slice(&data[keep..]);
+        } else {
+            let emit = self.held.len().saturating_sub(length - 1);
+            sink(&self.held[..emit])?;
+            self.held.drain(..emit);
+        }
         Ok(())
     }
 
-    fn finish(self, sink: &mut impl FnMut(&[u8]) -> Result<(), Fail>) -> Result<(), Fail> {
-        let Some(at) = self.finder.find(&self.held) else {
-            return Err(invalid(
-                "The multipart body does not end with its closing delimiter.",
-            ));
-        };
-        match &self.held[at + self.delimiter.len()..] {
-            b"--" | b"--\r\n" => sink(&self.held[..at]),
-            _ => Err(invalid(
-                "The media part is not the last, or bytes follow the closing delimiter.",
-            )),
+    fn push_ending(&mut self, data: &[u8]) -> Result<(), Fail> {
+        self.ending = Some(data.to_vec());
+        if data.len() <= HEAD_LIMIT {
+            Ok(())
+        } else {
+            Err(not_an_ending())
         }
     }
+
+    /// Parses what followed the media: its end, or one more JSON part.
+    fn finish(self) -> Result<Map<String, Value>, Fail> {
+        let ending = self.ending.ok_or_else(|| {
+            invalid("The multipart body does not end with its closing delimiter.")
+        })?;
+        if is_close(&ending) {
+            return Ok(Map::new());
+        }
+        if !ending.starts_with(b"\r\n") {
+            return Err(not_an_ending());
+        }
+        let (part, at) = headers(&ending, 2)?.ok_or_else(not_an_ending)?;
+        let json = part
+            .content_type
+            .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
+        let length = self
+            .finder
+            .find(&ending[at..])
+            .filter(|_| json)
+            .ok_or_else(not_an_ending)?;
+        if !is_close(&ending[at + length + self.finder.needle().len()..]) {
+            return Err(not_an_ending());
+        }
+        parse_json(&ending[at..at + length])
+    }
+}
+
+fn is_close(rest: &[u8]) -> bool {
+    rest == b"--" || rest == b"--\r\n"
+}
+
+fn not_an_ending() -> Fail {
+    invalid(
+        "The boundary delimiter is inside the media, or what follows the media is neither the body's end \
+         nor one JSON part and the end.",
+    )
 }
 
 #[cfg(test)]
@@ -255,7 +301,7 @@ mod tests {
     use super::*;
 
     /// Splits `body` arriving in pieces of `size` bytes.
-    fn split(body: &[u8], size: usize) -> Result<Vec<u8>, Fail> {
+    fn split(body: &[u8], size: usize) -> Result<(Vec<u8>, Map<String, Value>), Fail> {
         let mut media = Vec::new();
         let mut sink = |bytes: &[u8]| {
             media.extend_from_slice(bytes);
@@ -265,8 +311,7 @@ mod tests {
         for piece in body.chunks(size) {
             splitter.push(piece, &mut sink)?;
         }
-        splitter.finish(&mut sink)?;
-        Ok(media)
+        Ok((media, splitter.finish()?))
     }
 
     #[test]
@@ -279,10 +324,14 @@ mod tests {
             b"a longer medium, of more bytes than an ending",
         ];
         for media in medias {
-            for ending in ["\r\n--bound--", "\r\n--bound--\r\n"] {
+            for ending in [
+                "\r\n--bound--",
+                "\r\n--bound--\r\n",
+                "\r\n--bound\r\nContent-Type: application/json\r\n\r\n{\"crc32c\":\"x\"}\r\n--bound--\r\n",
+            ] {
                 let body = [media, ending.as_bytes()].concat();
                 for size in 1..=body.len() {
-                    assert_eq!(split(&body, size).unwrap(), media, "pieces of {size}");
+                    assert_eq!(split(&body, size).unwrap().0, media, "pieces of {size}");
                 }
             }
         }

@@ -184,11 +184,13 @@ impl RequestBody {
     }
 }
 
+/// A JSON object; nothing and `null` (which the Go client sends for an empty one) are empty objects.
 pub(super) fn parse_json(text: &[u8]) -> Result<Map<String, Value>, Fail> {
     if text.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
-    serde_json::from_slice(text)
+    serde_json::from_slice::<Option<_>>(text)
+        .map(Option::unwrap_or_default)
         .map_err(|error| invalid(format!("Parse Error: not a JSON object: {error}")))
 }
 

@@ -10,6 +10,7 @@ use super::error::{Fail, bare, invalid, json_answer};
 use super::multipart::Related;
 use super::request::{Call, RequestBody, upload_name};
 use super::resource;
+use crate::gcs::account::hex;
 use crate::gcs::state::{NewObject, Object, ObjectMetadata, Permission, Refusal};
 
 pub(super) async fn upload(
@@ -49,14 +50,15 @@ async fn multipart(
     body: &mut RequestBody,
 ) -> Result<Response<Body>, Fail> {
     let related = Related::open(body, call.header("content-type").unwrap_or_default()).await?;
-    let new = new_object(
+    let mut new = new_object(
         call,
         bucket,
         &related.metadata,
         related.media_type.as_deref(),
     )?;
     let mut writer = call.server.state.body_writer();
-    related.media(|bytes| Ok(writer.write(bytes)?)).await?;
+    let trailer = related.media(|bytes| Ok(writer.write(bytes)?)).await?;
+    new.expected = new.expected.merge(&resource::expected(&trailer)?)?;
     Ok(created(
         call,
         &*call.server.state.insert(new, writer.finish())?,
@@ -141,7 +143,5 @@ fn session_id() -> Result<String, Fail> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Fail::from(Refusal::Storage("no randomness".into())))?;
-    Ok(bytes.iter().fold(String::with_capacity(64), |id, byte| {
-        format!("{id}{byte:02x}")
-    }))
+    Ok(hex(&bytes))
 }

@@ -32,7 +32,7 @@ struct Progress {
 }
 
 enum Phase {
-    Open(BodyWriter),
+    Open(Box<BodyWriter>),
     Complete(Arc<Object>),
     /// The completion was refused, or the upload was cancelled.
     Dead,
@@ -67,7 +67,7 @@ impl Session {
         Self {
             target,
             progress: Mutex::new(Progress {
-                phase: Phase::Open(BodyWriter::new(discard)),
+                phase: Phase::Open(Box::new(BodyWriter::new(discard))),
                 total,
                 ticket: 0,
                 tail: Vec::new(),

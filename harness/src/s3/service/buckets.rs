@@ -17,9 +17,9 @@ use crate::s3::store::{DEFAULT_OWNER, Versioning};
 /// The region that S3 calls by no name.
 const UNNAMED_REGION: &str = "us-east-1";
 
-pub(super) async fn create(
+pub(super) fn create(
     service: &Service,
-    request: S3Request<CreateBucketInput>,
+    request: &S3Request<CreateBucketInput>,
 ) -> Reply<CreateBucketOutput> {
     let input = &request.input;
     let mut settings = service.store.default_settings();
@@ -39,33 +39,35 @@ pub(super) async fn create(
     }))
 }
 
-pub(super) async fn delete(
+pub(super) fn delete(
     service: &Service,
-    request: S3Request<DeleteBucketInput>,
+    request: &S3Request<DeleteBucketInput>,
 ) -> Reply<DeleteBucketOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    service.admit(&request, &input.bucket, None, owner)?;
+    service.admit(request, &input.bucket, None, owner)?;
     service.store.delete_bucket(&input.bucket).map_err(refuse)?;
     Ok(S3Response::new(DeleteBucketOutput::default()))
 }
 
-pub(super) async fn head(
+pub(super) fn head(
     service: &Service,
-    request: S3Request<HeadBucketInput>,
+    request: &S3Request<HeadBucketInput>,
 ) -> Reply<HeadBucketOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner)?;
+    let settings = service.admit(request, &input.bucket, None, owner)?;
     Ok(S3Response::new(HeadBucketOutput {
         bucket_region: Some(settings.region),
         ..HeadBucketOutput::default()
     }))
 }
 
-pub(super) async fn list(
+// Like the others, for the table.
+#[allow(clippy::unnecessary_wraps)]
+pub(super) fn list(
     service: &Service,
-    request: S3Request<ListBucketsInput>,
+    request: &S3Request<ListBucketsInput>,
 ) -> Reply<ListBucketsOutput> {
     let prefix = request.input.prefix.as_deref().unwrap_or_default();
     let buckets = service
@@ -90,26 +92,26 @@ pub(super) async fn list(
     }))
 }
 
-pub(super) async fn location(
+pub(super) fn location(
     service: &Service,
-    request: S3Request<GetBucketLocationInput>,
+    request: &S3Request<GetBucketLocationInput>,
 ) -> Reply<GetBucketLocationOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    let region = service.admit(&request, &input.bucket, None, owner)?.region;
+    let region = service.admit(request, &input.bucket, None, owner)?.region;
     let constraint = (region != UNNAMED_REGION).then(|| BucketLocationConstraint::from(region));
     Ok(S3Response::new(GetBucketLocationOutput {
         location_constraint: constraint,
     }))
 }
 
-pub(super) async fn versioning(
+pub(super) fn versioning(
     service: &Service,
-    request: S3Request<GetBucketVersioningInput>,
+    request: &S3Request<GetBucketVersioningInput>,
 ) -> Reply<GetBucketVersioningOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner)?;
+    let settings = service.admit(request, &input.bucket, None, owner)?;
     let status = match settings.versioning {
         Versioning::Off => None,
         Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
@@ -121,13 +123,13 @@ pub(super) async fn versioning(
     }))
 }
 
-pub(super) async fn set_versioning(
+pub(super) fn set_versioning(
     service: &Service,
-    request: S3Request<PutBucketVersioningInput>,
+    request: &S3Request<PutBucketVersioningInput>,
 ) -> Reply<PutBucketVersioningOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    service.admit(&request, &input.bucket, None, owner)?;
+    service.admit(request, &input.bucket, None, owner)?;
     let status = input.versioning_configuration.status.as_ref();
     let versioning = match status.map(BucketVersioningStatus::as_str) {
         Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,

@@ -1,5 +1,6 @@
 //! Between the store's values and those of `s3s`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -104,7 +105,7 @@ pub(super) fn tags_of_header(header: Option<&str>) -> S3Result<Tags> {
 fn form_decode(text: &str) -> S3Result<String> {
     percent_decode_str(&text.replace('+', " "))
         .decode_utf8()
-        .map(|text| text.into_owned())
+        .map(Cow::into_owned)
         .map_err(|_| {
             invalid_argument(
                 "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",

@@ -23,10 +23,10 @@ use crate::s3::store::{
     WriteCondition, digest, hex,
 };
 
-/// The object that a copy reads, once the caller may read it.
-fn source<T>(
+/// The object that a copy reads, once the caller may read it. It may stand in any region: the request
+/// is signed for the destination's.
+fn source(
     service: &Service,
-    request: &S3Request<T>,
     from: &CopySource,
     expected_owner: Option<&str>,
 ) -> S3Result<(Arc<Object>, BucketSettings)> {
@@ -42,8 +42,6 @@ fn source<T>(
     if expected_owner.is_some_and(|owner| owner != settings.owner) {
         return Err(s3_error!(AccessDenied));
     }
-    // The signature's region is the destination's; the source may stand anywhere.
-    let _ = request;
     let object = service
         .store
         .get(bucket, key, version_id.as_deref())
@@ -69,13 +67,13 @@ pub(super) async fn copy_object(
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
     let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
     let source_owner = input.expected_source_bucket_owner.as_deref();
-    let (from, from_settings) = source(service, &request, &input.copy_source, source_owner)?;
+    let (from, from_settings) = source(service, &input.copy_source, source_owner)?;
     check_conditions(
         &Conditions {
-            if_match: input.copy_source_if_match.as_ref(),
-            if_none_match: input.copy_source_if_none_match.as_ref(),
-            if_modified_since: input.copy_source_if_modified_since.as_ref(),
-            if_unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+            etag: input.copy_source_if_match.as_ref(),
+            not_etag: input.copy_source_if_none_match.as_ref(),
+            modified_since: input.copy_source_if_modified_since.as_ref(),
+            unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
         },
         &from,
     )?;
@@ -205,13 +203,13 @@ pub(super) async fn upload_part_copy(
         .upload(bucket, &input.key, &input.upload_id)
         .map_err(refuse)?;
     let source_owner = input.expected_source_bucket_owner.as_deref();
-    let (from, from_settings) = source(service, &request, &input.copy_source, source_owner)?;
+    let (from, from_settings) = source(service, &input.copy_source, source_owner)?;
     check_conditions(
         &Conditions {
-            if_match: input.copy_source_if_match.as_ref(),
-            if_none_match: input.copy_source_if_none_match.as_ref(),
-            if_modified_since: input.copy_source_if_modified_since.as_ref(),
-            if_unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
+            etag: input.copy_source_if_match.as_ref(),
+            not_etag: input.copy_source_if_none_match.as_ref(),
+            modified_since: input.copy_source_if_modified_since.as_ref(),
+            unmodified_since: input.copy_source_if_unmodified_since.as_ref(),
         },
         &from,
     )?;

@@ -16,13 +16,13 @@ use crate::s3::store::{Deleted, StoreError, VersionId, WriteCondition};
 /// S3 takes no more keys in one request.
 const MAX_KEYS: usize = 1000;
 
-pub(super) async fn delete_object(
+pub(super) fn delete_object(
     service: &Service,
-    request: S3Request<DeleteObjectInput>,
+    request: &S3Request<DeleteObjectInput>,
 ) -> Reply<DeleteObjectOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    service.admit(&request, bucket, Some(&input.key), owner)?;
+    service.admit(request, bucket, Some(&input.key), owner)?;
     let condition = WriteCondition {
         absent: false,
         etag: input
@@ -44,13 +44,13 @@ pub(super) async fn delete_object(
     }))
 }
 
-pub(super) async fn delete_objects(
+pub(super) fn delete_objects(
     service: &Service,
-    request: S3Request<DeleteObjectsInput>,
+    request: &S3Request<DeleteObjectsInput>,
 ) -> Reply<DeleteObjectsOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    service.admit(&request, &input.bucket, None, owner)?;
+    service.admit(request, &input.bucket, None, owner)?;
     if input.delete.objects.len() > MAX_KEYS {
         return Err(s3_error!(MalformedXML, "at most 1000 keys in one request"));
     }

@@ -65,13 +65,13 @@ pub(super) fn check_listable(denied: bool) -> S3Result<()> {
     Ok(())
 }
 
-pub(super) async fn list_objects_v2(
+pub(super) fn list_objects_v2(
     service: &Service,
-    request: S3Request<ListObjectsV2Input>,
+    request: &S3Request<ListObjectsV2Input>,
 ) -> Reply<ListObjectsV2Output> {
     let input = &request.input;
     let owner_id = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner_id)?;
+    let settings = service.admit(request, &input.bucket, None, owner_id)?;
     check_listable(settings.list_denied)?;
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let (max_keys, limit) = page_size(input.max_keys)?;
@@ -114,13 +114,13 @@ fn after_token(token: &str) -> S3Result<String> {
         .ok_or_else(|| invalid_argument("The continuation token provided is incorrect"))
 }
 
-pub(super) async fn list_objects(
+pub(super) fn list_objects(
     service: &Service,
-    request: S3Request<ListObjectsInput>,
+    request: &S3Request<ListObjectsInput>,
 ) -> Reply<ListObjectsOutput> {
     let input = &request.input;
     let owner_id = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner_id)?;
+    let settings = service.admit(request, &input.bucket, None, owner_id)?;
     check_listable(settings.list_denied)?;
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let (max_keys, limit) = page_size(input.max_keys)?;

@@ -18,6 +18,8 @@ mod write;
 
 use std::sync::Arc;
 
+// The table below names them all once.
+#[allow(clippy::wildcard_imports)]
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
@@ -60,49 +62,61 @@ impl Service {
     }
 }
 
-/// Operations by the function that answers them, all `fn(&Service, request) -> reply`.
+/// Operations by the function that answers them: `now` ones with the lock held for a moment, `awaited`
+/// ones while bytes move.
 macro_rules! operations {
-    ($($name:ident: $input:ident -> $output:ident = $($path:ident)::+;)*) => {
+    (
+        now { $($name:ident: $input:ident -> $output:ident = $($path:ident)::+;)* }
+        awaited { $($slow:ident: $slow_input:ident -> $slow_output:ident = $($slow_path:ident)::+;)* }
+    ) => {
         #[async_trait::async_trait]
         impl S3 for Service {
             $(async fn $name(&self, request: S3Request<$input>) -> Reply<$output> {
-                $($path)::+(self, request).await
+                $($path)::+(self, &request)
+            })*
+
+            $(async fn $slow(&self, request: S3Request<$slow_input>) -> Reply<$slow_output> {
+                $($slow_path)::+(self, request).await
             })*
         }
     };
 }
 
 operations! {
-    create_bucket: CreateBucketInput -> CreateBucketOutput = buckets::create;
-    delete_bucket: DeleteBucketInput -> DeleteBucketOutput = buckets::delete;
-    head_bucket: HeadBucketInput -> HeadBucketOutput = buckets::head;
-    list_buckets: ListBucketsInput -> ListBucketsOutput = buckets::list;
-    get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput = buckets::location;
-    get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput = buckets::versioning;
-    put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput = buckets::set_versioning;
+    now {
+        create_bucket: CreateBucketInput -> CreateBucketOutput = buckets::create;
+        delete_bucket: DeleteBucketInput -> DeleteBucketOutput = buckets::delete;
+        head_bucket: HeadBucketInput -> HeadBucketOutput = buckets::head;
+        list_buckets: ListBucketsInput -> ListBucketsOutput = buckets::list;
+        get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput = buckets::location;
+        get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput = buckets::versioning;
+        put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput = buckets::set_versioning;
 
-    // A browser's form (POST) comes here, too.
-    put_object: PutObjectInput -> PutObjectOutput = write::put_object;
-    get_object: GetObjectInput -> GetObjectOutput = read::get_object;
-    head_object: HeadObjectInput -> HeadObjectOutput = read::head_object;
-    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput = read::get_object_attributes;
-    copy_object: CopyObjectInput -> CopyObjectOutput = copy::copy_object;
-    delete_object: DeleteObjectInput -> DeleteObjectOutput = delete::delete_object;
-    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput = delete::delete_objects;
+        get_object: GetObjectInput -> GetObjectOutput = read::get_object;
+        head_object: HeadObjectInput -> HeadObjectOutput = read::head_object;
+        get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput = read::get_object_attributes;
+        delete_object: DeleteObjectInput -> DeleteObjectOutput = delete::delete_object;
+        delete_objects: DeleteObjectsInput -> DeleteObjectsOutput = delete::delete_objects;
 
-    list_objects: ListObjectsInput -> ListObjectsOutput = list::list_objects;
-    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = list::list_objects_v2;
-    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput = versions::list_object_versions;
+        list_objects: ListObjectsInput -> ListObjectsOutput = list::list_objects;
+        list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = list::list_objects_v2;
+        list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput = versions::list_object_versions;
 
-    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput = tagging::get;
-    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput = tagging::put;
-    delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete;
+        get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput = tagging::get;
+        put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput = tagging::put;
+        delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete;
 
-    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput = multipart::create;
-    upload_part: UploadPartInput -> UploadPartOutput = multipart::upload_part;
-    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput = copy::upload_part_copy;
-    list_parts: ListPartsInput -> ListPartsOutput = multipart::list_parts;
-    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput = multipart::list_uploads;
-    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput = multipart::complete;
-    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput = multipart::abort;
+        create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput = multipart::create;
+        list_parts: ListPartsInput -> ListPartsOutput = multipart::list_parts;
+        list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput = multipart::list_uploads;
+        complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput = multipart::complete;
+        abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput = multipart::abort;
+    }
+    awaited {
+        // A browser's form (POST) comes here, too.
+        put_object: PutObjectInput -> PutObjectOutput = write::put_object;
+        copy_object: CopyObjectInput -> CopyObjectOutput = copy::copy_object;
+        upload_part: UploadPartInput -> UploadPartOutput = multipart::upload_part;
+        upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput = copy::upload_part_copy;
+    }
 }

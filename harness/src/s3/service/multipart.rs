@@ -26,13 +26,13 @@ use crate::s3::store::{
 /// Parts are numbered from 1 to this.
 const MAX_PART_NUMBER: u16 = 10_000;
 
-pub(super) async fn create(
+pub(super) fn create(
     service: &Service,
-    request: S3Request<CreateMultipartUploadInput>,
+    request: &S3Request<CreateMultipartUploadInput>,
 ) -> Reply<CreateMultipartUploadOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let checksum = wanted_checksum(
         input.checksum_algorithm.as_ref(),
         input.checksum_type.as_ref(),
@@ -111,8 +111,8 @@ pub(super) async fn upload_part(
     let settings = service.admit(&request, bucket, Some(key), owner)?;
     let number = part_number(input.part_number)?;
     let store = &service.store;
-    let upload = store
-        .upload(bucket, key, &input.upload_id)
+    let wanted = store
+        .with_upload(bucket, key, &input.upload_id, |upload| upload.checksum)
         .map_err(refuse)?;
     let promise = Promise::new(
         &request,
@@ -120,15 +120,17 @@ pub(super) async fn upload_part(
         input.content_md5.as_deref(),
         given_checksum!(input)?,
     )?;
-    check_algorithm(&upload, promise.algorithm())?;
-    let shown = promise.algorithm().unwrap_or(upload.algorithm());
+    let wanted = wanted.map(|(algorithm, _)| algorithm);
+    check_algorithm(wanted, promise.algorithm())?;
+    let kept = wanted.unwrap_or(Algorithm::Crc64Nvme);
+    let shown = promise.algorithm().unwrap_or(kept);
     let sink = if promise.length() > SPILL_PART_ABOVE {
-        let spill = store.upload_spill(bucket, &input.upload_id);
-        Sink::File(spill.map_err(errors::io)?)
+        let spill = store.with_upload(bucket, key, &input.upload_id, Upload::spill);
+        Sink::File(spill.map_err(refuse)?.map_err(errors::io)?)
     } else {
         Sink::Memory
     };
-    let received = promise.receive(body, upload.algorithm(), sink).await?;
+    let received = promise.receive(body, kept, sink).await?;
     let part = Part {
         number,
         body: received.body,
@@ -153,9 +155,9 @@ pub(super) async fn upload_part(
 }
 
 /// A part's checksum must be of the algorithm that its upload began with, if it began with one.
-fn check_algorithm(upload: &Upload, given: Option<Algorithm>) -> S3Result<()> {
-    match (upload.checksum, given) {
-        (Some((wanted, _)), Some(given)) if wanted != given => Err(invalid_request(format!(
+fn check_algorithm(wanted: Option<Algorithm>, given: Option<Algorithm>) -> S3Result<()> {
+    match (wanted, given) {
+        (Some(wanted), Some(given)) if wanted != given => Err(invalid_request(format!(
             "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
             wanted.name().to_lowercase(),
             given.name().to_lowercase()
@@ -164,9 +166,9 @@ fn check_algorithm(upload: &Upload, given: Option<Algorithm>) -> S3Result<()> {
     }
 }
 
-pub(super) async fn complete(
+pub(super) fn complete(
     service: &Service,
-    request: S3Request<CompleteMultipartUploadInput>,
+    request: &S3Request<CompleteMultipartUploadInput>,
 ) -> Reply<CompleteMultipartUploadOutput> {
     let input = &request.input;
     let (bucket, key, owner) = (
@@ -174,7 +176,7 @@ pub(super) async fn complete(
         &input.key,
         input.expected_bucket_owner.as_deref(),
     );
-    let settings = service.admit(&request, bucket, Some(key), owner)?;
+    let settings = service.admit(request, bucket, Some(key), owner)?;
     let condition = write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
     let completion = Completion {
         parts: completed_parts(input)?,
@@ -231,13 +233,13 @@ fn completed_parts(input: &CompleteMultipartUploadInput) -> S3Result<Vec<Complet
         .collect()
 }
 
-pub(super) async fn abort(
+pub(super) fn abort(
     service: &Service,
-    request: S3Request<AbortMultipartUploadInput>,
+    request: &S3Request<AbortMultipartUploadInput>,
 ) -> Reply<AbortMultipartUploadOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    service.admit(&request, &input.bucket, Some(&input.key), owner)?;
+    service.admit(request, &input.bucket, Some(&input.key), owner)?;
     service
         .store
         .abort_upload(&input.bucket, &input.key, &input.upload_id)
@@ -245,13 +247,13 @@ pub(super) async fn abort(
     Ok(S3Response::new(AbortMultipartUploadOutput::default()))
 }
 
-pub(super) async fn list_parts(
+pub(super) fn list_parts(
     service: &Service,
-    request: S3Request<ListPartsInput>,
+    request: &S3Request<ListPartsInput>,
 ) -> Reply<ListPartsOutput> {
     let input = &request.input;
     let owner_id = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, Some(&input.key), owner_id)?;
+    let settings = service.admit(request, &input.bucket, Some(&input.key), owner_id)?;
     let upload = service
         .store
         .upload(&input.bucket, &input.key, &input.upload_id)
@@ -307,13 +309,13 @@ fn shown_part(part: &Part, algorithm: Algorithm) -> dto::Part {
 }
 
 /// Delimiters are not folded here: nobody lists uploads by folder.
-pub(super) async fn list_uploads(
+pub(super) fn list_uploads(
     service: &Service,
-    request: S3Request<ListMultipartUploadsInput>,
+    request: &S3Request<ListMultipartUploadsInput>,
 ) -> Reply<ListMultipartUploadsOutput> {
     let input = &request.input;
     let owner_id = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner_id)?;
+    let settings = service.admit(request, &input.bucket, None, owner_id)?;
     check_listable(settings.list_denied)?;
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let (max_uploads, limit) = page_size(input.max_uploads)?;

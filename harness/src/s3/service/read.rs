@@ -68,19 +68,19 @@ macro_rules! describe {
     }};
 }
 
-pub(super) async fn get_object(
+pub(super) fn get_object(
     service: &Service,
-    request: S3Request<GetObjectInput>,
+    request: &S3Request<GetObjectInput>,
 ) -> Reply<GetObjectOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let object = find(service, bucket, &input.key, input.version_id.as_deref())?;
     Conditions {
-        if_match: input.if_match.as_ref(),
-        if_none_match: input.if_none_match.as_ref(),
-        if_modified_since: input.if_modified_since.as_ref(),
-        if_unmodified_since: input.if_unmodified_since.as_ref(),
+        etag: input.if_match.as_ref(),
+        not_etag: input.if_none_match.as_ref(),
+        modified_since: input.if_modified_since.as_ref(),
+        unmodified_since: input.if_unmodified_since.as_ref(),
     }
     .check(&object)?;
     if object.is_archived() {
@@ -96,19 +96,19 @@ pub(super) async fn get_object(
     Ok(S3Response::with_headers(output, tagging_count(&object)))
 }
 
-pub(super) async fn head_object(
+pub(super) fn head_object(
     service: &Service,
-    request: S3Request<HeadObjectInput>,
+    request: &S3Request<HeadObjectInput>,
 ) -> Reply<HeadObjectOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let object = find(service, bucket, &input.key, input.version_id.as_deref())?;
     Conditions {
-        if_match: input.if_match.as_ref(),
-        if_none_match: input.if_none_match.as_ref(),
-        if_modified_since: input.if_modified_since.as_ref(),
-        if_unmodified_since: input.if_unmodified_since.as_ref(),
+        etag: input.if_match.as_ref(),
+        not_etag: input.if_none_match.as_ref(),
+        modified_since: input.if_modified_since.as_ref(),
+        unmodified_since: input.if_unmodified_since.as_ref(),
     }
     .check(&object)?;
     let mode = input.checksum_mode.as_ref();
@@ -216,10 +216,10 @@ fn part_range(object: &Object, number: i32) -> S3Result<Range<u64>> {
 
 /// The conditions of a read, in the order of RFC 9110, section 13.2.2.
 pub(super) struct Conditions<'a> {
-    pub(super) if_match: Option<&'a ETagCondition>,
-    pub(super) if_none_match: Option<&'a ETagCondition>,
-    pub(super) if_modified_since: Option<&'a Timestamp>,
-    pub(super) if_unmodified_since: Option<&'a Timestamp>,
+    pub(super) etag: Option<&'a ETagCondition>,
+    pub(super) not_etag: Option<&'a ETagCondition>,
+    pub(super) modified_since: Option<&'a Timestamp>,
+    pub(super) unmodified_since: Option<&'a Timestamp>,
 }
 
 impl Conditions<'_> {
@@ -230,7 +230,7 @@ impl Conditions<'_> {
             value == "*" || value == object.etag
         };
         let modified = timestamp(object.last_modified);
-        match (self.if_match, self.if_unmodified_since) {
+        match (self.etag, self.unmodified_since) {
             (Some(condition), _) if !matches(condition) => {
                 return Err(errors::precondition_failed("If-Match"));
             }
@@ -239,7 +239,7 @@ impl Conditions<'_> {
             }
             _ => {}
         }
-        match (self.if_none_match, self.if_modified_since) {
+        match (self.not_etag, self.modified_since) {
             (Some(condition), _) if matches(condition) => Err(errors::not_modified(object)),
             (None, Some(time)) if modified <= *time => Err(errors::not_modified(object)),
             _ => Ok(()),
@@ -247,13 +247,13 @@ impl Conditions<'_> {
     }
 }
 
-pub(super) async fn get_object_attributes(
+pub(super) fn get_object_attributes(
     service: &Service,
-    request: S3Request<GetObjectAttributesInput>,
+    request: &S3Request<GetObjectAttributesInput>,
 ) -> Reply<GetObjectAttributesOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let object = find(service, bucket, &input.key, input.version_id.as_deref())?;
     // One header may name several; `s3s` only splits repeated headers.
     let wanted: Vec<&str> = input

@@ -11,13 +11,13 @@ use super::errors::refuse;
 use super::{Reply, Service};
 use crate::s3::store::{ChangeKind, Tags};
 
-pub(super) async fn get(
+pub(super) fn get(
     service: &Service,
-    request: S3Request<GetObjectTaggingInput>,
+    request: &S3Request<GetObjectTaggingInput>,
 ) -> Reply<GetObjectTaggingOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let object = service
         .store
         .get(bucket, &input.key, input.version_id.as_deref())
@@ -28,13 +28,13 @@ pub(super) async fn get(
     }))
 }
 
-pub(super) async fn put(
+pub(super) fn put(
     service: &Service,
-    request: S3Request<PutObjectTaggingInput>,
+    request: &S3Request<PutObjectTaggingInput>,
 ) -> Reply<PutObjectTaggingOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let tags = tags_of_set(input.tagging.tag_set.clone())?;
     let version = input.version_id.as_deref();
     let object = service
@@ -46,13 +46,13 @@ pub(super) async fn put(
     }))
 }
 
-pub(super) async fn delete(
+pub(super) fn delete(
     service: &Service,
-    request: S3Request<DeleteObjectTaggingInput>,
+    request: &S3Request<DeleteObjectTaggingInput>,
 ) -> Reply<DeleteObjectTaggingOutput> {
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
-    let settings = service.admit(&request, bucket, Some(&input.key), owner)?;
+    let settings = service.admit(request, bucket, Some(&input.key), owner)?;
     let (version, none) = (input.version_id.as_deref(), Tags::new());
     let object = service
         .store

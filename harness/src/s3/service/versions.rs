@@ -14,13 +14,13 @@ use super::list::{Encoder, check_listable, common_prefix, page_size};
 use super::{Reply, Service};
 use crate::s3::store::{Entry, ListQuery, Object, Version};
 
-pub(super) async fn list_object_versions(
+pub(super) fn list_object_versions(
     service: &Service,
-    request: S3Request<ListObjectVersionsInput>,
+    request: &S3Request<ListObjectVersionsInput>,
 ) -> Reply<ListObjectVersionsOutput> {
     let input = &request.input;
     let owner_id = input.expected_bucket_owner.as_deref();
-    let settings = service.admit(&request, &input.bucket, None, owner_id)?;
+    let settings = service.admit(request, &input.bucket, None, owner_id)?;
     check_listable(settings.list_denied)?;
     let (max_keys, limit) = page_size(input.max_keys)?;
     let key_marker = input.key_marker.clone().filter(|marker| !marker.is_empty());

@@ -259,24 +259,21 @@ pub(crate) struct PartChecksum<'a> {
 
 /// The checksum of a multipart object from those of its parts, all of `algorithm`.
 pub(crate) fn combine(algorithm: Algorithm, kind: Kind, parts: &[PartChecksum<'_>]) -> Checksum {
-    let value = match (kind, algorithm.crc()) {
-        (Kind::FullObject, Some((crc, width))) => {
-            let combined = parts.iter().fold(None, |sum, part| {
-                let value = be_value(&part.value.value);
-                Some(match sum {
-                    None => value,
-                    Some(sum) => crc_fast::checksum_combine(crc, sum, value, part.size),
-                })
-            });
-            BASE64.encode(&combined.unwrap_or(0).to_be_bytes()[8 - width..])
+    let value = if let (Kind::FullObject, Some((crc, width))) = (kind, algorithm.crc()) {
+        let combined = parts.iter().fold(None, |sum, part| {
+            let value = be_value(&part.value.value);
+            Some(match sum {
+                None => value,
+                Some(sum) => crc_fast::checksum_combine(crc, sum, value, part.size),
+            })
+        });
+        BASE64.encode(&combined.unwrap_or(0).to_be_bytes()[8 - width..])
+    } else {
+        let mut state = State::new(algorithm);
+        for part in parts {
+            state.update(&part.value.value);
         }
-        _ => {
-            let mut state = State::new(algorithm);
-            for part in parts {
-                state.update(&part.value.value);
-            }
-            format!("{}-{}", BASE64.encode(state.finish()), parts.len())
-        }
+        format!("{}-{}", BASE64.encode(state.finish()), parts.len())
     };
     Checksum {
         algorithm,

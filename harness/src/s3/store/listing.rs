@@ -126,10 +126,10 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 mod tests {
     use super::*;
 
-    fn keys(names: &[&str]) -> BTreeMap<Key, ()> {
+    fn keys(names: &[&str]) -> BTreeMap<Key, u8> {
         names
             .iter()
-            .map(|name| (Key((*name).to_owned()), ()))
+            .map(|name| (Key((*name).to_owned()), 0))
             .collect()
     }
 
@@ -144,7 +144,7 @@ mod tests {
         };
         let mut pages = Vec::new();
         loop {
-            let page = list(&keys, &query, |key, ()| Some(key.to_owned()));
+            let page = list(&keys, &query, |key, _| Some(key.to_owned()));
             pages.push(
                 page.entries
                     .into_iter()
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn nothing_asked_nothing_listed() {
-        let page = list(&keys(&NAMES), &ListQuery::default(), |_, ()| Some(()));
+        let page = list(&keys(&NAMES), &ListQuery::default(), |_, _| Some(()));
         assert!(page.entries.is_empty() && page.next.is_none());
     }
 }

@@ -13,9 +13,9 @@ mod ingest;
 mod listing;
 mod multipart;
 mod object;
+mod state;
 mod uploads;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -34,6 +34,7 @@ pub use listing::{Entry, ListQuery, Page};
 pub use multipart::{CompletedPart, Completion, Upload};
 pub(crate) use object::hex;
 pub use object::{Attributes, Object, Part, Tags, VersionId};
+use state::State;
 
 /// The account that owns buckets unless their settings say otherwise.
 pub const DEFAULT_OWNER: &str = "123456789012";
@@ -42,13 +43,6 @@ pub const DEFAULT_OWNER: &str = "123456789012";
 pub struct Store {
     state: Mutex<State>,
     region: String,
-}
-
-#[derive(Default)]
-struct State {
-    buckets: BTreeMap<String, Bucket>,
-    sequence: u64,
-    subscribers: Vec<mpsc::UnboundedSender<Change>>,
 }
 
 /// An object about to be written.
@@ -366,158 +360,6 @@ impl Store {
 /// S3 keeps whole seconds.
 fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-impl WriteCondition {
-    fn check(&self, bucket: &Bucket, key: &str) -> Result<(), StoreError> {
-        let current = bucket.current(key);
-        if self.absent && current.is_some() {
-            return Err(StoreError::PreconditionFailed("If-None-Match"));
-        }
-        match (&self.etag, current) {
-            (Some(_), None) => Err(StoreError::NoSuchKey),
-            (Some(etag), Some(current)) if etag != "*" && *etag != current.etag => {
-                Err(StoreError::PreconditionFailed("If-Match"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl State {
-    fn bucket(&mut self, name: &str) -> Result<&mut Bucket, StoreError> {
-        self.buckets.get_mut(name).ok_or(StoreError::NoSuchBucket)
-    }
-
-    /// A number above all earlier ones, and near the clock so that a restart keeps the order.
-    fn next_sequence(&mut self) -> u64 {
-        let clock = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0);
-        self.sequence = clock.max(self.sequence + 1);
-        self.sequence
-    }
-
-    fn new_version_id(&mut self, versioning: Versioning) -> VersionId {
-        match versioning {
-            Versioning::Enabled => VersionId::new(self.next_sequence(), now()),
-            Versioning::Off | Versioning::Suspended => VersionId::NULL,
-        }
-    }
-
-    fn commit(
-        &mut self,
-        bucket: &str,
-        new: NewObject,
-        condition: &WriteCondition,
-    ) -> Result<Arc<Object>, StoreError> {
-        let settings = self.bucket(bucket)?.settings.clone();
-        condition.check(self.bucket(bucket)?, &new.key)?;
-        let version_id = self.new_version_id(settings.versioning);
-        let etag = if settings.kms {
-            kms_etag(&new.etag, self.next_sequence())
-        } else {
-            new.etag
-        };
-        let object = Arc::new(Object {
-            key: new.key,
-            version_id,
-            body: new.body,
-            etag,
-            last_modified: now(),
-            attributes: new.attributes,
-            checksum: new.checksum,
-            parts: new.parts,
-            kms: settings.kms,
-        });
-        let version = Version::Object(Arc::clone(&object));
-        self.bucket(bucket)?.push(&object.key, version);
-        self.tell(
-            bucket,
-            new.kind,
-            &object.key,
-            Some(&object),
-            &object.version_id,
-        );
-        Ok(object)
-    }
-
-    fn delete(
-        &mut self,
-        bucket: &str,
-        key: &str,
-        version: Option<&str>,
-    ) -> Result<Deleted, StoreError> {
-        let versioning = self.bucket(bucket)?.settings.versioning;
-        if version.is_none() && versioning != Versioning::Off {
-            let version_id = self.new_version_id(versioning);
-            let marker = Version::DeleteMarker {
-                version_id: version_id.clone(),
-                last_modified: now(),
-            };
-            self.bucket(bucket)?.push(key, marker);
-            self.tell(
-                bucket,
-                ChangeKind::DeleteMarkerCreated,
-                key,
-                None,
-                &version_id,
-            );
-            return Ok(Deleted {
-                version_id: Some(version_id),
-                delete_marker: true,
-            });
-        }
-        let id = version.unwrap_or(VersionId::NULL.as_str());
-        let removed = self.bucket(bucket)?.remove(key, id);
-        if let Some(removed) = &removed {
-            self.tell(bucket, ChangeKind::Delete, key, None, removed.id());
-        }
-        Ok(Deleted {
-            delete_marker: removed.as_ref().is_some_and(|v| v.object().is_none()),
-            version_id: removed
-                .map(|removed| removed.id().clone())
-                .filter(|_| version.is_some()),
-        })
-    }
-
-    fn tell(
-        &mut self,
-        bucket: &str,
-        kind: ChangeKind,
-        key: &str,
-        object: Option<&Object>,
-        version_id: &VersionId,
-    ) {
-        let sequence = self.next_sequence();
-        let Ok(settings) = self.bucket(bucket).map(|bucket| bucket.settings.clone()) else {
-            return;
-        };
-        let change = Change {
-            kind,
-            bucket: bucket.to_owned(),
-            region: settings.region,
-            owner: settings.owner,
-            key: key.to_owned(),
-            size: object.map(Object::size),
-            etag: object.map(|object| object.etag.clone()),
-            version_id: version_id.clone(),
-            sequence,
-            time: Timestamp::now(),
-        };
-        self.subscribers
-            .retain(|subscriber| subscriber.send(change.clone()).is_ok());
-    }
-}
-
-/// An ETag of the same form that is no MD5 of the object.
-fn kms_etag(etag: &str, salt: u64) -> String {
-    use md5::Digest as _;
-    let (_, parts) = etag.split_once('-').unwrap_or((etag, ""));
-    let digest = hex(&md5::Md5::digest(format!("{etag}/{salt}")));
-    if parts.is_empty() {
-        digest
-    } else {
-        format!("{digest}-{parts}")
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ pub struct Upload {
     pub initiated: Timestamp,
     /// Its parts so far, by number.
     pub parts: BTreeMap<u16, Part>,
-    /// Where its large parts lie.
+    /// Where its large parts lie: one file, so that many parts do not take many handles.
     pub(crate) spill: Option<Arc<SpillFile>>,
 }
 
@@ -66,6 +67,16 @@ pub(crate) struct Assembled {
 }
 
 impl Upload {
+    /// The file for large parts, made when the first one comes.
+    pub(crate) fn spill(&mut self) -> io::Result<Arc<SpillFile>> {
+        let spill = match self.spill.take() {
+            Some(spill) => spill,
+            None => Arc::new(SpillFile::create()?),
+        };
+        self.spill = Some(Arc::clone(&spill));
+        Ok(spill)
+    }
+
     /// The algorithm that each part's checksum is kept in: the one asked for, or S3's default.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

@@ -1,10 +1,8 @@
 //! The store's side of uploads in parts: beginning, adding, listing, ending.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
-use super::body::SpillFile;
 use super::multipart::Upload;
 use super::object::{Attributes, Object, Part, VersionId};
 use super::{
@@ -43,11 +41,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchUpload`].
     pub fn upload(&self, bucket: &str, key: &str, id: &str) -> Result<Upload, StoreError> {
+        self.with_upload(bucket, key, id, |upload| upload.clone())
+    }
+
+    /// Looks at an unfinished upload, or changes it, without copying its parts.
+    pub(crate) fn with_upload<T>(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        act: impl FnOnce(&mut Upload) -> T,
+    ) -> Result<T, StoreError> {
         let mut state = self.lock();
-        let upload = state.bucket(bucket)?.uploads.get(id);
+        let upload = state.bucket(bucket)?.uploads.get_mut(id);
         upload
             .filter(|upload| upload.key == key)
-            .cloned()
+            .map(act)
             .ok_or(StoreError::NoSuchUpload)
     }
 
@@ -62,24 +71,6 @@ impl Store {
         Ok(uploads)
     }
 
-    /// The file for the upload's large parts: one, so that many parts do not take many handles.
-    pub(crate) fn upload_spill(&self, bucket: &str, id: &str) -> io::Result<Arc<SpillFile>> {
-        let mut state = self.lock();
-        let upload = state.bucket(bucket).map_err(io::Error::other)?;
-        let upload = upload
-            .uploads
-            .get_mut(id)
-            .ok_or_else(|| io::Error::other(StoreError::NoSuchUpload))?;
-        match &upload.spill {
-            Some(spill) => Ok(Arc::clone(spill)),
-            None => {
-                let spill = Arc::new(SpillFile::create()?);
-                upload.spill = Some(Arc::clone(&spill));
-                Ok(spill)
-            }
-        }
-    }
-
     /// Adds a part, or replaces the one of the same number.
     pub(crate) fn add_part(
         &self,
@@ -88,13 +79,9 @@ impl Store {
         id: &str,
         part: Part,
     ) -> Result<(), StoreError> {
-        let mut state = self.lock();
-        let upload = state.bucket(bucket)?.uploads.get_mut(id);
-        let upload = upload
-            .filter(|upload| upload.key == key)
-            .ok_or(StoreError::NoSuchUpload)?;
-        upload.parts.insert(part.number, part);
-        Ok(())
+        self.with_upload(bucket, key, id, |upload| {
+            upload.parts.insert(part.number, part);
+        })
     }
 
     /// Makes an object of an upload's parts; the upload is gone then.
@@ -135,7 +122,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchUpload`].
     pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
-        self.upload(bucket, key, id)?;
+        self.with_upload(bucket, key, id, |_| ())?;
         self.lock().bucket(bucket)?.uploads.remove(id);
         Ok(())
     }
