@@ -9,7 +9,7 @@ use causeway_harness::s3::store::{Attributes, Change, Object, Store};
 use causeway_shared::message::DeadLetter;
 use serde_json::Value;
 
-use crate::{Stack, Witness};
+use crate::{Seen, Stack, Witness};
 
 /// A source bucket, a destination bucket and the route between them.
 pub struct Lane<'a> {
@@ -77,7 +77,7 @@ impl<'a> Lane<'a> {
     /// Waits for the end of `count` transfers of `key` and gives the log's lines on them.
     pub async fn outcomes(&self, key: &str, count: usize) -> Vec<Value> {
         let what = format!("{count} outcomes of {key:?} in {}", self.source);
-        let look = |seen: &crate::Seen| {
+        let look = |seen: &Seen| {
             let outcomes = seen.outcomes(&self.source, key);
             (outcomes.len() >= count).then(|| outcomes.into_iter().cloned().collect())
         };
@@ -90,7 +90,12 @@ impl<'a> Lane<'a> {
     /// # Panics
     /// When the transfer ended otherwise.
     pub async fn copied(&self, key: &str) -> Arc<Stored> {
-        let outcome = self.outcomes(key, 1).await.remove(0);
+        let what = format!("an outcome of {key:?} on {}", self.route);
+        let look = |seen: &Seen| {
+            let outcomes = seen.outcomes(&self.source, key);
+            outcomes.into_iter().find(|line| line["route"] == *self.route).cloned()
+        };
+        let outcome = self.witness().until(&what, look).await;
         assert_eq!(outcome["event"], "copied", "{outcome}");
         let stored = self.stored(key).expect("what was copied is there");
         assert_eq!(outcome["generation"], stored.generation);
@@ -134,7 +139,7 @@ impl<'a> Lane<'a> {
     pub async fn commits(&self, name: &str, count: usize) -> Vec<Commit> {
         let what = format!("{count} writes of {name:?} in {}", self.destination);
         let is_ours = |commit: &&Commit| commit.bucket == self.destination && commit.name == name;
-        let look = |seen: &crate::Seen| {
+        let look = |seen: &Seen| {
             let commits: Vec<_> = seen.commits.iter().filter(is_ours).cloned().collect();
             (commits.len() >= count).then_some(commits)
         };

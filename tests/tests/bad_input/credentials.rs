@@ -59,7 +59,7 @@ fn a_wrong_aws_secret() {
         let bindings = json!({"AWS_SECRET_ACCESS_KEY": "not-the-secret"});
         let kind = ErrorKind::SourceCredentialRefused;
         let message = dead_letter(&bindings, kind, 403, "AWS_SECRET_ACCESS_KEY").await;
-        let start = "S3 answered 403 SignatureDoesNotMatch for the bucket source-00: ";
+        let start = "S3 answered 403 SignatureDoesNotMatch for the bucket source-00";
         assert!(message.starts_with(start), "{message}");
     });
 }

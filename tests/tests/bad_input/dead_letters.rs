@@ -67,7 +67,7 @@ fn a_source_that_denies_access() {
         lane.store().deny(&lane.source, Some("secret")).unwrap();
         lane.put("secret", "not for everybody", Attributes::default());
         let message = format!(
-            "S3 answered 403 AccessDenied for the bucket {}: Access Denied.",
+            "S3 answered 403 AccessDenied for the bucket {}: access denied.",
             lane.source
         );
         let letter = assert_dead(&lane, "secret", ErrorKind::SourceDenied, &message).await;
@@ -91,7 +91,7 @@ fn an_archived_object() {
         };
         lane.put("cold", "in the ice", attributes);
         let message = format!(
-            "S3 answered 403 InvalidObjectState for the bucket {}: The operation is not valid for the object's storage class.",
+            "S3 answered 403 InvalidObjectState for the bucket {}: The operation is not valid for the object's storage class GLACIER.",
             lane.source
         );
         let letter = assert_dead(&lane, "cold", ErrorKind::SourceArchived, &message).await;
@@ -112,7 +112,7 @@ fn a_source_bucket_that_is_gone() {
             .send(&causeway_tests::decoded_event(&lane.source, "key", None))
             .await;
         let message = format!(
-            "S3 answered 404 NoSuchBucket for the bucket {}: The specified bucket does not exist.",
+            "S3 answered 404 NoSuchBucket for the bucket {}: the bucket does not exist.",
             lane.source
         );
         assert_dead(&lane, "key", ErrorKind::SourceBucketMissing, &message).await;

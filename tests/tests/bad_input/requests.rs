@@ -210,9 +210,9 @@ fn records_that_are_none_of_ours_are_ignored_and_say_why() {
             ),
             (
                 "/eventName",
-                json!("ObjectTagging:Put"),
+                json!("ObjectAcl:Put"),
                 json!("key"),
-                "\"ObjectTagging:Put\" does not change what an object is.",
+                "\"ObjectAcl:Put\" does not change what an object is.",
             ),
             (
                 "/s3/object/key",
