@@ -329,6 +329,8 @@ impl Transfer {
             state,
             State::Opening | State::Reopening { .. } | State::Buffering | State::Taking
         );
+        // Some of the runtime's sentences have their full stop already.
+        let detail = lost.detail.trim_end_matches('.');
         let error = if reading || lost.side == Side::Source {
             TransferError::new(
                 if matches!(state, State::Opening | State::Reopening { .. }) {
@@ -336,13 +338,13 @@ impl Transfer {
                 } else {
                     ErrorKind::SourceBroken
                 },
-                format!("Reading from S3 broke off: {}.", lost.detail),
+                format!("Reading from S3 broke off: {detail}."),
                 "Nothing to do: it is tried again.",
             )
         } else {
             TransferError::new(
                 ErrorKind::DestinationUnavailable,
-                format!("GCS gave no answer: {}.", lost.detail),
+                format!("GCS gave no answer: {detail}."),
                 "Nothing to do: it is tried again.",
             )
         };

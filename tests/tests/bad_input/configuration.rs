@@ -1,0 +1,191 @@
+//! Wrong configurations: refused at the first request with the variable's name, and never its
+//! value where that is a secret.
+
+use causeway_harness::runtime::{Runtime, RuntimeOptions};
+use causeway_tests::{Witness, decoded_event, run, toolchain};
+use reqwest::{Client, Response};
+use serde_json::{Map, Value, json};
+
+/// What no answer and no log line may hold.
+const SECRETS: [&str; 3] = [
+    "the-secret-of-aws",
+    "the-token-of-events",
+    "the-key-of-google",
+];
+
+fn bindings(changes: &Value) -> Map<String, Value> {
+    let [aws, events, _] = SECRETS;
+    let right = json!({
+        "AWS_ACCESS_KEY_ID": "AKID",
+        "AWS_SECRET_ACCESS_KEY": aws,
+        "AWS_REGION": "eu-west-1",
+        "STORAGE_EMULATOR_HOST": "127.0.0.1:9",
+        "EVENTS_TOKEN": events,
+        "ROUTE_ONE": {"source": "s3://source", "destination": "gs://destination"},
+    });
+    let mut bindings = right.as_object().unwrap().clone();
+    bindings.extend(changes.as_object().unwrap().clone());
+    bindings.retain(|_, value| !value.is_null());
+    bindings
+}
+
+async fn assert_refused(answer: Response, variable: &str, message: &str) {
+    assert_eq!(answer.status(), 500, "{variable}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let body: Value = answer.json().await.unwrap();
+    let expected = json!({
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": format!("The worker is not configured: {variable}: {message}"),
+        "variable": variable,
+        "message": message,
+    });
+    assert_eq!(body, expected);
+}
+
+/// Starts a worker that `changes` make a wrong one and sends it both kinds of request.
+async fn refuses(changes: Value, variable: &str, message: &str) {
+    let witness = Witness::default();
+    let options = RuntimeOptions {
+        bindings: bindings(&changes),
+        replace_routes: true,
+        log: witness.log(),
+        ..RuntimeOptions::default()
+    };
+    let runtime = Runtime::start(toolchain(), options).await.unwrap();
+    let health = Client::new().get(format!("{}/healthz", runtime.url()));
+    assert_refused(health.send().await.unwrap(), variable, message).await;
+    let event = Client::new()
+        .post(format!("{}/events", runtime.url()))
+        .bearer_auth(SECRETS[1]);
+    let event = event.json(&decoded_event("source", "key", None));
+    assert_refused(event.send().await.unwrap(), variable, message).await;
+    runtime.stop().await.unwrap();
+    let said = witness.now(|seen| format!("{message} {seen:?}"));
+    assert!(
+        SECRETS.iter().all(|secret| !said.contains(secret)),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_missing_events_token() {
+    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    run(refuses(
+        json!({"EVENTS_TOKEN": null}),
+        "EVENTS_TOKEN",
+        message,
+    ));
+}
+
+#[test]
+fn an_empty_events_token() {
+    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    run(refuses(
+        json!({"EVENTS_TOKEN": " "}),
+        "EVENTS_TOKEN",
+        message,
+    ));
+}
+
+#[test]
+fn missing_aws_keys() {
+    run(async {
+        for (name, what) in [
+            (
+                "AWS_ACCESS_KEY_ID",
+                "the id of a key that may read the source buckets",
+            ),
+            ("AWS_SECRET_ACCESS_KEY", "the key's secret"),
+        ] {
+            let message = format!(
+                "is missing: set it to {what}, in wrangler.toml or with `npx wrangler secret put {name}`."
+            );
+            refuses(json!({name: null}), name, &message).await;
+        }
+    });
+}
+
+#[test]
+fn no_route() {
+    let message = "no route is configured. Add a table [vars.ROUTE_<NAME>] with source and destination to wrangler.toml.";
+    run(refuses(json!({"ROUTE_ONE": null}), "ROUTE_<NAME>", message));
+}
+
+#[test]
+fn a_route_to_nowhere() {
+    let route = json!({"source": "s3://source", "destination": "s3://destination"});
+    let message =
+        "destination is \"s3://destination\"; expected \"gs://bucket\" or \"gs://bucket/prefix\".";
+    run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
+}
+
+#[test]
+fn a_route_with_an_unknown_field() {
+    let route = json!({"source": "s3://source", "destination": "gs://destination", "regoin": "x"});
+    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, `region`.";
+    run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
+}
+
+#[test]
+fn a_route_that_is_no_table() {
+    let message = "is neither a table nor JSON: expected ident at line 1 column 2.";
+    run(refuses(
+        json!({"ROUTE_ONE": "not a table"}),
+        "ROUTE_ONE",
+        message,
+    ));
+}
+
+#[test]
+fn google_credentials_that_are_no_key_file() {
+    run(async {
+        let key = SECRETS[2];
+        let no_key = json!({
+            "type": "service_account",
+            "client_email": "a@b",
+            "private_key_id": "1",
+            "private_key": key,
+        });
+        let expected = "expected the JSON key file of a service account (type, client_email, private_key_id, private_key)";
+        let cases = [
+            (json!(key), format!("not JSON at line 1, column 2; {expected}.")),
+            (no_key, "private_key is not a PKCS#8 key in PEM (-----BEGIN PRIVATE KEY-----). Set the secret to the file as Google gives it, with its \\n.".into()),
+        ];
+        for (file, message) in cases {
+            refuses(
+                json!({"GOOGLE_CREDENTIALS": file}),
+                "GOOGLE_CREDENTIALS",
+                &message,
+            )
+            .await;
+        }
+    });
+}
+
+#[test]
+fn no_google_credentials_without_an_emulator() {
+    let message = "is missing: set the secret to the JSON key file of a service account.";
+    run(refuses(
+        json!({"STORAGE_EMULATOR_HOST": null}),
+        "GOOGLE_CREDENTIALS",
+        message,
+    ));
+}
+
+#[test]
+fn endpoints_that_are_none() {
+    run(async {
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL_S3", "ftp://localhost"),
+            ("AWS_ENDPOINT_URL_S3", "http://localhost/path"),
+            ("STORAGE_EMULATOR_HOST", "http://"),
+        ] {
+            let shown = value.trim_end_matches('/');
+            let message =
+                format!("is {shown:?}; expected http(s)://host[:port] and nothing behind it.");
+            refuses(json!({name: value}), name, &message).await;
+        }
+    });
+}

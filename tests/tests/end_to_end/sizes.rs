@@ -1,0 +1,135 @@
+//! Sizes, and what S3 knows of an object's checksum: each combination takes its own way.
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use causeway_harness::s3::store::Attributes;
+use causeway_tests::{Lane, content, noise, run, shared};
+
+use crate::objects::aws_client;
+
+/// What [`causeway_shared::plan::plan`] divides at.
+const CHUNK: usize = 256 << 10;
+const SINGLE: usize = 8 << 20;
+
+/// Copies an object of each of `sizes`, whose transfers must report `proof`.
+async fn copy_each(lane: &Lane<'_>, sizes: &[usize], proof: &str) {
+    for &size in sizes {
+        let (key, bytes) = (format!("{size}"), noise(size as u64, size));
+        lane.put(&key, bytes.clone(), Attributes::default());
+        let stored = lane.copied(&key).await;
+        assert_eq!(stored.size(), size as u64);
+        assert!(content(&stored) == bytes, "{size} bytes differ");
+        let outcome = &lane.outcomes(&key, 1).await[0];
+        assert_eq!(outcome["proof"], proof, "{size} bytes");
+        assert_eq!(lane.commits(&key, 1).await.len(), 1);
+    }
+}
+
+#[test]
+fn objects_with_an_md5_arrive_whatever_their_size() {
+    run(async {
+        let lane = shared().await.lane();
+        let sizes = [0, 1, CHUNK, SINGLE, SINGLE + 1, 20 << 20];
+        copy_each(&lane, &sizes, "etag-md5").await;
+    });
+}
+
+#[test]
+fn objects_under_kms_have_no_md5_and_arrive_by_a_computed_checksum() {
+    run(async {
+        let lane = shared().await.lane();
+        lane.store()
+            .configure(&lane.source, |settings| settings.kms = true)
+            .unwrap();
+        let sizes = [0, 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7, SINGLE + 1];
+        copy_each(&lane, &sizes, "computed-crc32c").await;
+    });
+}
+
+#[test]
+fn a_multipart_object_without_a_shared_checksum_arrives_by_a_computed_one() {
+    run(async {
+        let lane = shared().await.lane();
+        let bytes = noise(7, (11 << 20) + 5);
+        let written = upload_in_parts(&lane, "parts", &bytes, ChecksumAlgorithm::Crc64Nvme).await;
+        assert!(written.ends_with("-3\""), "{written}");
+        let stored = lane.copied("parts").await;
+        assert!(content(&stored) == bytes);
+        let outcome = &lane.outcomes("parts", 1).await[0];
+        assert_eq!(outcome["proof"], "computed-crc32c");
+        assert_eq!(stored.metadata.custom["causeway-source-etag"], written);
+        let object = lane.store().get(&lane.source, "parts", None).unwrap();
+        assert_eq!(object.checksum.algorithm.name(), "CRC64NVME");
+    });
+}
+
+/// A CRC32C of checksums of parts is not one of the object.
+#[test]
+fn a_composite_checksum_is_not_taken_for_one_of_the_whole() {
+    run(async {
+        let lane = shared().await.lane();
+        let bytes = noise(8, (5 << 20) + 5);
+        upload_in_parts(&lane, "parts", &bytes, ChecksumAlgorithm::Crc32C).await;
+        let object = lane.store().get(&lane.source, "parts", None).unwrap();
+        assert_eq!(object.checksum.kind.name(), "COMPOSITE");
+        let stored = lane.copied("parts").await;
+        assert!(content(&stored) == bytes);
+        let outcome = &lane.outcomes("parts", 1).await[0];
+        assert_eq!(outcome["proof"], "computed-crc32c");
+    });
+}
+
+/// Uploads `bytes` in parts of 5 MiB and gives the ETag.
+async fn upload_in_parts(
+    lane: &Lane<'_>,
+    key: &str,
+    bytes: &[u8],
+    algorithm: ChecksumAlgorithm,
+) -> String {
+    let client = aws_client(lane);
+    let created = client
+        .create_multipart_upload()
+        .bucket(&lane.source)
+        .key(key);
+    let created = created
+        .checksum_algorithm(algorithm.clone())
+        .send()
+        .await
+        .unwrap();
+    let id = created.upload_id().unwrap();
+    let mut parts = Vec::new();
+    for (number, piece) in (1..).zip(bytes.chunks(5 << 20)) {
+        let part = client
+            .upload_part()
+            .bucket(&lane.source)
+            .key(key)
+            .upload_id(id);
+        let part = part.part_number(number).body(piece.to_vec().into());
+        let part = part
+            .checksum_algorithm(algorithm.clone())
+            .send()
+            .await
+            .unwrap();
+        parts.push(
+            CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(part.e_tag)
+                .set_checksum_crc32_c(part.checksum_crc32_c)
+                .set_checksum_crc64_nvme(part.checksum_crc64_nvme)
+                .build(),
+        );
+    }
+    let parts = CompletedMultipartUpload::builder()
+        .set_parts(Some(parts))
+        .build();
+    let complete = client
+        .complete_multipart_upload()
+        .bucket(&lane.source)
+        .key(key);
+    let complete = complete
+        .upload_id(id)
+        .multipart_upload(parts)
+        .send()
+        .await
+        .unwrap();
+    complete.e_tag.unwrap()
+}

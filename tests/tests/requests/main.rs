@@ -1,0 +1,10 @@
+//! The requests that leave the worker, to the letter, and what it makes of each reply. Both stores
+//! are scripted here: that the real protocol works is shown in `end_to_end`.
+#![allow(clippy::unwrap_used)]
+
+mod broken;
+mod fixture;
+mod gcs;
+mod replies;
+mod resumable;
+mod s3;
