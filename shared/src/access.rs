@@ -4,7 +4,7 @@
 //! One value serves all transfers of a process. The private key of the Google account is not
 //! here: the runtime signs with it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub struct S3Access {
     /// Another store's base URL, or none for AWS.
     endpoint: Option<String>,
     default_region: String,
-    signers: HashMap<String, Signer>,
+    signers: BTreeMap<String, Signer>,
 }
 
 /// What a read asks beyond the object itself.
@@ -59,7 +59,7 @@ impl S3Access {
         let endpoint = endpoint
             .map(|url| base_url("AWS_ENDPOINT_URL_S3", url))
             .transpose()?;
-        let mut signers = HashMap::new();
+        let mut signers = BTreeMap::new();
         let regions = routes
             .iter()
             .filter_map(|route| Some((route.variable(), route.region.clone()?)));

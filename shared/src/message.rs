@@ -1,6 +1,6 @@
 //! What stands in the two queues: hints on their way, and hints that could not be carried out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ impl Fold {
 #[must_use]
 pub fn fold(messages: &[HintMessage]) -> Vec<Fold> {
     let mut folds: Vec<Fold> = Vec::new();
-    let mut places: HashMap<(&str, &str, &str), usize> = HashMap::new();
+    let mut places: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for (index, message) in messages.iter().enumerate() {
         let hint = &message.hint;
         let key = (
