@@ -59,9 +59,10 @@ async fn carry_out(
     env: &Env,
 ) {
     let leader = &hints[fold.leader()];
-    let started = js_sys::Date::now();
+    let started = platform::now();
     let result = transfer(leader, config).await;
-    let elapsed = js_sys::Date::now() - started;
+    let elapsed = platform::now().duration_since(started).as_millis();
+    let elapsed = u64::try_from(elapsed).unwrap_or_default();
     for &member in &fold.members {
         let decision = settle(&deliveries[member], &result, env).await;
         if member == fold.leader() || decision.is_trouble() {

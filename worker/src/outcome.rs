@@ -11,7 +11,7 @@ use crate::settle::Decision;
 pub(crate) fn log(
     message: &HintMessage,
     result: &Result<Outcome, TransferError>,
-    milliseconds: f64,
+    milliseconds: u64,
     decision: &Decision,
 ) {
     let mut line = match result {

@@ -64,7 +64,7 @@ impl Sorted {
             if message.len() > MESSAGE_BYTES {
                 self.ignore(
                     hint,
-                    format!(
+                    &format!(
                         "The record makes a message of {} bytes; the queue takes {MESSAGE_BYTES}.",
                         message.len()
                     ),
@@ -81,11 +81,11 @@ impl Sorted {
             } else {
                 "No route reads from this bucket."
             };
-            self.ignore(hint, reason.to_owned());
+            self.ignore(hint, reason);
         }
     }
 
-    fn ignore(&mut self, hint: &ObjectHint, reason: String) {
+    fn ignore(&mut self, hint: &ObjectHint, reason: &str) {
         self.ignored
             .push(json!({"bucket": hint.bucket, "key": hint.key, "reason": reason}));
     }

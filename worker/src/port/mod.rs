@@ -28,7 +28,7 @@ use source::Source;
 
 /// How long a small request may take, in all. Generous: requests wait in line for one of the six
 /// connections that may wait for an answer.
-const REPLY_TIME: Duration = Duration::from_secs(60);
+const REPLY_TIME: Duration = Duration::from_mins(1);
 
 /// The port of one transfer.
 pub(crate) struct WorkerdPort {

@@ -36,8 +36,8 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// An upload may take this long, and a second more for each mebibyte, but never as long as a
 /// queue's consumer may run (15 minutes).
-const START_TIME: Duration = Duration::from_secs(60);
-const LONGEST_TIME: Duration = Duration::from_secs(13 * 60);
+const START_TIME: Duration = Duration::from_mins(1);
+const LONGEST_TIME: Duration = Duration::from_mins(13);
 
 /// Sends `sink` with `length` bytes of `source`. Gives the reply, and whether all of those bytes
 /// were sent.
@@ -165,7 +165,7 @@ impl Upload {
         if digest {
             pump::pump(source, &self.lock()?, length).await?;
             self.unlock();
-        } else if let Some(stream) = source.into_stream() {
+        } else if let Some(stream) = source.take_stream() {
             let options = StreamPipeOptions::new();
             options.set_prevent_close(true);
             options.set_prevent_abort(true);

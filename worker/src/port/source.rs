@@ -52,7 +52,7 @@ impl Source {
     }
 
     /// The stream, to be piped whole; none if the body is empty.
-    pub(super) fn into_stream(&mut self) -> Option<ReadableStream> {
+    pub(super) fn take_stream(&mut self) -> Option<ReadableStream> {
         self.stream.take()
     }
 
