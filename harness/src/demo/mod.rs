@@ -37,7 +37,7 @@ const DESTINATION: &str = "causeway-demo-destination";
 pub struct DemoOptions {
     /// A folder to upload instead of the demo's own files.
     pub folder: Option<PathBuf>,
-    /// Draw bars.
+    /// Say what is done, and draw bars, on standard error.
     pub visible: bool,
     /// Where the worker's console goes.
     pub log: LogSink,
@@ -50,8 +50,14 @@ pub struct DemoOptions {
 /// in the summary.
 pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
     let started = Instant::now();
+    let say = |text: &str| {
+        if options.visible {
+            eprintln!("  {text}");
+        }
+    };
     let toolchain =
         tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
+    say("Starting an embedded S3, an embedded GCS, and the worker under workerd with wrangler.toml …");
     let files = tempfile::tempdir().context("making a folder for the demo's files")?;
     let samples = match &options.folder {
         Some(top) => corpus::folder(top)?,
@@ -62,12 +68,18 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
         &toolchain,
         StackOptions {
             routes,
-            log: options.log,
+            log: options.log.clone(),
             ..StackOptions::default()
         },
     )
     .await?;
     let (s3, gcs) = clients(&stack.file())?;
+    say(&format!(
+        "S3 {}  →  worker {}  →  GCS {}",
+        stack.s3.endpoint(),
+        stack.runtime.url(),
+        stack.gcs.endpoint()
+    ));
 
     let screen = Screen::new(samples.len(), options.visible);
     let watch = Watch::start(&stack, screen.clone());
