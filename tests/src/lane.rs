@@ -93,7 +93,10 @@ impl<'a> Lane<'a> {
         let what = format!("an outcome of {key:?} on {}", self.route);
         let look = |seen: &Seen| {
             let outcomes = seen.outcomes(&self.source, key);
-            outcomes.into_iter().find(|line| line["route"] == *self.route).cloned()
+            outcomes
+                .into_iter()
+                .find(|line| line["route"] == *self.route)
+                .cloned()
         };
         let outcome = self.witness().until(&what, look).await;
         assert_eq!(outcome["event"], "copied", "{outcome}");
