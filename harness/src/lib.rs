@@ -3,6 +3,7 @@
 //!
 //! What a transfer does is not here: the worker and this crate share it in `causeway-shared`.
 
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod demo;

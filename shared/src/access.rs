@@ -12,9 +12,9 @@ use http::header::{AUTHORIZATION, IF_MATCH, RANGE};
 use http::{HeaderValue, Request, Uri};
 use jiff::Timestamp;
 
-use crate::error::{ErrorKind, TransferError};
+use crate::error::{ConfigError, ErrorKind, TransferError};
 use crate::gcs::{AccessToken, Assertion, ObjectAddress, ServiceAccount};
-use crate::route::{ConfigError, Routes};
+use crate::route::Routes;
 use crate::sigv4::{Credentials, PayloadHash, Signer, encode_key};
 
 /// Access to both sides.

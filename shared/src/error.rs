@@ -166,3 +166,24 @@ impl fmt::Display for TransferError {
 }
 
 impl std::error::Error for TransferError {}
+
+/// A variable that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {message}")]
+pub struct ConfigError {
+    /// The variable's or secret's name.
+    pub variable: String,
+    /// What is wrong with it and what is expected, without its value if that is a secret.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// An error about `variable`.
+    #[must_use]
+    pub fn new(variable: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            variable: variable.into(),
+            message: message.into(),
+        }
+    }
+}

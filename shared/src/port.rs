@@ -10,49 +10,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
 
+pub use crate::exchange::{Lost, Side, Sink, Tail};
+
 /// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
 pub const REPLY_LIMIT: usize = 64 * 1024;
-
-/// A request whose body is `prefix`, then bytes of the open source body, then `suffix`.
-///
-/// The body's length is known (`prefix` + length + `suffix`) and must be sent as Content-Length:
-/// an upload without one is cut silently when its source dies.
-#[derive(Debug, Clone)]
-pub struct Sink {
-    /// Method, URL and headers; no Content-Length.
-    pub request: Request<()>,
-    /// What goes before the source's bytes.
-    pub prefix: Bytes,
-    /// What goes after them.
-    pub suffix: Bytes,
-}
-
-/// No answer, or not a whole one. The request may or may not have taken effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    /// Which side broke, as far as the runtime can tell.
-    pub side: Side,
-    /// The runtime's own words; holds no secret.
-    pub detail: String,
-}
-
-/// The end of the pipe at which it broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The open source body.
-    Source,
-    /// The request that was being sent, or its reply.
-    Sink,
-}
-
-/// The end of the open source body, read into memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tail {
-    /// The bytes that were asked for.
-    pub bytes: Bytes,
-    /// CRC32C of the whole open body: what was piped with `digest` and these bytes.
-    pub crc32c: u32,
-}
 
 /// A runtime, as seen by one transfer. Holds at most one open source body.
 ///

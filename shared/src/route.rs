@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::error::ConfigError;
+
 /// Where the keys of one source bucket (and prefix) go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -27,27 +29,6 @@ pub struct Place {
     pub bucket: String,
     /// The prefix, as it stands: no slash is added.
     pub prefix: String,
-}
-
-/// A variable that cannot be used, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}: {message}")]
-pub struct ConfigError {
-    /// The variable's or secret's name.
-    pub variable: String,
-    /// What is wrong with it and what is expected, without its value if that is a secret.
-    pub message: String,
-}
-
-impl ConfigError {
-    /// An error about `variable`.
-    #[must_use]
-    pub fn new(variable: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            variable: variable.into(),
-            message: message.into(),
-        }
-    }
 }
 
 /// All routes, in the order of their names.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 /// What ought to happen within a second may take this long on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything so far, in the order in which it arrived here.
 #[derive(Debug, Default)]

@@ -12,15 +12,15 @@ use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
 const LAYERS: [&[&str]; 6] = [
-    &["sigv4", "event", "s3", "gcs", "bigquery", "integrity"],
-    &["access", "route", "message"],
-    &["plan"],
+    &["sigv4", "event", "integrity"],
+    &["s3", "gcs", "bigquery", "route", "message"],
+    &["access", "mapping", "plan"],
     &["transfer"],
     &["port"],
     &["drive"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 2] = ["error", "retry"];
+const COMMON: [&str; 3] = ["error", "exchange", "retry"];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

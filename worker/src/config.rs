@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use causeway_shared::access::{Access, GcsAccess, S3Access};
+use causeway_shared::error::ConfigError;
 use causeway_shared::gcs::ServiceAccount;
-use causeway_shared::route::{ConfigError, Route, Routes};
+use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
 use js_sys::{JSON, Object, Reflect};
 use serde_json::Value;

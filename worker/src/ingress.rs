@@ -9,8 +9,8 @@ mod token;
 
 pub(crate) use token::Token;
 
+use causeway_shared::error::ConfigError;
 use causeway_shared::event::s3;
-use causeway_shared::route::ConfigError;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};

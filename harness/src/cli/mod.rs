@@ -3,6 +3,7 @@
 //! A command prints for people as it goes (names and facts on standard output, progress and errors
 //! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
 
+mod bench;
 mod build;
 mod demo;
 mod dev;
@@ -107,6 +108,7 @@ enum Command {
     Send(send::Send),
     Demo(demo::Demo),
     Dev(dev::Dev),
+    Bench(bench::Bench),
     Build(build::Build),
 }
 
@@ -152,6 +154,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Send(send) => send.run(output).await,
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
+        Command::Bench(bench) => bench.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }

@@ -80,7 +80,7 @@ impl Content {
 ///
 /// # Errors
 /// When it cannot be.
-pub fn mixed(folder: &Path) -> anyhow::Result<Vec<Sample>> {
+pub(super) fn mixed(folder: &Path) -> anyhow::Result<Vec<Sample>> {
     let mut random = Random(0x0c_a05e_0a41);
     let mut samples = special();
     samples.extend((0..40).map(|n| image(n, &mut random)));
@@ -93,7 +93,7 @@ pub fn mixed(folder: &Path) -> anyhow::Result<Vec<Sample>> {
 ///
 /// # Errors
 /// When the folder cannot be read, or holds no file.
-pub fn folder(top: &Path) -> anyhow::Result<Vec<Sample>> {
+pub(super) fn folder(top: &Path) -> anyhow::Result<Vec<Sample>> {
     let mut samples = Vec::new();
     let mut folders = vec![top.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -15,7 +15,7 @@ use crate::client::{Attributes, ClientError, GcsClient, Progress};
 const AT_ONCE: usize = 8;
 
 /// Compares all `samples` with the objects of the same names in `bucket`: what is wrong, by key.
-pub async fn verify(
+pub(super) async fn verify(
     gcs: &GcsClient,
     bucket: &str,
     samples: &[Sample],

@@ -18,21 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was seen.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(super) struct Seen {
     /// When each key's notification was first sent.
-    pub sent: HashMap<String, Timestamp>,
+    pub(super) sent: HashMap<String, Timestamp>,
     /// When each name was committed.
-    pub committed: HashMap<String, Timestamp>,
+    pub(super) committed: HashMap<String, Timestamp>,
     /// Why each key was given up.
-    pub given_up: HashMap<String, String>,
+    pub(super) given_up: HashMap<String, String>,
     /// Notifications that the worker never took, and why.
-    pub undelivered: HashMap<String, String>,
+    pub(super) undelivered: HashMap<String, String>,
 }
 
 impl Seen {
     /// From the first sending of a key's event to its commit, for every key that has both.
     #[must_use]
-    pub fn delays(&self) -> Vec<SignedDuration> {
+    pub(super) fn delays(&self) -> Vec<SignedDuration> {
         self.committed
             .iter()
             .filter_map(|(key, committed)| Some(committed.duration_since(*self.sent.get(key)?)))
@@ -47,7 +47,7 @@ impl Seen {
 }
 
 /// Watches from before the first upload until [`Watch::settled`].
-pub struct Watch {
+pub(super) struct Watch {
     task: JoinHandle<Seen>,
     expected: tokio::sync::oneshot::Sender<HashSet<String>>,
 }
@@ -55,7 +55,7 @@ pub struct Watch {
 impl Watch {
     /// Starts watching `stack`, showing on `screen`.
     #[must_use]
-    pub fn start(stack: &LocalStack, screen: Screen) -> Self {
+    pub(super) fn start(stack: &LocalStack, screen: Screen) -> Self {
         let (expected, keys) = tokio::sync::oneshot::channel();
         let watcher = Watcher {
             deliveries: stack.s3.deliveries(),
@@ -74,7 +74,7 @@ impl Watch {
     ///
     /// # Errors
     /// When the watching task died.
-    pub async fn settled(self, keys: HashSet<String>) -> anyhow::Result<Seen> {
+    pub(super) async fn settled(self, keys: HashSet<String>) -> anyhow::Result<Seen> {
         // A watcher that has ended says why when it is joined.
         let _ = self.expected.send(keys);
         Ok(self.task.await?)

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request};
 
 use super::{Object, ObjectAddress, Precondition, request};
 use crate::error::TransferError;
-use crate::port::Sink;
+use crate::exchange::Sink;
 
 /// An upload through which the source's body is piped.
 ///

@@ -8,10 +8,8 @@ use bytes::Bytes;
 use http::Response;
 use serde::{Deserialize, Serialize};
 
-use super::Provenance;
 use crate::error::{ErrorKind, TransferError};
 use crate::integrity::Checksum;
-use crate::s3::SourceObject;
 
 /// An object's generation: which write made what stands there.
 /// [Generations and preconditions](https://cloud.google.com/storage/docs/metadata#generation-number)
@@ -84,35 +82,6 @@ pub fn object_fields() -> &'static str {
 }
 
 impl Object {
-    /// The resource that describes `source` at its destination `name`, to be checked against
-    /// `checksum` where there is one.
-    #[must_use]
-    pub fn describing(
-        source: &SourceObject,
-        name: &str,
-        provenance: &Provenance,
-        checksum: Option<Checksum>,
-    ) -> Self {
-        let mut metadata: BTreeMap<String, String> = source.metadata.iter().cloned().collect();
-        provenance.write(&mut metadata);
-        let mut object = Self {
-            name: name.to_owned(),
-            content_type: source.content_type.clone(),
-            content_encoding: source.content_encoding.clone(),
-            content_disposition: source.content_disposition.clone(),
-            content_language: source.content_language.clone(),
-            cache_control: source.cache_control.clone(),
-            metadata,
-            ..Self::default()
-        };
-        match checksum {
-            Some(checksum @ Checksum::Crc32c(_)) => object.crc32c = Some(checksum.to_base64()),
-            Some(checksum @ Checksum::Md5(_)) => object.md5_hash = Some(checksum.to_base64()),
-            None => {}
-        }
-        object
-    }
-
     /// Reads the resource in a 2xx reply.
     ///
     /// # Errors

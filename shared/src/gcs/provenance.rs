@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::s3::SourceObject;
-
 const BUCKET: &str = "causeway-source-bucket";
 const KEY: &str = "causeway-source-key";
 const ETAG: &str = "causeway-source-etag";
@@ -30,19 +28,6 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// What `source` is, standing at `key` of `bucket`.
-    #[must_use]
-    pub fn of(source: &SourceObject, bucket: &str, key: &str) -> Self {
-        Self {
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-            etag: source.etag.clone(),
-            version_id: source.version_id.clone(),
-            last_modified: source.last_modified.clone(),
-            size: source.size,
-        }
-    }
-
     /// Adds this to an object's custom metadata, replacing what an earlier copy of it (or the
     /// source's own metadata) said under these names.
     pub fn write(&self, metadata: &mut BTreeMap<String, String>) {

@@ -12,8 +12,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::{Object, ObjectAddress, Precondition, refusal, request};
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Sink;
 use crate::integrity::Checksum;
-use crate::port::Sink;
 
 /// A session's URI: whoever has it can write, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]

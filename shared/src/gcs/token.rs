@@ -13,11 +13,13 @@ use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::route::ConfigError;
+use crate::error::ConfigError;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// The longest life that Google accepts.
 const LIFETIME: SignedDuration = SignedDuration::from_secs(3600);
+/// How far behind ours Google's clock may be: a token from the future is refused.
+const SKEW: SignedDuration = SignedDuration::from_secs(10);
 /// A token is used until this long before its end, so that it does not expire under way.
 const MARGIN: SignedDuration = SignedDuration::from_secs(300);
 
@@ -77,7 +79,8 @@ impl ServiceAccount {
     /// The assertion to be signed at `now`.
     #[must_use]
     pub fn assertion(&self, now: Timestamp) -> Assertion {
-        let expires = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+        let issued = now.saturating_sub(SKEW).unwrap_or(now);
+        let expires = issued.saturating_add(LIFETIME).unwrap_or(now);
         let header = Header {
             alg: "RS256",
             typ: "JWT",
@@ -87,7 +90,7 @@ impl ServiceAccount {
             iss: &self.email,
             sub: &self.email,
             scope: SCOPE,
-            iat: now.as_second(),
+            iat: issued.as_second(),
             exp: expires.as_second(),
         };
         Assertion {
@@ -213,7 +216,7 @@ mod tests {
     fn a_token_is_not_used_in_its_last_minutes() {
         let token = account().assertion(now()).signed(b"signature");
         assert!(token.bearer(now()).is_some());
-        let late = now() + SignedDuration::from_secs(3299);
+        let late = now() + SignedDuration::from_secs(3289);
         assert!(token.bearer(late).is_some());
         assert!(token.bearer(late + SignedDuration::from_secs(1)).is_none());
     }

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Access, authorize};
 use crate::error::{ErrorKind, TransferError};
 use crate::event::ObjectHint;
+use crate::exchange::{Lost, Side, Sink, Tail};
 use crate::gcs::{Assertion, Generation, Object, ObjectAddress, ResumableSession};
 use crate::integrity::Proof;
-use crate::port::{Lost, Side, Sink, Tail};
 use crate::retry;
 use crate::route::Route;
 

@@ -8,9 +8,10 @@ use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Uploa
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
-use crate::integrity::{Checksum, Proof, shared_checksum};
+use crate::integrity::{Checksum, Proof};
+use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
+use crate::s3::{Refusal, SourceObject, refusal as s3_refusal, shared_checksum};
 
 impl Transfer {
     /// A small object is read at once, as if nothing stood at the destination.
@@ -90,7 +91,7 @@ impl Transfer {
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
-        let provenance = Provenance::of(&source, &self.hint.bucket, &self.hint.key);
+        let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
         if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
             let generation = object.generation();
             let proof = checksum.map(Checksum::proof);

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::{Ask, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Tail;
 use crate::gcs::{
     ContentRange, Object, Precondition, Provenance, ResumableSession, ResumableUploadStatus,
     buffered_upload, finish, multipart_upload, refusal, resume, start_session, upload_status,
 };
 use crate::integrity::{Checksum, Proof};
+use crate::mapping;
 use crate::plan::Plan;
-use crate::port::Tail;
 use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
 /// An object on its way: what was read of the source, and how and over what it is written.
@@ -38,7 +39,7 @@ enum Progress {
 
 impl Upload {
     fn object(&self, name: &str) -> Object {
-        Object::describing(&self.source, name, &self.provenance, self.checksum)
+        mapping::object(&self.source, name, &self.provenance, self.checksum)
     }
 
     fn proof(&self) -> Proof {

@@ -7,6 +7,7 @@
 //!   (`preventAbort`) for exactly this reason; the request is then aborted.
 //! - The request fails or is answered early: the sink.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,9 +20,10 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, RequestInit, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
 };
+use worker::Delay;
 use worker::worker_sys::FixedLengthStream;
 
-use super::source::Source;
+use super::source::{Source, forget};
 use super::{exchange, pump, sink as at_sink, source as at_source, within};
 use crate::platform::describe;
 
@@ -62,7 +64,7 @@ pub(super) async fn pipe(
         )))
     });
     if !matches!(ended, Ok((_, true))) {
-        upload.abort.abort();
+        upload.cancel().await;
     }
     ended
 }
@@ -115,6 +117,8 @@ async fn run(
 struct Upload {
     request: exchange::Outgoing,
     writable: WritableStream,
+    /// Who holds the lock of `writable`, if it is not a pipe.
+    writer: RefCell<Option<WritableStreamDefaultWriter>>,
     abort: AbortController,
 }
 
@@ -132,6 +136,7 @@ impl Upload {
         Ok(Self {
             request: exchange::build(&sink.request, init)?,
             writable: stream.writable(),
+            writer: RefCell::new(None),
             abort,
         })
     }
@@ -158,19 +163,19 @@ impl Upload {
     ) -> Result<(), Lost> {
         self.write(&sink.prefix).await?;
         if digest {
-            let writer = self.writer()?;
-            pump::pump(source, &writer, length).await?;
-            writer.release_lock();
+            pump::pump(source, &self.lock()?, length).await?;
+            self.unlock();
         } else if let Some(stream) = source.into_stream() {
             let options = StreamPipeOptions::new();
             options.set_prevent_close(true);
             options.set_prevent_abort(true);
             options.set_signal(&self.abort.signal());
-            let piped = JsFuture::from(stream.pipe_to_with_options(&self.writable, &options)).await;
+            let piped = stream.pipe_to_with_options(&self.writable, &options);
+            let piped = JsFuture::from(piped).await;
             piped.map_err(|error| at_source(describe(&error)))?;
         }
         self.write(&sink.suffix).await?;
-        let closed = JsFuture::from(self.writer()?.close()).await;
+        let closed = JsFuture::from(self.lock()?.close()).await;
         closed.map(drop).map_err(|error| at_sink(describe(&error)))
     }
 
@@ -178,18 +183,35 @@ impl Upload {
         if bytes.is_empty() {
             return Ok(());
         }
-        let writer = self.writer()?;
         let chunk = Uint8Array::from(bytes.as_ref());
-        let written = JsFuture::from(writer.write_with_chunk(&chunk)).await;
-        writer.release_lock();
-        written.map(drop).map_err(|error| at_sink(describe(&error)))
+        let written = JsFuture::from(self.lock()?.write_with_chunk(&chunk)).await;
+        written.map_err(|error| at_sink(describe(&error)))?;
+        self.unlock();
+        Ok(())
     }
 
-    fn writer(&self) -> Result<WritableStreamDefaultWriter, Lost> {
+    fn lock(&self) -> Result<WritableStreamDefaultWriter, Lost> {
         let writer = self.writable.get_writer();
-        writer
-            .map(JsValue::from)
-            .map(JsValue::unchecked_into)
-            .map_err(|error| at_sink(describe(&error)))
+        let writer = writer.map_err(|error| at_sink(describe(&error)))?;
+        let writer: WritableStreamDefaultWriter = JsValue::from(writer).unchecked_into();
+        self.writer.replace(Some(writer.clone()));
+        Ok(writer)
+    }
+
+    fn unlock(&self) {
+        if let Some(writer) = self.writer.take() {
+            writer.release_lock();
+        }
+    }
+
+    /// Ends the request and breaks its body off: a body that nobody ends would hold its connection.
+    async fn cancel(&self) {
+        self.abort.abort();
+        // A pipe lets go of the stream in its own time.
+        Delay::from(Duration::ZERO).await;
+        forget(match self.writer.take() {
+            Some(writer) => writer.abort(),
+            None => self.writable.abort(),
+        });
     }
 }

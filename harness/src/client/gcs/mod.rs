@@ -52,7 +52,7 @@ impl GcsClient {
     /// cannot be read; `Failed` when TLS cannot be set up.
     pub fn new(config: GcsConfig) -> Result<Self, ClientError> {
         let endpoint = parse_endpoint(&config.endpoint)?;
-        let tokens = config.service_account.map(TokenSource::new).transpose()?;
+        let tokens = config.service_account.map(TokenSource::new);
         Ok(Self {
             http: connect(&endpoint)?,
             endpoint,

@@ -1,0 +1,24 @@
+//! The size of what deploys.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write as _;
+
+use causeway_harness::setup::{Reporter, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+#[test]
+fn the_worker_is_at_most_a_mebibyte_and_400_kib_compressed() {
+    let toolchain = ensure(&mut Reporter::stderr()).unwrap();
+    let bundle = toolchain.bundle();
+    let mut whole = Vec::new();
+    for file in ["index.js", "index_bg.wasm"] {
+        whole.extend(fs::read(bundle.join(file)).unwrap());
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&whole).unwrap();
+    let compressed = gzip.finish().unwrap().len();
+    assert!(whole.len() <= 1 << 20, "{} bytes", whole.len());
+    assert!(compressed <= 400 << 10, "{compressed} bytes compressed");
+}
