@@ -109,7 +109,6 @@ impl Transfer {
             _ => return Err(self.refused(reply)),
         }
         self.session = Some(ResumableSession::read(reply)?);
-        self.persisted = 0;
         let upload = self.upload()?;
         match upload.plan {
             Plan::ResumableComputed { first, .. } => self.pipe_from(0, first, true),
