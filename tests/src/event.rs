@@ -2,6 +2,7 @@
 
 use causeway_harness::s3::event_json;
 use causeway_harness::s3::store::Change;
+use reqwest::Url;
 use serde_json::{Value, json};
 
 /// One notification that tells of all `changes`.
@@ -14,10 +15,15 @@ pub fn event<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Value {
     json!({ "Records": records })
 }
 
-/// A notification of `key`, which needs no encoding, as far as a worker must be told.
+/// A notification of a write of `key`, with no more in it than a worker needs.
+///
+/// # Panics
+/// Never: any text can be a parameter.
 #[must_use]
-pub fn decoded_event(bucket: &str, key: &str, size: Option<u64>) -> Value {
-    let mut object = json!({ "key": key });
+pub fn write_event(bucket: &str, key: &str, size: Option<u64>) -> Value {
+    let encoded = Url::parse_with_params("x:", [("", key)]).expect("any text can be a parameter");
+    let encoded = encoded.query().unwrap_or_default().trim_start_matches('=');
+    let mut object = json!({ "key": encoded });
     if let Some(size) = size {
         object["size"] = json!(size);
     }

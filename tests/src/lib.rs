@@ -16,7 +16,7 @@ use std::sync::{LazyLock, OnceLock};
 use causeway_harness::setup::{Reporter, Toolchain, ensure};
 use tokio::runtime::Runtime;
 
-pub use event::{decoded_event, event};
+pub use event::{event, write_event};
 pub use lane::{Lane, content, noise};
 pub use stack::{SHARED_LANES, Stack, shared};
 pub use witness::{Seen, Witness};

@@ -122,9 +122,10 @@ pub struct Transfer {
     destination: Destination,
     upload: Option<Upload>,
     session: Option<ResumableSession>,
-    /// The most bytes that the session was seen to have.
+    /// The most bytes that any session of this transfer was seen to have. Only more than ever is
+    /// progress: sessions that break at the same place again and again come to an end.
     persisted: u64,
-    /// The attempt under way, from 1; set back when a session gains bytes.
+    /// The attempt under way, from 1; set back when there is progress.
     attempt: u32,
     /// 412s so far.
     looks: u32,

@@ -109,7 +109,6 @@ impl Transfer {
             _ => return Err(self.refused(reply)),
         }
         self.session = Some(ResumableSession::read(reply)?);
-        self.persisted = 0;
         let upload = self.upload()?;
         match upload.plan {
             Plan::ResumableComputed { first, .. } => self.pipe_from(0, first, true),
@@ -228,6 +227,15 @@ impl Transfer {
         } else {
             StatusCode::PARTIAL_CONTENT
         };
+        if offset > 0 && reply.status() == StatusCode::OK {
+            return Err(TransferError::new(
+                ErrorKind::SourceBroken,
+                format!(
+                    "Reading broke off, and S3 answered the read from byte {offset} on with the whole object."
+                ),
+                "It starts over; with a store that reads no ranges, each break costs the whole object again.",
+            ));
+        }
         if reply.status() != expected {
             return Err(match s3_refusal(reply, &self.hint.bucket) {
                 Refusal::Gone => changed("it was deleted"),

@@ -2,7 +2,7 @@
 //! value where that is a secret.
 
 use causeway_harness::runtime::{Runtime, RuntimeOptions};
-use causeway_tests::{Witness, decoded_event, run, toolchain};
+use causeway_tests::{Witness, run, toolchain, write_event};
 use reqwest::{Client, Response};
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ async fn refuses(changes: Value, variable: &str, message: &str) {
     let event = Client::new()
         .post(format!("{}/events", runtime.url()))
         .bearer_auth(SECRETS[1]);
-    let event = event.json(&decoded_event("source", "key", None));
+    let event = event.json(&write_event("source", "key", None));
     assert_refused(event.send().await.unwrap(), variable, message).await;
     runtime.stop().await.unwrap();
     let said = witness.now(|seen| format!("{message} {seen:?}"));

@@ -109,7 +109,7 @@ fn a_source_bucket_that_is_gone() {
         let lane = shared().await.lane();
         lane.store().delete_bucket(&lane.source).unwrap();
         lane.stack
-            .send(&causeway_tests::decoded_event(&lane.source, "key", None))
+            .send(&causeway_tests::write_event(&lane.source, "key", None))
             .await;
         let message = format!(
             "S3 answered 404 NoSuchBucket for the bucket {}: the bucket does not exist.",

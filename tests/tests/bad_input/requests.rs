@@ -1,7 +1,7 @@
 //! Requests that the worker refuses: the status, the headers and the whole body of the answer
 //! ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
 
-use causeway_tests::{Lane, decoded_event, run, shared};
+use causeway_tests::{Lane, run, shared, write_event};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ const TOKEN_WANTED: &str = "Send the token of EVENTS_TOKEN as `Authorization: Be
 #[test]
 fn an_event_without_a_token_is_401() {
     run(async {
-        let event = decoded_event("source-00", "a", None);
+        let event = write_event("source-00", "a", None);
         let answer = request(Method::POST, "/events")
             .await
             .json(&event)
@@ -165,7 +165,7 @@ fn a_body_of_exactly_1_mib_is_read() {
 #[test]
 fn an_event_of_a_bucket_without_a_route_is_ignored_and_says_why() {
     run(async {
-        let event = decoded_event("nobodys-bucket", "key", Some(3));
+        let event = write_event("nobodys-bucket", "key", Some(3));
         let answer = shared().await.send(&event).await;
         let reason = "No route reads from this bucket.";
         let ignored = json!([{"bucket": "nobodys-bucket", "key": "key", "reason": reason}]);
@@ -180,7 +180,7 @@ async fn assert_ignored(
     key: Value,
     reason: &str,
 ) {
-    let mut event = decoded_event(&lane.source, "key", None);
+    let mut event = write_event(&lane.source, "key", None);
     change(&mut event["Records"][0]);
     let bucket = event["Records"][0]["s3"]["bucket"]["name"].clone();
     let answer = lane.stack.send(&event).await;

@@ -2,7 +2,7 @@
 //! That it is given up in the end is the business of the tests of `causeway_shared::retry`.
 
 use causeway_shared::error::ErrorKind;
-use causeway_tests::{Stack, decoded_event, run};
+use causeway_tests::{Stack, run, write_event};
 use serde_json::json;
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -23,9 +23,7 @@ async fn stack_reading(answer: ResponseTemplate) -> (Stack, MockServer) {
 async fn assert_retried(answer: ResponseTemplate, kind: ErrorKind, message: &str) {
     let (stack, source) = stack_reading(answer).await;
     let lane = stack.lane();
-    stack
-        .send(&decoded_event(&lane.source, "key", Some(5)))
-        .await;
+    stack.send(&write_event(&lane.source, "key", Some(5))).await;
     let outcomes = lane.outcomes("key", 2).await;
     for (outcome, deliveries) in outcomes.iter().zip(1..) {
         assert_eq!(outcome["event"], "failed");
@@ -64,9 +62,7 @@ fn bytes_that_are_not_those_of_the_etag_are_refused_and_read_again() {
             .set_body_string("hullo");
         let (stack, _source) = stack_reading(answer).await;
         let lane = stack.lane();
-        stack
-            .send(&decoded_event(&lane.source, "key", Some(5)))
-            .await;
+        stack.send(&write_event(&lane.source, "key", Some(5))).await;
         let outcomes = lane.outcomes("key", 2).await;
         for outcome in outcomes {
             assert_eq!(

@@ -177,7 +177,7 @@ fn every_route_of_a_bucket_takes_its_keys_under_its_names() {
 fn an_event_of_an_object_that_is_gone_by_now_ends_quietly() {
     run(async {
         let lane = shared().await.lane();
-        let event = causeway_tests::decoded_event(&lane.source, "gone", Some(3));
+        let event = causeway_tests::write_event(&lane.source, "gone", Some(3));
         lane.stack.send(&event).await;
         let outcome = lane.outcomes("gone", 1).await.remove(0);
         assert_eq!(outcome["event"], "source-gone");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use causeway_shared::error::ErrorKind;
-use causeway_tests::{Lane, Stack, content, decoded_event, noise, run};
+use causeway_tests::{Lane, Stack, content, noise, run, write_event};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,12 +26,16 @@ impl RawSource {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&requests);
+        let answers = Arc::new(answers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                if let Some(stream) = read_head(stream).await {
-                    let n = counter.fetch_add(1, Ordering::SeqCst);
-                    answer(stream, &answers[n.min(answers.len() - 1)]).await;
-                }
+                let (counter, answers) = (Arc::clone(&counter), Arc::clone(&answers));
+                tokio::spawn(async move {
+                    if let Some(stream) = read_head(stream).await {
+                        let n = counter.fetch_add(1, Ordering::SeqCst);
+                        answer(stream, &answers[n.min(answers.len() - 1)]).await;
+                    }
+                });
             }
         });
         Self { url, requests }
@@ -69,7 +73,7 @@ fn md5_etag(bytes: &[u8]) -> String {
 /// outcomes.
 async fn outcomes(lane: &Lane<'_>, size: usize, count: usize) -> Vec<Value> {
     lane.stack
-        .send(&decoded_event(&lane.source, "key", Some(size as u64)))
+        .send(&write_event(&lane.source, "key", Some(size as u64)))
         .await;
     lane.outcomes("key", count).await
 }
@@ -88,6 +92,11 @@ async fn assert_nothing_of(size: usize, etag: &str) {
     for outcome in &outcomes {
         assert_eq!(outcome["event"], "failed");
         assert_eq!(outcome["fault"], "source", "{outcome}");
+        let message = outcome["message"].as_str().unwrap();
+        assert!(
+            message.ends_with('.') && !message.ends_with(".."),
+            "{message}"
+        );
         assert_eq!(outcome["then"], "retried", "{outcome}");
     }
     assert!(source.requests.load(Ordering::SeqCst) >= 2);
@@ -170,7 +179,7 @@ fn a_body_of_unknown_length_is_refused() {
         let stack = stack(&source).await;
         let lane = stack.lane();
         lane.stack
-            .send(&decoded_event(&lane.source, "key", Some(5)))
+            .send(&write_event(&lane.source, "key", Some(5)))
             .await;
         let letter = lane.letter().await;
         assert_eq!(letter.error.kind, ErrorKind::SourceLengthUnknown);

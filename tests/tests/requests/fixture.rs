@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use causeway_harness::gcs::{ServiceAccount, ServiceAccountKey};
 use causeway_harness::runtime::{Runtime, RuntimeOptions};
-use causeway_tests::{Witness, decoded_event, toolchain};
+use causeway_tests::{Witness, toolchain, write_event};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 use wiremock::matchers::{method, path_regex};
@@ -133,7 +133,7 @@ impl Site<'_> {
 
     /// Tells the worker of `key`.
     pub(crate) async fn tell(&self, key: &str, size: u64) {
-        let event = decoded_event(&self.source, key, Some(size));
+        let event = write_event(&self.source, key, Some(size));
         let url = format!("{}/events", self.fixture.runtime.url());
         let request = reqwest::Client::new()
             .post(url)
