@@ -57,7 +57,9 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
     };
     let toolchain =
         tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
-    say("Starting an embedded S3, an embedded GCS, and the worker under workerd with wrangler.toml …");
+    say(
+        "Starting an embedded S3, an embedded GCS, and the worker under workerd with wrangler.toml …",
+    );
     let files = tempfile::tempdir().context("making a folder for the demo's files")?;
     let samples = match &options.folder {
         Some(top) => corpus::folder(top)?,
