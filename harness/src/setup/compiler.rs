@@ -51,6 +51,7 @@ pub(super) fn ensure(
     reporter: &mut Reporter,
 ) -> anyhow::Result<WasmCompiler> {
     if own_has_target(root) {
+        debian::discard(setup)?;
         return Ok(WasmCompiler::Own);
     }
     if let Some(wrapper) = debian::current(setup) {

@@ -28,7 +28,7 @@ pub(super) fn is_possible() -> bool {
 pub(super) fn current(setup: &Path) -> Option<PathBuf> {
     let version = installed_version()?;
     let made_for = fs::read_to_string(stamp(setup)).ok()?;
-    (made_for == version).then(|| wrapper(setup))
+    (made_for == version && wrapper(setup).is_file()).then(|| wrapper(setup))
 }
 
 /// Makes the wrapper script: installs the packages, builds the standard library, lays out the
@@ -183,6 +183,19 @@ fn lay_out_sysroot(setup: &Path, libraries: &[PathBuf]) -> anyhow::Result<()> {
     fs::write(&script, text)?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     Ok(())
+}
+
+/// Removes an earlier wrapper script: whoever finds one takes it for the compiler that was chosen.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub(super) fn discard(setup: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(wrapper(setup)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("removing the wrapper around Debian's compiler")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wrapper(setup: &Path) -> PathBuf {
