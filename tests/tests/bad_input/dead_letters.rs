@@ -28,7 +28,7 @@ async fn assert_dead(lane: &Lane<'_>, key: &str, kind: ErrorKind, message: &str)
             seen.commits
                 .iter()
                 .all(|commit| commit.bucket != lane.destination)
-        )
+        );
     });
     letter
 }
