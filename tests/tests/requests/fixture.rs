@@ -191,10 +191,9 @@ impl Scripted {
     /// An object whose ETag is its MD5.
     pub(crate) fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let md5 = md5_of(&bytes);
-        let hex: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = u128::from_be_bytes(md5_of(&bytes));
         Self {
-            etag: format!("\"{hex}\""),
+            etag: format!("\"{hex:032x}\""),
             bytes,
             headers: BTreeMap::new(),
         }
