@@ -2,6 +2,9 @@
 //!
 //! Not shown where nobody looks (`--json`, no terminal); what matters is in the summary.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use causeway_shared::error::TransferError;
 use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -14,6 +17,7 @@ pub struct Screen {
     uploaded: ProgressBar,
     accepted: ProgressBar,
     copied: ProgressBar,
+    bytes: Arc<AtomicU64>,
     verified: ProgressBar,
 }
 
@@ -44,6 +48,7 @@ impl Screen {
             uploaded,
             accepted,
             copied,
+            bytes: Arc::default(),
             verified,
         }
     }
@@ -59,8 +64,9 @@ impl Screen {
     }
 
     pub(super) fn copied(&self, name: &str, size: u64) {
+        let bytes = self.bytes.fetch_add(size, Ordering::Relaxed) + size;
         self.copied
-            .set_message(format!("{}  {}", BinaryBytes(size), shown(name)));
+            .set_message(format!("{}  {}", BinaryBytes(bytes), shown(name)));
         self.copied.inc(1);
     }
 
