@@ -17,9 +17,13 @@ use crate::platform::{self, Message, MessageBatch};
 use crate::port::WorkerdPort;
 use crate::settle::{Delivery, settle};
 
-/// Transfers under way at once. Only six requests of an invocation may wait for their answer at
-/// once; more transfers than that keep these six busy while bodies are moving.
-const AT_ONCE: usize = 24;
+/// Transfers under way at once: as many as requests of an invocation may wait for their answer.
+/// More would wait in line for a connection while their time runs out.
+const AT_ONCE: usize = 6;
+
+/// No transfer is begun later than this after the batch, in milliseconds: a transfer may take 13 of
+/// the 15 minutes that a consumer has, and what is under way when they end is lost.
+const BEGIN_WITHIN: f64 = 90_000.0;
 
 /// How long a batch waits when the worker is misconfigured, in seconds.
 const MISCONFIGURED_DELAY: u32 = 60;
@@ -43,11 +47,22 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
         let decision = settle(&delivery, &Err(error), env).await;
         outcome::log_unreadable(&decision);
     }
+    let began = js_sys::Date::now();
     stream::iter(fold(&hints))
-        .for_each_concurrent(AT_ONCE, |fold| {
-            carry_out(fold, &hints, &deliveries, &config, env)
+        .for_each_concurrent(AT_ONCE, async |fold| {
+            if js_sys::Date::now() - began > BEGIN_WITHIN {
+                return give_back(&fold, &deliveries);
+            }
+            carry_out(fold, &hints, &deliveries, &config, env).await;
         })
         .await;
+}
+
+/// Leaves messages to the next batch.
+fn give_back(fold: &Fold, deliveries: &[Delivery]) {
+    for &member in &fold.members {
+        deliveries[member].give_back();
+    }
 }
 
 /// One transfer, and the settling of every message that it answers.

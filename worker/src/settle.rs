@@ -30,6 +30,11 @@ impl Delivery {
             count,
         }
     }
+
+    /// Lets it come again at once: nothing was tried.
+    pub(crate) fn give_back(&self) {
+        self.message.again_after(0);
+    }
 }
 
 /// What was decided about a message.
