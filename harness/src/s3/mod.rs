@@ -1,7 +1,7 @@
 //! An S3 in this process, for the demo, the tests and the benchmarks.
 //!
 //! Requests are parsed and their signatures, clocks and payload hashes checked by `s3s`, which is
-//! somebody else's reading of the protocol; operations ([`service`]) act on a [`Store`] that keeps
+//! somebody else's reading of the protocol; operations (`service`) act on a [`Store`] that keeps
 //! its state apart from HTTP; changes become event notifications ([`EventTarget`]) as S3 sends them
 //! and are POSTed with retries. Path-style addresses only; no TLS.
 //!

@@ -70,7 +70,7 @@ pub struct Object {
     /// Base64 of the MD5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5_hash: Option<String>,
-    /// User metadata and, under `causeway-…`, [`Provenance`].
+    /// User metadata and, under `causeway-…`, [`super::Provenance`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }

@@ -176,7 +176,7 @@ impl ResumableUploadStatus {
     /// `bytes=0-0` is one byte.
     ///
     /// # Errors
-    /// What [`refusal`] makes of any other status, or [`ErrorKind::DestinationUnexpected`].
+    /// What [`refusal()`] makes of any other status, or [`ErrorKind::DestinationUnexpected`].
     pub fn read(reply: &Response<Bytes>, bucket: &str) -> Result<Self, TransferError> {
         match reply.status() {
             StatusCode::OK | StatusCode::CREATED => {

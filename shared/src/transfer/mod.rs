@@ -5,7 +5,7 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! [`source`] asks what there is, [`upload`] writes it; this file holds what both share. Nothing
+//! `source` asks what there is, `upload` writes it; this file holds what both share. Nothing
 //! here does I/O: [`crate::drive`] carries the steps out.
 
 mod source;
