@@ -1,0 +1,182 @@
+//! The state machine, step by step, against replies made by hand.
+
+#![allow(clippy::unwrap_used)]
+
+mod computed;
+mod credentials;
+mod sessions;
+mod small;
+mod troubles;
+
+use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
+use serde_json::json;
+
+use super::*;
+use crate::access::{GcsAccess, S3Access};
+use crate::gcs::ServiceAccount;
+use crate::plan::SINGLE_REQUEST_LIMIT;
+use crate::route::Routes;
+use crate::sigv4::Credentials;
+
+const MD5_ETAG: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";
+const MD5_BASE64: &str = "kAFQmDzST7DWlj99KOF/cg==";
+const KMS_ETAG: &str = "\"0123456789abcdef0123456789abcdef-2\"";
+const LARGE: u64 = SINGLE_REQUEST_LIMIT + 1;
+
+/// A transfer and the step that it waits for an answer to.
+struct Run {
+    transfer: Transfer,
+    step: Step,
+}
+
+fn access(account: Option<ServiceAccount>) -> Arc<Access> {
+    let credentials = Credentials::new("AKID", "secret", None).unwrap();
+    Arc::new(Access {
+        s3: S3Access::new(&credentials, "us-east-1", Some("http://s3"), &routes()).unwrap(),
+        gcs: GcsAccess::new(account, Some("gcs")).unwrap(),
+    })
+}
+
+fn routes() -> Routes {
+    let table = json!({"source": "s3://src", "destination": "gs://dst"});
+    Routes::new([Route::parse("ROUTE_R", table).unwrap()]).unwrap()
+}
+
+fn hint(key: &str, size: Option<u64>) -> ObjectHint {
+    ObjectHint {
+        bucket: "src".into(),
+        key: key.into(),
+        event: "ObjectCreated:Put".into(),
+        time: None,
+        version_id: None,
+        size,
+        sequencer: None,
+    }
+}
+
+impl Run {
+    fn of(size: Option<u64>) -> Self {
+        Self::with(access(None), hint("k", size))
+    }
+
+    fn with(access: Arc<Access>, hint: ObjectHint) -> Self {
+        let route = Arc::clone(routes().get("r").unwrap());
+        let mut transfer = Transfer::new(access, route, hint, 7).unwrap();
+        let step = transfer.advance(Event::Start, Timestamp::UNIX_EPOCH);
+        Self { transfer, step }
+    }
+
+    fn answer(&mut self, event: impl Into<Event>) -> &mut Self {
+        self.step = self.transfer.advance(event.into(), Timestamp::UNIX_EPOCH);
+        self
+    }
+
+    fn lose(&mut self, side: Side) -> &mut Self {
+        self.answer(Event::Lost(Lost {
+            side,
+            detail: "reset".into(),
+        }))
+    }
+
+    /// Method, and the part of the URL that tells requests apart.
+    fn asks(&self) -> String {
+        let (method, uri, headers, what) = match &self.step {
+            Step::Send(r) => (r.method(), r.uri(), r.headers(), "send"),
+            Step::Open(r) => (r.method(), r.uri(), r.headers(), "open"),
+            Step::Pipe { sink, .. } => {
+                let r = &sink.request;
+                (r.method(), r.uri(), r.headers(), "pipe")
+            }
+            other => return format!("{other:?}"),
+        };
+        let part = |name: &str| {
+            let query = uri.query().unwrap_or_default();
+            let value = query.split('&').find_map(|pair| pair.strip_prefix(name))?;
+            Some(format!(" {name}{value}"))
+        };
+        let header = |name| Some(format!(" {}", headers.get(name)?.to_str().unwrap()));
+        [
+            Some(format!("{what} {method} {}", uri.path())),
+            part("uploadType="),
+            part("ifGenerationMatch="),
+            header(CONTENT_RANGE),
+            header(RANGE),
+            header(IF_MATCH),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    #[track_caller]
+    fn expect(&mut self, asks: &str) -> &mut Self {
+        assert_eq!(self.asks(), asks);
+        self
+    }
+
+    #[track_caller]
+    fn done(&self) -> &Outcome {
+        match &self.step {
+            Step::Done(outcome) => outcome,
+            other => panic!("not done: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn failed(&self) -> &TransferError {
+        match &self.step {
+            Step::Failed(error) => error,
+            other => panic!("not failed: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn waits(&mut self) -> &mut Self {
+        assert!(matches!(self.step, Step::WaitUntil(_)), "{:?}", self.step);
+        self.answer(Event::Woken)
+    }
+}
+
+const OPEN: &str = "open GET /src/k";
+const LOOK: &str = "send GET /storage/v1/b/dst/o/k";
+const UPLOAD: &str = "pipe POST /upload/storage/v1/b/dst/o uploadType=multipart";
+const START: &str = "send POST /upload/storage/v1/b/dst/o uploadType=resumable";
+
+fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Event {
+    let mut reply = Response::builder().status(status);
+    for (name, value) in headers {
+        reply = reply.header(*name, *value);
+    }
+    Event::Reply(reply.body(Bytes::from(body.to_owned())).unwrap())
+}
+
+fn source(size: u64, etag: &str) -> Event {
+    let size = size.to_string();
+    reply(200, &[("content-length", &size), ("etag", etag)], "")
+}
+
+fn stored(generation: u64, size: u64, checksum: (&str, &str), etag: Option<&str>) -> Event {
+    let mut object = json!({"name": "k", "generation": generation.to_string(),
+        "size": size.to_string(), checksum.0: checksum.1});
+    if let Some(etag) = etag {
+        object["metadata"] = json!({
+            "causeway-source-bucket": "src", "causeway-source-key": "k",
+            "causeway-source-etag": etag, "causeway-source-size": size.to_string()});
+    }
+    reply(200, &[], &object.to_string())
+}
+
+fn md5(generation: u64, size: u64) -> Event {
+    stored(generation, size, ("md5Hash", MD5_BASE64), Some(MD5_ETAG))
+}
+
+fn session() -> Event {
+    reply(200, &[("location", "http://gcs/session?upload_id=s")], "")
+}
+
+fn persisted(count: u64) -> Event {
+    if count == 0 {
+        return reply(308, &[], "");
+    }
+    reply(308, &[("range", &format!("bytes=0-{}", count - 1))], "")
+}

@@ -1,0 +1,77 @@
+//! Objects that go in a single request, and those that need not go at all.
+
+use super::*;
+
+#[test]
+fn a_new_small_object_costs_two_requests() {
+    let mut run = Run::of(Some(3));
+    run.expect(OPEN).answer(source(3, MD5_ETAG));
+    run.expect(&format!("{UPLOAD} ifGenerationMatch=0"));
+    let Step::Pipe {
+        sink,
+        length,
+        digest,
+    } = &run.step
+    else {
+        panic!("{:?}", run.step)
+    };
+    assert_eq!((*length, *digest), (3, false));
+    let prefix = String::from_utf8(sink.prefix.to_vec()).unwrap();
+    assert!(
+        prefix.contains(&format!("\"md5Hash\":\"{MD5_BASE64}\"")),
+        "{prefix}"
+    );
+    run.answer(md5(5, 3));
+    assert_eq!(
+        run.done(),
+        &Outcome::Copied {
+            generation: Generation(5),
+            size: 3,
+            proof: Proof::EtagMd5
+        }
+    );
+}
+
+#[test]
+fn an_existing_object_is_looked_at_before_the_source_and_replaced_under_its_generation() {
+    let mut run = Run::of(Some(3));
+    run.expect(OPEN).answer(source(3, MD5_ETAG));
+    run.answer(reply(412, &[], ""));
+    run.expect(LOOK).answer(stored(9, 1, ("md5Hash", ""), None));
+    run.expect(OPEN).answer(source(3, MD5_ETAG));
+    run.expect(&format!("{UPLOAD} ifGenerationMatch=9"));
+    run.answer(md5(10, 3));
+    assert!(matches!(run.done(), Outcome::Copied { .. }));
+}
+
+#[test]
+fn the_same_object_is_not_sent_twice() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG));
+    run.answer(reply(412, &[], ""));
+    run.expect(LOOK).answer(md5(9, 3));
+    run.expect(OPEN).answer(source(3, MD5_ETAG));
+    assert_eq!(
+        run.done(),
+        &Outcome::Identical {
+            generation: Generation(9)
+        }
+    );
+}
+
+#[test]
+fn provenance_alone_is_not_believed_when_the_checksum_says_otherwise() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
+    run.answer(stored(9, 3, ("md5Hash", "AAAA"), Some(MD5_ETAG)));
+    run.answer(source(3, MD5_ETAG));
+    run.expect(&format!("{UPLOAD} ifGenerationMatch=9"));
+}
+
+#[test]
+fn a_commit_with_another_checksum_is_no_success() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG));
+    run.answer(stored(5, 3, ("md5Hash", "AAAA"), None));
+    run.waits().expect(LOOK);
+}

@@ -1,0 +1,60 @@
+//! Lost replies, refusals, and troubles short and long.
+
+use super::*;
+
+#[test]
+fn a_lost_reply_is_looked_into_and_the_own_write_recognised() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG)).lose(Side::Sink).waits();
+    run.expect(LOOK).answer(md5(5, 3));
+    run.expect(OPEN).answer(source(3, MD5_ETAG));
+    assert!(matches!(run.done(), Outcome::Copied { .. }));
+}
+
+#[test]
+fn short_troubles_are_waited_out_and_long_ones_end_the_delivery() {
+    let mut run = Run::of(Some(3));
+    for _ in 1..retry::ATTEMPTS_IN_HAND {
+        run.expect(OPEN).answer(reply(503, &[], "")).waits();
+        run.expect(LOOK).answer(reply(404, &[], ""));
+    }
+    run.answer(reply(503, &[], ""));
+    assert_eq!(run.failed().kind, ErrorKind::SourceUnavailable);
+}
+
+#[test]
+fn a_destination_that_never_holds_still_ends_the_delivery() {
+    let mut run = Run::of(Some(3));
+    for generation in 1..=u64::from(LOOKS) {
+        run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
+        run.expect(LOOK)
+            .answer(stored(generation, 1, ("md5Hash", ""), None));
+    }
+    run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
+    assert!(matches!(run.step, Step::WaitUntil(_)), "{:?}", run.step);
+}
+
+#[test]
+fn what_the_source_refuses_is_said() {
+    let mut run = Run::of(Some(3));
+    run.answer(reply(404, &[], ""));
+    assert_eq!(run.done(), &Outcome::SourceGone);
+    let mut run = Run::of(Some(3));
+    run.answer(reply(403, &[], "<Error><Code>AccessDenied</Code></Error>"));
+    assert_eq!(run.failed().kind, ErrorKind::SourceDenied);
+    let mut run = Run::of(Some(3));
+    run.answer(reply(200, &[("etag", MD5_ETAG)], ""));
+    assert_eq!(run.failed().kind, ErrorKind::SourceLengthUnknown);
+    let run = Run::with(access(None), hint("a/../b", None));
+    assert_eq!(run.failed().kind, ErrorKind::KeyUnreachable);
+}
+
+#[test]
+fn an_event_out_of_turn_is_an_error_and_no_panic() {
+    let mut run = Run::of(Some(3));
+    run.answer(Event::Woken);
+    assert_eq!(run.failed().kind, ErrorKind::OutOfTurn);
+    let mut run = Run::of(Some(3));
+    run.answer(Event::Signed(Ok(Vec::new())));
+    assert_eq!(run.failed().kind, ErrorKind::OutOfTurn);
+}
