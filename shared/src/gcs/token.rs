@@ -32,8 +32,9 @@ pub struct ServiceAccount {
     pub key_id: String,
 }
 
-/// The credential file of a service account, as Google gives it.
-#[derive(Deserialize)]
+/// The credential file of a service account, as Google gives it. Files of other types lack fields.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CredentialFile {
     r#type: String,
     client_email: String,
@@ -55,7 +56,7 @@ impl ServiceAccount {
                 format!(
                     "{} at line {}, column {}; {expected}.",
                     match error.classify() {
-                        serde_json::error::Category::Data => "a field is missing or is no string",
+                        serde_json::error::Category::Data => "a field is no string",
                         _ => "not JSON",
                     },
                     error.line(),
@@ -67,6 +68,12 @@ impl ServiceAccount {
             return Err(ConfigError::new(
                 variable,
                 format!("its type is {:?}; {expected}.", file.r#type),
+            ));
+        }
+        if file.client_email.is_empty() || file.private_key.is_empty() {
+            return Err(ConfigError::new(
+                variable,
+                format!("client_email or private_key is missing; {expected}."),
             ));
         }
         let account = Self {
