@@ -79,6 +79,20 @@ pub enum Event {
     Woken,
 }
 
+impl Event {
+    /// The variant's name. `Debug` would show a reply's headers, and a session's URI with them.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Reply(_) => "Reply",
+            Self::Lost(_) => "Lost",
+            Self::Taken(_) => "Taken",
+            Self::Signed(_) => "Signed",
+            Self::Woken => "Woken",
+        }
+    }
+}
+
 impl From<Result<Response<Bytes>, Lost>> for Event {
     fn from(result: Result<Response<Bytes>, Lost>) -> Self {
         result.map_or_else(Self::Lost, Self::Reply)
@@ -280,7 +294,7 @@ impl Transfer {
             (state, Event::Lost(lost)) => self.lost(&state, &lost, now),
             (state, event) => Err(TransferError::new(
                 ErrorKind::OutOfTurn,
-                format!("{event:?} does not answer {state:?}."),
+                format!("{} does not answer {state:?}.", event.name()),
                 "This is a bug of the runtime's port; please report it.",
             )),
         }

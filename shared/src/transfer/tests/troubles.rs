@@ -58,3 +58,12 @@ fn an_event_out_of_turn_is_an_error_and_no_panic() {
     run.answer(Event::Signed(Ok(Vec::new())));
     assert_eq!(run.failed().kind, ErrorKind::OutOfTurn);
 }
+
+#[test]
+fn a_reply_out_of_turn_is_named_without_the_secret_in_its_headers() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, KMS_ETAG)).answer(session());
+    let error = run.failed();
+    assert_eq!(error.kind, ErrorKind::OutOfTurn);
+    assert!(!error.to_string().contains("upload_id"), "{error}");
+}
