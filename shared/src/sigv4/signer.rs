@@ -142,7 +142,10 @@ impl Signer {
         let canonical = CanonicalRequest::new(method, uri, headers, payload, self.settings)?;
         let today = self.today(&date)?;
         let signed = today.sign(&date, canonical);
-        headers.insert(AUTHORIZATION, self.authorization(&today.scope, &signed));
+        let mut authorization = self.authorization(&today.scope, &signed);
+        // Whoever reads it can repeat the request for some minutes.
+        authorization.set_sensitive(true);
+        headers.insert(AUTHORIZATION, authorization);
         Ok(signed)
     }
 
@@ -349,6 +352,14 @@ mod tests {
         assert_eq!(error, SigningError::NoHost);
         assert!(request.headers().contains_key("range"));
         assert!(!request.headers().contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_signed_request_does_not_show_its_signature() {
+        let mut request = get("/test.txt");
+        let signed = s3(None).sign(&mut request, &PayloadHash::Empty, now());
+        let signature = signed.unwrap().signature;
+        assert!(!format!("{request:?}").contains(signature.as_str()));
     }
 
     #[test]
