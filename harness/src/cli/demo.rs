@@ -11,9 +11,10 @@ use crate::demo::{DemoOptions, run};
 use crate::runtime::LogSink;
 
 const AFTER_HELP: &str = "\
-Starts an embedded S3 (which checks signatures), an embedded GCS and the built worker under workerd
-with wrangler.toml, uploads some 300 files to S3, lets S3's notifications reach the worker, and reads
-every object back from GCS: bytes, headers and metadata must be equal. Nothing leaves this machine.
+Starts an embedded S3 (which checks signatures), an embedded GCS, and the built worker under
+workerd with wrangler.toml; uploads some 300 files to S3; lets S3's notifications reach the worker;
+and reads every object back from GCS: bytes, headers and metadata must be equal. Nothing leaves
+this machine.
 
 Examples:
   cargo demo

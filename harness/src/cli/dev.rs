@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Code, Failure};
 use super::output::{Output, shown};
@@ -90,15 +91,17 @@ impl Dev {
     }
 }
 
-/// Shows what happens until Ctrl-C.
+/// Shows what happens until Ctrl-C or SIGTERM.
 async fn watch(stack: &LocalStack, output: Output) -> anyhow::Result<()> {
     let (mut deliveries, mut commits) = (stack.s3.deliveries(), stack.gcs.commits());
     let mut dead_letters = stack.dead_letters();
+    let mut terminated = signal(SignalKind::terminate())?;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     loop {
         let line = tokio::select! {
             signal = &mut interrupted => return Ok(signal?),
+            _ = terminated.recv() => return Ok(()),
             Ok(sent) = deliveries.recv() => match sent.status {
                 Ok(status) => format!("event   {status} {}  s3://{}/{}", sent.event_name, sent.bucket, sent.key),
                 Err(reason) => format!("event   lost: {reason}  s3://{}/{}", sent.bucket, sent.key),

@@ -100,14 +100,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
+    Dev(dev::Dev),
     Put(put::Put),
     Get(get::Get),
     Ls(ls::Ls),
     Rm(rm::Rm),
     Stat(stat::Stat),
     Send(send::Send),
-    Demo(demo::Demo),
-    Dev(dev::Dev),
     Bench(bench::Bench),
     Build(build::Build),
 }
