@@ -5,8 +5,10 @@
 use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
 use causeway_shared::message::{Fold, HintMessage, fold};
+use causeway_shared::plan::SINGLE_REQUEST_LIMIT;
 use causeway_shared::transfer::{Outcome, Transfer};
 use futures::StreamExt as _;
+use futures::future::join;
 use futures::stream;
 use serde_json::{Value, json};
 use worker::Env;
@@ -17,9 +19,13 @@ use crate::platform::{self, Message, MessageBatch};
 use crate::port::WorkerdPort;
 use crate::settle::{Delivery, settle};
 
-/// Transfers under way at once: as many as requests of an invocation may wait for their answer.
-/// More would wait in line for a connection while their time runs out.
-const AT_ONCE: usize = 6;
+/// Small transfers under way at once. Only six requests of an invocation may wait for their answer;
+/// some more transfers than that keep these six busy while bodies are moving.
+const SMALL_AT_ONCE: usize = 24;
+
+/// Large transfers under way at once, beside the small ones: an upload waits for its answer from its
+/// first byte to its last, so that six of them would leave the others no connection.
+const LARGE_AT_ONCE: usize = 3;
 
 /// No transfer is begun later than this after the batch, in milliseconds: a transfer may take 13 of
 /// the 15 minutes that a consumer has, and what is under way when they end is lost.
@@ -47,15 +53,26 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
         let decision = settle(&delivery, &Err(error), env).await;
         outcome::log_unreadable(&decision);
     }
+    let (large, small): (Vec<Fold>, Vec<Fold>) = fold(&hints)
+        .into_iter()
+        .partition(|fold| is_large(&hints[fold.leader()]));
     let began = js_sys::Date::now();
-    stream::iter(fold(&hints))
-        .for_each_concurrent(AT_ONCE, async |fold| {
-            if js_sys::Date::now() - began > BEGIN_WITHIN {
-                return give_back(&fold, &deliveries);
-            }
-            carry_out(fold, &hints, &deliveries, &config, env).await;
-        })
-        .await;
+    let run = async |fold: Fold| {
+        if js_sys::Date::now() - began > BEGIN_WITHIN {
+            return give_back(&fold, &deliveries);
+        }
+        carry_out(fold, &hints, &deliveries, &config, env).await;
+    };
+    join(
+        stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
+        stream::iter(large).for_each_concurrent(LARGE_AT_ONCE, run),
+    )
+    .await;
+}
+
+/// Whether an object goes through a session, as far as its event says.
+fn is_large(message: &HintMessage) -> bool {
+    message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT
 }
 
 /// Leaves messages to the next batch.
