@@ -64,15 +64,24 @@ impl Store {
         }
     }
 
-    /// Lists all.
+    /// Lists every object whose key begins with `prefix`, page after page.
     pub async fn list_all(
         &self,
         bucket: &str,
         prefix: &str,
     ) -> Result<Vec<ObjectInfo>, ClientError> {
-        match self {
-            Self::S3(client) => client.list_all(bucket, prefix).await,
-            Self::Gcs(client) => client.list_all(bucket, prefix).await,
+        let mut what = ListOptions {
+            prefix: prefix.to_owned(),
+            ..ListOptions::default()
+        };
+        let mut objects = Vec::new();
+        loop {
+            let page = self.list(bucket, &what).await?;
+            objects.extend(page.objects);
+            what.page_token = page.next;
+            if what.page_token.is_none() {
+                return Ok(objects);
+            }
         }
     }
 

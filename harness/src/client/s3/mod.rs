@@ -243,30 +243,6 @@ impl S3Client {
         .await
     }
 
-    /// Every object whose key begins with `prefix`.
-    ///
-    /// # Errors
-    /// As [`list`](Self::list).
-    pub async fn list_all(
-        &self,
-        bucket: &str,
-        prefix: &str,
-    ) -> Result<Vec<ObjectInfo>, ClientError> {
-        let mut what = ListOptions {
-            prefix: prefix.to_owned(),
-            ..ListOptions::default()
-        };
-        let mut objects = Vec::new();
-        loop {
-            let page = self.list(bucket, &what).await?;
-            objects.extend(page.objects);
-            what.page_token = page.next;
-            if what.page_token.is_none() {
-                return Ok(objects);
-            }
-        }
-    }
-
     /// Deletes an object (in a versioned bucket: puts a delete marker over it). S3 does not say
     /// whether it was there.
     ///
