@@ -140,6 +140,23 @@ impl S3Access {
     }
 }
 
+/// Whether `key` can stand in a URL.
+///
+/// # Errors
+/// [`ErrorKind::KeyUnreachable`] when a segment is `.` or `..`.
+pub(crate) fn check_reachable(key: &str) -> Result<(), TransferError> {
+    if key.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(TransferError::new(
+            ErrorKind::KeyUnreachable,
+            format!(
+                "The key {key:?} has a segment \".\" or \"..\", which HTTP clients take out of a URL."
+            ),
+            "Rename the object at the source.",
+        ));
+    }
+    Ok(())
+}
+
 fn aws_host(region: &str) -> String {
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     format!("s3.{region}.amazonaws.com{suffix}")

@@ -20,7 +20,7 @@ use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, authorize};
+use crate::access::{Access, authorize, check_reachable};
 use crate::error::{ErrorKind, TransferError};
 use crate::event::ObjectHint;
 use crate::exchange::{Lost, Side, Sink, Tail};
@@ -219,6 +219,7 @@ impl Transfer {
     /// A transfer of `hint` along `route`. `seed` is random, and new for each transfer.
     ///
     /// # Errors
+    /// [`ErrorKind::KeyUnreachable`] for a key with `.` or `..` segments,
     /// [`ErrorKind::DestinationRefused`] when the key has no name at the destination.
     pub fn new(
         access: Arc<Access>,
@@ -226,6 +227,7 @@ impl Transfer {
         hint: ObjectHint,
         seed: u128,
     ) -> Result<Self, TransferError> {
+        check_reachable(&hint.key)?;
         let name = route.destination_name(&hint.key).unwrap_or_default();
         if matches!(name.as_str(), "" | "." | "..") {
             return Err(TransferError::new(

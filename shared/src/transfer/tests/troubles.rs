@@ -45,8 +45,19 @@ fn what_the_source_refuses_is_said() {
     let mut run = Run::of(Some(3));
     run.answer(reply(200, &[("etag", MD5_ETAG)], ""));
     assert_eq!(run.failed().kind, ErrorKind::SourceLengthUnknown);
-    let run = Run::with(access(None), hint("a/../b", None));
-    assert_eq!(run.failed().kind, ErrorKind::KeyUnreachable);
+}
+
+#[test]
+fn a_key_that_no_url_can_carry_is_refused_as_such_before_anything_is_asked() {
+    for key in ["a/../b", "..", "."] {
+        let route = Arc::clone(routes().get("r").unwrap());
+        let transfer = Transfer::new(access(None), route, hint(key, None), 7);
+        assert_eq!(
+            transfer.unwrap_err().kind,
+            ErrorKind::KeyUnreachable,
+            "{key}"
+        );
+    }
 }
 
 #[test]
