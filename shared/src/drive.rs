@@ -22,7 +22,7 @@ pub async fn drive<P: Port>(
                 length,
                 digest,
             } => port.pipe(sink, length, digest).await.into(),
-            Step::Take { length } => match port.take(length).await {
+            Step::Take { length, digest } => match port.take(length, digest).await {
                 Ok(tail) => Event::Taken(tail),
                 Err(lost) => Event::Lost(lost),
             },

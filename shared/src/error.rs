@@ -42,6 +42,8 @@ pub enum ErrorKind {
     SourceChanged,
     /// The source's body ended early, or broke.
     SourceBroken,
+    /// The bytes that S3 sent are not the ones that its own checksum names.
+    SourceChecksumMismatch,
     /// The source does not say how long the object is.
     SourceLengthUnknown,
     /// S3 answered something that its documentation does not have.
@@ -85,6 +87,7 @@ impl ErrorKind {
             | Self::SourceUnavailable
             | Self::SourceChanged
             | Self::SourceBroken
+            | Self::SourceChecksumMismatch
             | Self::SourceLengthUnknown
             | Self::SourceUnexpected
             | Self::KeyUnreachable
@@ -114,6 +117,7 @@ impl ErrorKind {
             Self::SourceUnavailable
                 | Self::SourceChanged
                 | Self::SourceBroken
+                | Self::SourceChecksumMismatch
                 | Self::DestinationUnavailable
                 | Self::ChecksumRefused
                 | Self::PreconditionLost

@@ -146,21 +146,17 @@ pub fn resume(session: &ResumableSession, range: ContentRange) -> Sink {
     }
 }
 
-/// Sends the last bytes, with the checksum of the whole object: GCS commits only what matches it.
+/// Sends the last bytes, with the CRC32C of the whole object: GCS commits only what matches it.
 #[must_use]
 pub fn finish(
     session: &ResumableSession,
     range: ContentRange,
     body: Bytes,
-    checksum: Checksum,
+    crc32c: u32,
 ) -> Request<Bytes> {
     let mut put = session.put(range, body);
-    let name = match checksum {
-        Checksum::Crc32c(_) => "crc32c",
-        Checksum::Md5(_) => "md5",
-    };
-    let value = HeaderValue::try_from(format!("{name}={}", checksum.to_base64()))
-        .expect("base64 is a header value");
+    let value = format!("crc32c={}", Checksum::Crc32c(crc32c).to_base64());
+    let value = HeaderValue::try_from(value).expect("base64 is a header value");
     put.headers_mut().insert("x-goog-hash", value);
     put
 }

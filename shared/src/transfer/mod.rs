@@ -25,7 +25,7 @@ use crate::error::{ErrorKind, TransferError};
 use crate::event::ObjectHint;
 use crate::exchange::{Lost, Side, Sink, Tail};
 use crate::gcs::{Assertion, Generation, Object, ObjectAddress, ResumableSession};
-use crate::integrity::Proof;
+use crate::integrity::{Digest, Proof};
 use crate::retry;
 use crate::route::Route;
 
@@ -44,13 +44,15 @@ pub enum Step {
         sink: Sink,
         /// How many of its bytes.
         length: u64,
-        /// Whether a CRC32C runs over them.
-        digest: bool,
+        /// Which checksums run over them, if any.
+        digest: Option<Digest>,
     },
     /// [`crate::port::Port::take`]; answered by `Taken` or `Lost`.
     Take {
         /// How many bytes are left.
         length: u64,
+        /// Which checksums run over them.
+        digest: Digest,
     },
     /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
     SignRs256(Vec<u8>),

@@ -8,10 +8,9 @@ use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Uploa
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
-use crate::integrity::{Checksum, Proof};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal, shared_checksum};
+use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
 impl Transfer {
     /// A small object is read at once, as if nothing stood at the destination.
@@ -82,8 +81,7 @@ impl Transfer {
             };
         }
         let source = SourceObject::read(reply.headers())?;
-        let checksum = shared_checksum(&source);
-        let plan = plan(source.size, checksum.is_some())?;
+        let plan = plan(source.size, source.checksums.shared.is_some())?;
         let seen = match &self.destination {
             Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
                 return self.look();
@@ -93,35 +91,30 @@ impl Transfer {
         };
         let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
         if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
-            let generation = object.generation();
-            let proof = checksum.map(Checksum::proof);
-            return Ok(Self::done(self.already_there(
-                generation,
-                source.size,
-                proof,
-            )));
+            return Ok(Self::done(self.already_there(object.generation(), &source)));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
         });
         self.start_upload(Upload {
+            checksum: source.checksums.shared,
+            proof: source.checksums.proof(),
             source,
             provenance,
             plan,
-            checksum,
             precondition,
         })
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
-    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+    fn already_there(&self, generation: Generation, source: &SourceObject) -> Outcome {
         if !self.ambiguous {
             return Outcome::Identical { generation };
         }
         Outcome::Copied {
             generation,
-            size,
-            proof: proof.unwrap_or(Proof::ComputedCrc32c),
+            size: source.size,
+            proof: source.checksums.proof(),
         }
     }
 
@@ -133,7 +126,7 @@ impl Transfer {
 /// Whether `object` is a copy of exactly this `source`, by its provenance and, where S3 has one,
 /// by checksum.
 fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
-    let same_bytes = match shared_checksum(source) {
+    let same_bytes = match source.checksums.shared {
         Some(checksum) => object.verify(source.size, checksum).is_ok(),
         None => object.size == source.size.to_string(),
     };

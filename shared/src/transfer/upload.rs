@@ -13,10 +13,10 @@ use crate::gcs::{
     ContentRange, Object, Precondition, Provenance, ResumableSession, ResumableUploadStatus,
     buffered_upload, finish, multipart_upload, refusal, resume, start_session, upload_status,
 };
-use crate::integrity::{Checksum, Proof};
+use crate::integrity::{Checksum, Digest, Digests, Proof};
 use crate::mapping;
 use crate::plan::Plan;
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
+use crate::s3::{Refusal, SourceObject, check_range, refusal as s3_refusal};
 
 /// An object on its way: what was read of the source, and how and over what it is written.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Upload {
     pub(super) plan: Plan,
     /// Known before the bytes are sent, or computed while they are.
     pub(super) checksum: Option<Checksum>,
+    /// What the copy is proven by once it is committed.
+    pub(super) proof: Proof,
     pub(super) precondition: Precondition,
 }
 
@@ -42,11 +44,11 @@ impl Upload {
         mapping::object(&self.source, name, &self.provenance, self.checksum)
     }
 
-    fn proof(&self) -> Proof {
-        match (self.plan, self.checksum) {
-            (Plan::Single | Plan::Resumable, Some(checksum)) => checksum.proof(),
-            _ => Proof::ComputedCrc32c,
-        }
+    /// Takes what was computed over the whole body; before its last bytes are sent.
+    fn prove(&mut self, digests: &Digests) -> Result<(), TransferError> {
+        self.proof = self.source.checksums.check(digests)?;
+        self.checksum = Some(Checksum::Crc32c(digests.crc32c));
+        Ok(())
     }
 }
 
@@ -62,12 +64,15 @@ impl Transfer {
                 Ask::gcs(Step::Pipe {
                     sink,
                     length: size,
-                    digest: false,
+                    digest: None,
                 })
             }
             Plan::Buffered => {
                 self.state = State::Buffering;
-                Ask::plain(Step::Take { length: size })
+                Ask::plain(Step::Take {
+                    length: size,
+                    digest: upload.source.checksums.digest(),
+                })
             }
             Plan::Resumable | Plan::ResumableComputed { .. } => {
                 self.state = State::Starting;
@@ -81,7 +86,7 @@ impl Transfer {
 
     pub(super) fn buffered(&mut self, tail: &Tail) -> Next {
         let mut upload = self.upload.take().ok_or_else(no_upload)?;
-        upload.checksum = Some(Checksum::Crc32c(tail.crc32c));
+        upload.prove(&tail.digests)?;
         let request = buffered_upload(
             &self.address,
             &upload.object(&self.address.name),
@@ -111,13 +116,16 @@ impl Transfer {
         self.session = Some(ResumableSession::read(reply)?);
         let upload = self.upload()?;
         match upload.plan {
-            Plan::ResumableComputed { first, .. } => self.pipe_from(0, first, true),
-            _ => self.pipe_from(0, upload.source.size, false),
+            Plan::ResumableComputed { first, .. } => {
+                let digest = upload.source.checksums.digest();
+                self.pipe_from(0, first, Some(digest))
+            }
+            _ => self.pipe_from(0, upload.source.size, None),
         }
     }
 
     /// Sends `length` bytes of the open body to the session, which has the first `start`.
-    fn pipe_from(&mut self, start: u64, length: u64, digest: bool) -> Next {
+    fn pipe_from(&mut self, start: u64, length: u64, digest: Option<Digest>) -> Next {
         let range = ContentRange::Bytes {
             start,
             length,
@@ -144,7 +152,11 @@ impl Transfer {
         match self.upload()?.plan {
             Plan::ResumableComputed { first, last } if count == first => {
                 self.state = State::Taking;
-                Ok(Ask::plain(Step::Take { length: last }))
+                let digest = self.upload()?.source.checksums.digest();
+                Ok(Ask::plain(Step::Take {
+                    length: last,
+                    digest,
+                }))
             }
             _ => self.interrupted(self.incomplete(count)?, now),
         }
@@ -222,21 +234,7 @@ impl Transfer {
     }
 
     pub(super) fn reopened(&mut self, reply: &Response<Bytes>, offset: u64) -> Next {
-        let expected = if offset == 0 {
-            StatusCode::OK
-        } else {
-            StatusCode::PARTIAL_CONTENT
-        };
-        if offset > 0 && reply.status() == StatusCode::OK {
-            return Err(TransferError::new(
-                ErrorKind::SourceBroken,
-                format!(
-                    "Reading broke off, and S3 answered the read from byte {offset} on with the whole object."
-                ),
-                "It starts over; with a store that reads no ranges, each break costs the whole object again.",
-            ));
-        }
-        if reply.status() != expected {
+        if !reply.status().is_success() {
             return Err(match s3_refusal(reply, &self.hint.bucket) {
                 Refusal::Gone => changed("it was deleted"),
                 Refusal::Failed(error) => error,
@@ -244,19 +242,20 @@ impl Transfer {
         }
         let rest = SourceObject::read(reply.headers())?;
         let source = &self.upload()?.source;
-        if rest.etag != source.etag || rest.size != source.size - offset {
-            return Err(changed(&format!(
-                "{} bytes under {} are left of {} under {}",
-                rest.size, rest.etag, source.size, source.etag
-            )));
+        let left = source.size - offset;
+        if rest.etag != source.etag {
+            return Err(changed(&format!("{} is now {}", source.etag, rest.etag)));
         }
-        self.pipe_from(offset, rest.size, false)
+        check_range(reply, offset, left, source.size)?;
+        if rest.size != left {
+            return Err(changed(&format!("{} bytes are left of {left}", rest.size)));
+        }
+        self.pipe_from(offset, left, None)
     }
 
     pub(super) fn taken(&mut self, tail: Tail) -> Next {
         let upload = self.upload.as_mut().ok_or_else(no_upload)?;
-        let checksum = Checksum::Crc32c(tail.crc32c);
-        upload.checksum = Some(checksum);
+        upload.prove(&tail.digests)?;
         let total = upload.source.size;
         let length = tail.bytes.len() as u64;
         let range = ContentRange::Bytes {
@@ -264,7 +263,7 @@ impl Transfer {
             length,
             total,
         };
-        let request = finish(self.session()?, range, tail.bytes, checksum);
+        let request = finish(self.session()?, range, tail.bytes, tail.digests.crc32c);
         self.state = State::Finishing;
         Ok(Ask::plain(Step::Send(request)))
     }
@@ -295,7 +294,7 @@ impl Transfer {
         Ok(Self::done(Outcome::Copied {
             generation: object.generation(),
             size,
-            proof: upload.proof(),
+            proof: upload.proof,
         }))
     }
 

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Lost, Sink};
+use causeway_shared::port::{Digest, Lost, Sink};
 use futures::future::{Either, select};
 use http::Response;
 use js_sys::{BigInt, Uint8Array};
@@ -48,9 +48,9 @@ pub(super) async fn pipe(
     source: &mut Source,
     sink: Sink,
     length: u64,
-    digest: bool,
+    digest: Option<Digest>,
 ) -> Result<(Response<Bytes>, bool), Lost> {
-    check_length(source.left(), length, digest)?;
+    check_length(source.left(), length, digest.is_some())?;
     let upload = Upload::new(&sink, length).map_err(at_sink)?;
     let ended = {
         let feed = upload.feed(source, &sink, length, digest);
@@ -159,11 +159,11 @@ impl Upload {
         source: &mut Source,
         sink: &Sink,
         length: u64,
-        digest: bool,
+        digest: Option<Digest>,
     ) -> Result<(), Lost> {
         self.write(&sink.prefix).await?;
-        if digest {
-            pump::pump(source, &self.lock()?, length).await?;
+        if let Some(digest) = digest {
+            pump::pump(source, &self.lock()?, length, digest).await?;
             self.unlock();
         } else if let Some(stream) = source.take_stream() {
             let options = StreamPipeOptions::new();

@@ -1,16 +1,25 @@
 //! Objects without a checksum that S3 and GCS share: it is computed on the way.
 
 use super::*;
+use crate::integrity::Digests;
 use crate::plan::CHUNK_UNIT;
+
+fn crc32c(crc32c: u32) -> Digests {
+    Digests {
+        crc32c,
+        other: None,
+    }
+}
 
 #[test]
 fn without_a_shared_checksum_a_small_object_is_read_first() {
     let mut run = Run::of(Some(3));
     run.answer(source(3, KMS_ETAG));
-    run.expect("Take { length: 3 }").answer(Event::Taken(Tail {
-        bytes: Bytes::from_static(b"abc"),
-        crc32c: 0x364b_3fb7,
-    }));
+    run.expect("Take { length: 3, digest: Digest { other: None } }")
+        .answer(Event::Taken(Tail {
+            bytes: Bytes::from_static(b"abc"),
+            digests: crc32c(0x364b_3fb7),
+        }));
     let Step::Send(request) = &run.step else {
         panic!("{:?}", run.step)
     };
@@ -38,12 +47,20 @@ fn without_a_shared_checksum_a_larger_object_has_it_sent_with_its_last_piece() {
         "pipe PUT /session bytes 0-{}/{size}",
         CHUNK_UNIT - 1
     ));
-    assert!(matches!(run.step, Step::Pipe { digest: true, .. }));
+    assert!(matches!(
+        run.step,
+        Step::Pipe {
+            digest: Some(_),
+            ..
+        }
+    ));
     run.answer(persisted(CHUNK_UNIT));
-    run.expect(&format!("Take {{ length: {CHUNK_UNIT} }}"));
+    run.expect(&format!(
+        "Take {{ length: {CHUNK_UNIT}, digest: Digest {{ other: None }} }}"
+    ));
     run.answer(Event::Taken(Tail {
         bytes: Bytes::from(vec![0; usize::try_from(CHUNK_UNIT).unwrap()]),
-        crc32c: 1,
+        digests: crc32c(1),
     }));
     run.expect(&format!(
         "send PUT /session bytes {CHUNK_UNIT}-{}/{size}",
