@@ -5,6 +5,9 @@
 mod broken;
 mod fixture;
 mod gcs;
+mod proofs;
+mod raw;
 mod replies;
 mod resumable;
 mod s3;
+mod stored;

@@ -11,7 +11,7 @@ const SIZE: usize = (8 << 20) + 100;
 const QUANTUM: usize = 256 << 10;
 
 /// The reply to a session's start.
-fn started(site: &Site<'_>) -> ResponseTemplate {
+pub(crate) fn started(site: &Site<'_>) -> ResponseTemplate {
     let path = format!(
         "upload/storage/v1/b/{}/o?uploadType=resumable&upload_id=s3cr3t",
         site.destination
@@ -21,7 +21,7 @@ fn started(site: &Site<'_>) -> ResponseTemplate {
 }
 
 /// "Go on": GCS has the first `persisted` bytes.
-fn go_on(persisted: usize) -> ResponseTemplate {
+pub(crate) fn go_on(persisted: usize) -> ResponseTemplate {
     let reply = ResponseTemplate::new(308);
     match persisted {
         0 => reply,
@@ -30,7 +30,7 @@ fn go_on(persisted: usize) -> ResponseTemplate {
 }
 
 /// Nothing stands at the destination.
-async fn nothing_stands(site: &Site<'_>) {
+pub(crate) async fn nothing_stands(site: &Site<'_>) {
     site.look()
         .respond_with(ResponseTemplate::new(404))
         .mount(&site.fixture.gcs)

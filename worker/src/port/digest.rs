@@ -1,6 +1,13 @@
-//! Checksums that run over a body piece by piece, computed by the platform.
+//! Checksums that run over a body piece by piece.
+//!
+//! The platform computes those that it is fast at. CRC64NVME it is not: there wasm is twice as fast,
+//! and the pieces are copied into it.
+
+use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use causeway_shared::integrity::{Algorithm, Digest, Digests, SourceChecksum};
+use crc::{CRC_64_NVME, Crc, Table};
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStreamDefaultWriter;
@@ -8,11 +15,29 @@ use worker::worker_sys::DigestStream;
 
 use crate::platform::describe;
 
+/// How much of a piece is copied into wasm at once, in bytes.
+const COPY: u32 = 64 * 1024;
+
+type Crc64 = Crc<u64, Table<16>>;
+
+/// Made when it is first needed: its tables (32 KiB) would otherwise stand in the bundle.
+static CRC64_NVME: LazyLock<Crc64> = LazyLock::new(|| Crc64::new(&CRC_64_NVME));
+
+thread_local! {
+    /// Shared by all transfers: nothing stays in it from one use to the next.
+    static COPIED: RefCell<Vec<u8>> = RefCell::new(vec![0; COPY as usize]);
+}
+
 /// The checksums of a body so far.
 pub(super) struct Running {
     digest: Digest,
     crc32c: Native,
-    other: Option<Native>,
+    other: Option<Other>,
+}
+
+enum Other {
+    Native(Native),
+    Crc64(crc::Digest<'static, u64, Table<16>>),
 }
 
 impl Running {
@@ -25,7 +50,7 @@ impl Running {
             digest,
             // In lower case: the platform's own name for it.
             crc32c: Native::new("crc32c")?,
-            other: digest.other.map(name).map(Native::new).transpose()?,
+            other: digest.other.map(Other::new).transpose()?,
         })
     }
 
@@ -36,16 +61,24 @@ impl Running {
 
     /// Adds `chunk`; its memory is free again when the future ends.
     pub(super) fn update(
-        &self,
+        &mut self,
         chunk: &Uint8Array,
     ) -> impl Future<Output = Result<(), String>> + use<> {
-        let writes = [Some(&self.crc32c), self.other.as_ref()];
-        let writes = writes.map(|native| native.map(|native| native.update(chunk)));
-        async {
-            for write in writes.into_iter().flatten() {
-                write.await?;
+        let crc32c = self.crc32c.update(chunk);
+        let other = match &mut self.other {
+            Some(Other::Native(native)) => Some(native.update(chunk)),
+            Some(Other::Crc64(crc)) => {
+                copied(chunk, |bytes| crc.update(bytes));
+                None
             }
-            Ok(())
+            None => None,
+        };
+        async {
+            crc32c.await?;
+            match other {
+                Some(other) => other.await,
+                None => Ok(()),
+            }
         }
     }
 
@@ -58,39 +91,57 @@ impl Running {
         let crc32c = crc32c
             .try_into()
             .map_err(|value: Vec<u8>| wrong_length("crc32c", &value))?;
-        let other = match (self.digest.other, self.other) {
-            (Some(algorithm), Some(native)) => {
-                let value = native.finish().await?;
-                if value.len() != algorithm.length() {
-                    return Err(wrong_length(algorithm.as_str(), &value));
-                }
-                Some(SourceChecksum { algorithm, value })
-            }
-            _ => None,
-        };
-        Ok(Digests {
+        let mut digests = Digests {
             crc32c: u32::from_be_bytes(crc32c),
-            other,
-        })
+            other: None,
+        };
+        if let (Some(algorithm), Some(other)) = (self.digest.other, self.other) {
+            let value = match other {
+                Other::Native(native) => native.finish().await?,
+                Other::Crc64(crc) => crc.finalize().to_be_bytes().to_vec(),
+            };
+            if value.len() != algorithm.length() {
+                return Err(wrong_length(algorithm.as_str(), &value));
+            }
+            digests.other = Some(SourceChecksum { algorithm, value });
+        }
+        Ok(digests)
     }
 }
 
-/// The platform's name of `algorithm`.
-fn name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::Crc32 => "crc32",
-        Algorithm::Crc64Nvme => "crc64nvme",
-        Algorithm::Sha1 => "SHA-1",
-        Algorithm::Sha256 => "SHA-256",
-        Algorithm::Sha512 => "SHA-512",
+impl Other {
+    fn new(algorithm: Algorithm) -> Result<Self, String> {
+        let name = match algorithm {
+            Algorithm::Crc64Nvme => return Ok(Self::Crc64(CRC64_NVME.digest())),
+            Algorithm::Crc32 => "crc32",
+            Algorithm::Sha1 => "SHA-1",
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::Sha512 => "SHA-512",
+        };
+        Native::new(name).map(Self::Native)
     }
+}
+
+/// Gives `chunk`'s bytes to `take`, piece by piece.
+fn copied(chunk: &Uint8Array, mut take: impl FnMut(&[u8])) {
+    COPIED.with_borrow_mut(|copied| {
+        let length = chunk.length();
+        let mut start = 0;
+        while start < length {
+            let end = length.min(start + COPY);
+            let bytes = &mut copied[..(end - start) as usize];
+            chunk.subarray(start, end).copy_to(bytes);
+            take(bytes);
+            start = end;
+        }
+    });
 }
 
 fn wrong_length(name: &str, value: &[u8]) -> String {
     format!("the platform's {name} has {} bytes", value.len())
 }
 
-/// One checksum that the platform computes
+/// A checksum that the platform computes
 /// ([DigestStream](https://developers.cloudflare.com/workers/runtime-apis/web-crypto/#constructors)).
 struct Native {
     stream: DigestStream,

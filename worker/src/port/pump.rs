@@ -13,7 +13,7 @@ use super::source::Source;
 use super::{sink as at_sink, source as at_source};
 use crate::platform::describe;
 
-/// The buffer's size, in bytes, and how much of it a read should fill.
+/// The largest buffer, in bytes, and how much of it a read should fill.
 const CHUNK: u32 = 512 * 1024;
 const AT_LEAST: u32 = 256 * 1024;
 
@@ -27,10 +27,10 @@ pub(super) async fn pump(
     length: u64,
     digest: Digest,
 ) -> Result<(), Lost> {
-    let mut buffer = ArrayBuffer::new(CHUNK);
+    let mut buffer = ArrayBuffer::new(up_to(length));
     let mut left = length;
     while left > 0 {
-        let wanted = u32::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let wanted = up_to(left);
         let read = source.read(&buffer, wanted, wanted.min(AT_LEAST)).await;
         let Some(chunk) = read.map_err(at_source)? else {
             return Err(at_source(format!("the body ended {left} bytes early")));
@@ -57,12 +57,12 @@ pub(super) async fn take(source: &mut Source, length: u64, digest: Digest) -> Re
             source.left().unwrap_or_default()
         ));
     }
-    let mut buffer = ArrayBuffer::new(CHUNK);
+    // One byte more than expected, so that a longer body is seen.
+    let room = |has: usize| up_to(length.saturating_sub(has as u64).saturating_add(1));
+    let mut buffer = ArrayBuffer::new(room(0));
     let mut bytes = BytesMut::new();
     loop {
-        // One byte more than expected, so that a longer body is seen.
-        let room = length.saturating_sub(bytes.len() as u64).saturating_add(1);
-        let wanted = u32::try_from(room).unwrap_or(CHUNK).min(CHUNK);
+        let wanted = room(bytes.len());
         let Some(chunk) = source.read(&buffer, wanted, wanted.min(AT_LEAST)).await? else {
             break;
         };
@@ -87,4 +87,8 @@ pub(super) async fn take(source: &mut Source, length: u64, digest: Digest) -> Re
         bytes: Bytes::from(bytes),
         digests: source.digests(digest).await?,
     })
+}
+
+fn up_to(length: u64) -> u32 {
+    u32::try_from(length).unwrap_or(CHUNK).min(CHUNK)
 }

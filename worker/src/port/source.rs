@@ -90,7 +90,7 @@ impl Source {
     ///
     /// # Errors
     /// Others run already, or the platform has no such checksum.
-    pub(super) fn running(&mut self, digest: Digest) -> Result<&Running, String> {
+    pub(super) fn running(&mut self, digest: Digest) -> Result<&mut Running, String> {
         let running = match self.running.take() {
             Some(running) => running,
             None => Running::new(digest)?,
