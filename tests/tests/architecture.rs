@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
 const LAYERS: [&[&str]; 6] = [
-    &["sigv4", "event", "integrity"],
+    &["sigv4", "event"],
     &["s3", "gcs", "bigquery", "route", "message"],
     &["access", "mapping", "plan"],
     &["transfer"],
@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
     &["drive"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 3] = ["error", "exchange", "retry"];
+const COMMON: [&str; 4] = ["error", "exchange", "integrity", "retry"];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

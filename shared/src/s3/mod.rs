@@ -5,8 +5,10 @@
 
 mod checksum;
 mod object;
+mod range;
 mod refusal;
 
-pub use checksum::shared_checksum;
+pub use checksum::StoredChecksums;
 pub use object::SourceObject;
+pub use range::Span;
 pub use refusal::{Refusal, refusal};

@@ -4,19 +4,25 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
-use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use super::{
+    Ask, CARRY_AFTER, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload,
+};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
-use crate::integrity::{Checksum, Proof};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal, shared_checksum};
+use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
 impl Transfer {
-    /// A small object is read at once, as if nothing stood at the destination.
+    /// A session that came with the message goes on. A small object is read at once, as if nothing
+    /// stood at the destination.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
-        if self.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
+        self.until = now.checked_add(CARRY_AFTER).ok();
+        if self.session.is_some() {
+            return self.query();
+        }
+        if self.message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
             return self.look();
         }
         self.open(now)
@@ -66,8 +72,8 @@ impl Transfer {
     pub(super) fn read_source(&self, read: &Read, now: Timestamp) -> Next {
         let request = self.access.s3.get_object(
             self.route.region.as_deref(),
-            &self.hint.bucket,
-            &self.hint.key,
+            &self.message.hint.bucket,
+            &self.message.hint.key,
             read,
             now,
         )?;
@@ -76,64 +82,60 @@ impl Transfer {
 
     pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
         if reply.status() != StatusCode::OK {
-            return match s3_refusal(reply, &self.hint.bucket) {
+            return match s3_refusal(reply, &self.message.hint.bucket) {
                 Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
                 Refusal::Failed(error) => Err(error),
             };
         }
         let source = SourceObject::read(reply.headers())?;
-        let checksum = shared_checksum(&source);
-        let plan = plan(source.size, checksum.is_some())?;
+        let parts_above = self.route.parts_above.filter(|_| !self.message.one_stream);
+        let plan = plan(source.size, &source.checksums, parts_above)?;
         let seen = match &self.destination {
-            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
+            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered(_)) => {
                 return self.look();
             }
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
-        let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
+        let provenance =
+            mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
         if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
-            let generation = object.generation();
-            let proof = checksum.map(Checksum::proof);
-            return Ok(Self::done(self.already_there(
-                generation,
-                source.size,
-                proof,
-            )));
+            return Ok(Self::done(self.already_there(object.generation(), &source)));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
         });
         self.start_upload(Upload {
+            checksum: source.checksums.shared,
+            proof: source.checksums.proof(),
             source,
             provenance,
             plan,
-            checksum,
             precondition,
         })
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
-    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+    fn already_there(&self, generation: Generation, source: &SourceObject) -> Outcome {
         if !self.ambiguous {
             return Outcome::Identical { generation };
         }
         Outcome::Copied {
             generation,
-            size,
-            proof: proof.unwrap_or(Proof::ComputedCrc32c),
+            size: source.size,
+            proof: source.checksums.proof(),
         }
     }
 
     pub(super) fn done(outcome: Outcome) -> Ask {
-        Ask::plain(Step::Done(outcome))
+        Ask::plain(Step::Done(Ending::Settled(outcome)))
     }
 }
 
 /// Whether `object` is a copy of exactly this `source`, by its provenance and, where S3 has one,
 /// by checksum.
 fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
-    let same_bytes = match shared_checksum(source) {
+    let same_bytes = match source.checksums.shared {
         Some(checksum) => object.verify(source.size, checksum).is_ok(),
         None => object.size == source.size.to_string(),
     };

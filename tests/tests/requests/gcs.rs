@@ -125,7 +125,7 @@ fn a_small_object_is_one_post_that_says_everything() {
             (&outcome["event"], &outcome["generation"]),
             (&json!("copied"), &json!(12))
         );
-        assert_eq!(outcome["proof"], "etag-md5");
+        assert_eq!(outcome["proof"], "stored-md5");
 
         let writes = site.writes().await;
         assert_eq!(writes.len(), 1);
