@@ -34,19 +34,19 @@ fn objects_with_an_md5_arrive_whatever_their_size() {
 }
 
 #[test]
-fn objects_under_kms_have_no_md5_and_arrive_by_a_computed_checksum() {
+fn objects_under_kms_have_no_md5_and_are_checked_against_s3s_crc64nvme() {
     run(async {
         let lane = shared().await.lane();
         lane.store()
             .configure(&lane.source, |settings| settings.kms = true)
             .unwrap();
         let sizes = [0, 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7, SINGLE + 1];
-        copy_each(&lane, &sizes, "computed-crc32c").await;
+        copy_each(&lane, &sizes, "crc64nvme").await;
     });
 }
 
 #[test]
-fn a_multipart_object_without_a_shared_checksum_arrives_by_a_computed_one() {
+fn a_multipart_object_is_checked_against_s3s_crc64nvme() {
     run(async {
         let lane = shared().await.lane();
         let bytes = noise(7, (11 << 20) + 5);
@@ -55,7 +55,7 @@ fn a_multipart_object_without_a_shared_checksum_arrives_by_a_computed_one() {
         let stored = lane.copied("parts").await;
         assert!(content(&stored) == bytes);
         let outcome = &lane.outcomes("parts", 1).await[0];
-        assert_eq!(outcome["proof"], "computed-crc32c");
+        assert_eq!(outcome["proof"], "crc64nvme");
         assert_eq!(stored.metadata.custom["causeway-source-etag"], written);
         let object = lane.store().get(&lane.source, "parts", None).unwrap();
         assert_eq!(object.checksum.algorithm.name(), "CRC64NVME");
