@@ -74,6 +74,8 @@ pub enum ErrorKind {
     ConfigurationInvalid,
     /// A message in the queue that this version cannot read.
     MessageUnreadable,
+    /// Parts of a large object were sent to their queue and never heard of again.
+    PartsLost,
     /// A runtime answered a step with an event that does not belong to it.
     OutOfTurn,
 }
@@ -105,7 +107,7 @@ impl ErrorKind {
             | Self::DestinationBucketMissing
             | Self::RouteMissing
             | Self::ConfigurationInvalid => Fault::Configuration,
-            Self::MessageUnreadable | Self::OutOfTurn => Fault::Causeway,
+            Self::MessageUnreadable | Self::PartsLost | Self::OutOfTurn => Fault::Causeway,
         }
     }
 

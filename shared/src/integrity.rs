@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use combine::combine_crc32c;
 
 /// A checksum of the whole object that GCS checks before it commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Checksum {
     /// CRC32C (Castagnoli), [RFC 4960, appendix B](https://www.rfc-editor.org/rfc/rfc4960#appendix-B).
     Crc32c(u32),
@@ -43,8 +43,16 @@ pub struct Digest {
     pub other: Option<Algorithm>,
 }
 
-/// What a [`Digest`] came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+impl Digest {
+    /// Whether those of a whole follow from those of its parts.
+    #[must_use]
+    pub fn is_combinable(self) -> bool {
+        self.other.is_none_or(Algorithm::is_combinable)
+    }
+}
+
+/// What a [`Digest`] came to; by default, that of no bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
     /// CRC32C.
     pub crc32c: u32,

@@ -66,6 +66,13 @@ pub trait Port {
     /// [`Lost`] when the body was shorter or longer.
     fn take(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
 
+    /// Reads all of the open body, which must be `length` bytes, closes it and gives its checksums;
+    /// the bytes go nowhere, and [`Tail::bytes`] is empty.
+    ///
+    /// # Errors
+    /// [`Lost`] when the body was shorter or longer.
+    fn digest(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
+
     /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
     /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
     ///

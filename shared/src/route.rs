@@ -9,6 +9,13 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 
+/// Above this many bytes an object is copied in parts, unless its route says otherwise.
+/// docs/performance.md has the measurement.
+pub const PARTS_ABOVE: u64 = 256 << 20;
+
+/// 5 TiB, the largest object: as good as no parts.
+const MOST_MEBIBYTES: u64 = 5 << 20;
+
 /// Where the keys of one source bucket (and prefix) go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -20,6 +27,9 @@ pub struct Route {
     pub destination: Place,
     /// The source bucket's region, where it is not the default one.
     pub region: Option<String>,
+    /// The size above which objects are copied in parts, in bytes; `None` where parts are not
+    /// allowed.
+    pub parts_above: Option<u64>,
 }
 
 /// A bucket, and the prefix that the names in question begin with (possibly empty).
@@ -41,6 +51,25 @@ struct Table {
     source: String,
     destination: String,
     region: Option<String>,
+    parts: Option<bool>,
+    parts_above_mib: Option<u64>,
+}
+
+impl Table {
+    /// The size above which there are parts, in bytes.
+    fn parts_above(&self) -> Result<Option<u64>, String> {
+        match (self.parts, self.parts_above_mib) {
+            (Some(false), None) => Ok(None),
+            (Some(false), Some(_)) => {
+                Err("parts = false and parts_above_mib exclude each other.".into())
+            }
+            (_, None) => Ok(Some(PARTS_ABOVE)),
+            (_, Some(mebibytes @ 1..=MOST_MEBIBYTES)) => Ok(Some(mebibytes << 20)),
+            (_, Some(other)) => Err(format!(
+                "parts_above_mib is {other}; expected 1 to {MOST_MEBIBYTES}, in mebibytes."
+            )),
+        }
+    }
 }
 
 impl Route {
@@ -66,6 +95,7 @@ impl Route {
                 .map_err(|message| wrong(format!("source {message}")))?,
             destination: Place::parse("gs", &table.destination)
                 .map_err(|message| wrong(format!("destination {message}")))?,
+            parts_above: table.parts_above().map_err(wrong)?,
             region: table.region,
         })
     }
@@ -210,6 +240,9 @@ mod tests {
             ("destination", json!("dst"), "gs://bucket"),
             ("destination", json!(7), "string"),
             ("destnation", json!("x"), "destnation"),
+            ("parts", json!("no"), "boolean"),
+            ("parts_above_mib", json!(0), "1 to"),
+            ("parts_above_mib", json!(6 << 20), "1 to"),
         ] {
             let mut table = good.clone();
             table[field] = value;
@@ -219,6 +252,23 @@ mod tests {
         }
         assert!(Route::parse("ROUTE_X", json!("text")).is_err());
         assert!(Route::parse("ROUTE_", good).is_err());
+    }
+
+    #[test]
+    fn a_route_says_from_which_size_on_there_are_parts() {
+        let above = |options: serde_json::Value| {
+            let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+            table
+                .as_object_mut()
+                .unwrap()
+                .extend(options.as_object().unwrap().clone());
+            Route::parse("ROUTE_X", table).map(|route| route.parts_above)
+        };
+        assert_eq!(above(json!({})).unwrap(), Some(PARTS_ABOVE));
+        assert_eq!(above(json!({"parts": true})).unwrap(), Some(PARTS_ABOVE));
+        assert_eq!(above(json!({"parts": false})).unwrap(), None);
+        assert_eq!(above(json!({"parts_above_mib": 1})).unwrap(), Some(1 << 20));
+        assert!(above(json!({"parts": false, "parts_above_mib": 1})).is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Nothing is sent here, and no request carries its credential yet: [`crate::access`] adds it.
 
+mod compose;
+mod list;
 mod multipart;
 mod object;
 mod provenance;
@@ -9,6 +11,8 @@ mod refusal;
 mod resumable;
 mod token;
 
+pub use compose::{COMPOSE_LIMIT, Component};
+pub use list::Page;
 pub use multipart::{buffered_upload, multipart_upload};
 pub use object::{Generation, Object, Precondition, object_fields};
 pub use provenance::Provenance;
@@ -52,17 +56,26 @@ impl ObjectAddress {
     /// # Errors
     /// [`ErrorKind::DestinationRefused`] for a name that cannot stand in a URL.
     pub fn get(&self) -> Result<Request<Bytes>, TransferError> {
+        let url = format!("{}?fields={}", self.object_url(), object_fields());
+        request(Method::GET, &url, Bytes::new())
+    }
+
+    fn object_url(&self) -> String {
         let Self {
-            endpoint, bucket, ..
+            endpoint,
+            bucket,
+            name,
         } = self;
-        let name = utf8_percent_encode(&self.name, NAME);
-        request(
-            Method::GET,
-            &format!(
-                "{endpoint}/storage/v1/b/{bucket}/o/{name}?fields={}",
-                object_fields()
-            ),
-            Bytes::new(),
+        let name = utf8_percent_encode(name, NAME);
+        format!("{endpoint}/storage/v1/b/{bucket}/o/{name}")
+    }
+
+    /// What every write says of itself: over what it is made, and what its reply is to hold.
+    fn write_parameters(&self, precondition: Precondition) -> String {
+        format!(
+            "ifGenerationMatch={}&fields={}",
+            precondition.generation(),
+            object_fields()
         )
     }
 
@@ -71,9 +84,8 @@ impl ObjectAddress {
             endpoint, bucket, ..
         } = self;
         format!(
-            "{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType={upload_type}&ifGenerationMatch={}&fields={}",
-            precondition.generation(),
-            object_fields()
+            "{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType={upload_type}&{}",
+            self.write_parameters(precondition)
         )
     }
 }

@@ -18,7 +18,7 @@ use crate::integrity::Checksum;
 pub struct Generation(pub u64);
 
 /// What must stand at the destination when the write commits (`ifGenerationMatch`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precondition {
     /// Nothing.
     DoesNotExist,
@@ -109,6 +109,22 @@ impl Object {
     #[must_use]
     pub fn generation(&self) -> Generation {
         Generation(self.generation.parse().unwrap_or_default())
+    }
+
+    /// The CRC32C that GCS has of this stored object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationUnexpected`] when it says none.
+    pub fn stored_crc32c(&self) -> Result<u32, TransferError> {
+        let decoded = BASE64_STANDARD.decode(self.crc32c.as_deref().unwrap_or_default());
+        let value: Option<[u8; 4]> = decoded.ok().and_then(|bytes| bytes.try_into().ok());
+        value.map(u32::from_be_bytes).ok_or_else(|| {
+            TransferError::new(
+                ErrorKind::DestinationUnexpected,
+                format!("GCS stored {:?} without saying its CRC32C.", self.name),
+                "Check the GCS endpoint.",
+            )
+        })
     }
 
     /// Whether this stored object has `size` bytes and the checksum `checksum`.

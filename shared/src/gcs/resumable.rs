@@ -9,6 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
 
 use super::{Object, ObjectAddress, Precondition, refusal, request};
 use crate::error::{ErrorKind, TransferError};
@@ -16,8 +17,29 @@ use crate::exchange::Sink;
 use crate::integrity::Checksum;
 
 /// A session's URI: whoever has it can write, so `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Serialised as it is: it may stand in a message of the queue, and nowhere else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ResumableSession(Uri);
+
+impl TryFrom<String> for ResumableSession {
+    type Error = &'static str;
+
+    fn try_from(uri: String) -> Result<Self, Self::Error> {
+        // The parser's own words would show the URI.
+        match Uri::try_from(uri) {
+            Ok(uri) if uri.host().is_some() => Ok(Self(uri)),
+            _ => Err("not the URI of a session"),
+        }
+    }
+}
+
+impl From<ResumableSession> for String {
+    fn from(session: ResumableSession) -> Self {
+        session.0.to_string()
+    }
+}
 
 impl fmt::Debug for ResumableSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

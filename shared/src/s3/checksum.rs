@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use super::object::text;
 use crate::error::{ErrorKind, TransferError};
@@ -16,7 +17,7 @@ use crate::integrity::{Algorithm, Checksum, Digest, Digests, Proof, SourceChecks
 /// which never is one of parts. A value of another length than its algorithm's, and an algorithm
 /// that is not known here, are as good as none.
 /// [Checking object integrity](https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html)
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredChecksums {
     /// One that GCS checks: a CRC32C, or an MD5. The ETag is an MD5 when it has 32 hexadecimal
     /// digits and the object was not encrypted with a KMS or customer key

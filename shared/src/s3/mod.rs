@@ -10,5 +10,5 @@ mod refusal;
 
 pub use checksum::StoredChecksums;
 pub use object::SourceObject;
-pub use range::check_range;
+pub use range::Span;
 pub use refusal::{Refusal, refusal};

@@ -1,10 +1,59 @@
 //! Whether the reply to a ranged read carries the bytes that were asked for.
 
+use bytes::Bytes;
 use http::header::CONTENT_RANGE;
 use http::{Response, StatusCode};
 
 use super::object::text;
+use super::{Refusal, SourceObject, refusal};
 use crate::error::{ErrorKind, TransferError};
+
+/// Some bytes of one very object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span<'a> {
+    /// The first byte.
+    pub start: u64,
+    /// How many; not 0.
+    pub length: u64,
+    /// Of how many in all.
+    pub total: u64,
+    /// The object's ETag, with its quotes.
+    pub etag: &'a str,
+}
+
+impl Span<'_> {
+    /// Whether `reply`, to a read of these bytes in `bucket` under `If-Match`, carries them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SourceChanged`] when the object is gone or another, [`ErrorKind::SourceBroken`]
+    /// when the bytes are others, or what [`refusal()`] makes of a refusal.
+    pub fn check(self, reply: &Response<Bytes>, bucket: &str) -> Result<(), TransferError> {
+        if !reply.status().is_success() {
+            return Err(match refusal(reply, bucket) {
+                Refusal::Gone => changed("it was deleted"),
+                Refusal::Failed(error) => error,
+            });
+        }
+        let found = SourceObject::read(reply.headers())?;
+        if found.etag != self.etag {
+            return Err(changed(&format!("{} is now {}", self.etag, found.etag)));
+        }
+        check_range(reply, self.start, self.length, self.total)?;
+        if found.size != self.length {
+            let (found, length) = (found.size, self.length);
+            return Err(changed(&format!("{found} bytes are left of {length}")));
+        }
+        Ok(())
+    }
+}
+
+fn changed(how: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::SourceChanged,
+        format!("The object changed while it was read: {how}."),
+        "Nothing to do: the new one is copied instead.",
+    )
+}
 
 /// Whether `reply`, a 200 or 206, has exactly `length` bytes from `start` on of an object of `total`
 /// bytes ([RFC 9110, section 14.4](https://www.rfc-editor.org/rfc/rfc9110#section-14.4)). That its
@@ -12,7 +61,7 @@ use crate::error::{ErrorKind, TransferError};
 ///
 /// # Errors
 /// [`ErrorKind::SourceBroken`] when it has others, or does not say.
-pub fn check_range<B>(
+fn check_range<B>(
     reply: &Response<B>,
     start: u64,
     length: u64,

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
-use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use super::{
+    Ask, CARRY_AFTER, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload,
+};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
@@ -13,9 +15,14 @@ use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
 impl Transfer {
-    /// A small object is read at once, as if nothing stood at the destination.
+    /// A session that came with the message goes on. A small object is read at once, as if nothing
+    /// stood at the destination.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
-        if self.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
+        self.until = now.checked_add(CARRY_AFTER).ok();
+        if self.session.is_some() {
+            return self.query();
+        }
+        if self.message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
             return self.look();
         }
         self.open(now)
@@ -65,8 +72,8 @@ impl Transfer {
     pub(super) fn read_source(&self, read: &Read, now: Timestamp) -> Next {
         let request = self.access.s3.get_object(
             self.route.region.as_deref(),
-            &self.hint.bucket,
-            &self.hint.key,
+            &self.message.hint.bucket,
+            &self.message.hint.key,
             read,
             now,
         )?;
@@ -75,21 +82,23 @@ impl Transfer {
 
     pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
         if reply.status() != StatusCode::OK {
-            return match s3_refusal(reply, &self.hint.bucket) {
+            return match s3_refusal(reply, &self.message.hint.bucket) {
                 Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
                 Refusal::Failed(error) => Err(error),
             };
         }
         let source = SourceObject::read(reply.headers())?;
-        let plan = plan(source.size, source.checksums.shared.is_some())?;
+        let parts_above = self.route.parts_above.filter(|_| !self.message.one_stream);
+        let plan = plan(source.size, &source.checksums, parts_above)?;
         let seen = match &self.destination {
-            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
+            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered(_)) => {
                 return self.look();
             }
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
-        let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
+        let provenance =
+            mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
         if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
             return Ok(Self::done(self.already_there(object.generation(), &source)));
         }
@@ -119,7 +128,7 @@ impl Transfer {
     }
 
     pub(super) fn done(outcome: Outcome) -> Ask {
-        Ask::plain(Step::Done(outcome))
+        Ask::plain(Step::Done(Ending::Settled(outcome)))
     }
 }
 

@@ -1,22 +1,19 @@
-//! The writing: one request for what is small, a session for what is not, and the way back into a
-//! session that broke.
+//! The writing: one request for what is small; what is not goes on in a session or in parts.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
 
-use super::{Ask, Next, Outcome, State, Step, Transfer, wait_until};
-use crate::access::Read;
+use super::{Ask, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Tail;
 use crate::gcs::{
-    ContentRange, Object, Precondition, Provenance, ResumableSession, ResumableUploadStatus,
-    buffered_upload, finish, multipart_upload, refusal, resume, start_session, upload_status,
+    Object, Precondition, Provenance, buffered_upload, multipart_upload, refusal, start_session,
 };
-use crate::integrity::{Checksum, Digest, Digests, Proof};
+use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping;
-use crate::plan::Plan;
-use crate::s3::{Refusal, SourceObject, check_range, refusal as s3_refusal};
+use crate::order::{Order, parts_folder};
+use crate::plan::{Parts, Plan};
+use crate::s3::SourceObject;
 
 /// An object on its way: what was read of the source, and how and over what it is written.
 #[derive(Debug)]
@@ -29,14 +26,6 @@ pub(super) struct Upload {
     /// What the copy is proven by once it is committed.
     pub(super) proof: Proof,
     pub(super) precondition: Precondition,
-}
-
-/// Where a session stands after a reply.
-enum Progress {
-    /// It is committed; this ends the transfer.
-    Ended(Box<Ask>),
-    /// GCS has this many bytes.
-    Persisted(u64),
 }
 
 impl Upload {
@@ -67,14 +56,15 @@ impl Transfer {
                     digest: None,
                 })
             }
-            Plan::Buffered => {
+            Plan::Buffered(digest) => {
                 self.state = State::Buffering;
                 Ask::plain(Step::Take {
                     length: size,
-                    digest: upload.source.checksums.digest(),
+                    digest,
                 })
             }
-            Plan::Resumable | Plan::ResumableComputed { .. } => {
+            Plan::Parts(parts) => return Ok(self.order(upload, parts)),
+            Plan::Session(_) => {
                 self.state = State::Starting;
                 let start = start_session(&self.address, &object, size, upload.precondition)?;
                 Ask::gcs(Step::Send(start))
@@ -82,6 +72,21 @@ impl Transfer {
         };
         self.upload = Some(upload);
         Ok(ask)
+    }
+
+    /// What the coordinator is to make.
+    fn order(&self, upload: Upload, parts: Parts) -> Ask {
+        let order = Order {
+            message: self.message.clone(),
+            bucket: self.address.bucket.clone(),
+            folder: parts_folder(&self.route.destination),
+            object: mapping::object(&upload.source, &self.address.name, &upload.provenance, None),
+            precondition: upload.precondition,
+            etag: upload.source.etag,
+            stored: upload.source.checksums,
+            parts,
+        };
+        Ask::plain(Step::Done(Ending::Parts(Box::new(order))))
     }
 
     pub(super) fn buffered(&mut self, tail: &Tail) -> Next {
@@ -107,185 +112,8 @@ impl Transfer {
         }
     }
 
-    pub(super) fn started(&mut self, reply: &Response<Bytes>) -> Next {
-        match reply.status() {
-            StatusCode::OK | StatusCode::CREATED => {}
-            StatusCode::PRECONDITION_FAILED => return self.look_again(),
-            _ => return Err(self.refused(reply)),
-        }
-        self.session = Some(ResumableSession::read(reply)?);
-        let upload = self.upload()?;
-        match upload.plan {
-            Plan::ResumableComputed { first, .. } => {
-                let digest = upload.source.checksums.digest();
-                self.pipe_from(0, first, Some(digest))
-            }
-            _ => self.pipe_from(0, upload.source.size, None),
-        }
-    }
-
-    /// Sends `length` bytes of the open body to the session, which has the first `start`.
-    fn pipe_from(&mut self, start: u64, length: u64, digest: Option<Digest>) -> Next {
-        let range = ContentRange::Bytes {
-            start,
-            length,
-            total: self.upload()?.source.size,
-        };
-        let sink = resume(self.session()?, range);
-        self.state = State::Sending;
-        Ok(Ask::plain(Step::Pipe {
-            sink,
-            length,
-            digest,
-        }))
-    }
-
-    pub(super) fn sent(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        if reply.status() == StatusCode::PRECONDITION_FAILED {
-            return self.look_again();
-        }
-        let count = match self.status(reply) {
-            Ok(Progress::Ended(ask)) => return Ok(*ask),
-            Ok(Progress::Persisted(count)) => count,
-            Err(error) => return self.interrupted(error, now),
-        };
-        match self.upload()?.plan {
-            Plan::ResumableComputed { first, last } if count == first => {
-                self.state = State::Taking;
-                let digest = self.upload()?.source.checksums.digest();
-                Ok(Ask::plain(Step::Take {
-                    length: last,
-                    digest,
-                }))
-            }
-            _ => self.interrupted(self.incomplete(count)?, now),
-        }
-    }
-
-    pub(super) fn queried(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        if reply.status() == StatusCode::PRECONDITION_FAILED {
-            return self.look_again();
-        }
-        let count = match self.status(reply) {
-            Ok(Progress::Ended(ask)) => return Ok(*ask),
-            Ok(Progress::Persisted(count)) => count,
-            Err(error) => return self.interrupted(error, now),
-        };
-        if count >= self.upload()?.source.size {
-            return Err(self.incomplete(count)?);
-        }
-        if count > self.persisted {
-            self.persisted = count;
-            self.attempt = 1;
-        }
-        self.reopen(count, now)
-    }
-
-    fn status(&mut self, reply: &Response<Bytes>) -> Result<Progress, TransferError> {
-        match ResumableUploadStatus::read(reply, &self.address.bucket)? {
-            ResumableUploadStatus::Finalized(object) => {
-                self.committed(&object).map(Box::new).map(Progress::Ended)
-            }
-            ResumableUploadStatus::Persisted(count) => Ok(Progress::Persisted(count)),
-            ResumableUploadStatus::Gone => {
-                self.session = None;
-                Err(unavailable("GCS no longer knows the upload's session."))
-            }
-        }
-    }
-
-    fn incomplete(&self, count: u64) -> Result<TransferError, TransferError> {
-        let size = self.upload()?.source.size;
-        Ok(unavailable(format!(
-            "GCS has {count} of {size} bytes and has not committed them."
-        )))
-    }
-
-    /// A session's request broke or was refused. Where the rest can be sent alone, GCS is asked
-    /// what it has; a running checksum is lost with its body, so that upload starts over.
-    pub(super) fn interrupted(&mut self, error: TransferError, now: Timestamp) -> Next {
-        let resumes = self.session.is_some()
-            && matches!(&self.upload, Some(upload) if upload.plan == Plan::Resumable);
-        if !resumes || !error.kind.is_transient() {
-            return Err(error);
-        }
-        let Some(wait) = self.backoff(&error) else {
-            return Err(error);
-        };
-        self.state = State::Pausing;
-        Ok(Ask::plain(wait_until(now, wait)))
-    }
-
-    pub(super) fn query(&mut self) -> Next {
-        let request = upload_status(self.session()?, self.upload()?.source.size);
-        self.state = State::Querying;
-        Ok(Ask::plain(Step::Send(request)))
-    }
-
-    /// Reads the source from `offset` on, if it is still the same object.
-    fn reopen(&mut self, offset: u64, now: Timestamp) -> Next {
-        let read = Read {
-            skip: offset,
-            if_match: Some(self.upload()?.source.etag.clone()),
-        };
-        let step = self.read_source(&read, now)?;
-        self.state = State::Reopening { offset };
-        Ok(step)
-    }
-
-    pub(super) fn reopened(&mut self, reply: &Response<Bytes>, offset: u64) -> Next {
-        if !reply.status().is_success() {
-            return Err(match s3_refusal(reply, &self.hint.bucket) {
-                Refusal::Gone => changed("it was deleted"),
-                Refusal::Failed(error) => error,
-            });
-        }
-        let rest = SourceObject::read(reply.headers())?;
-        let source = &self.upload()?.source;
-        let left = source.size - offset;
-        if rest.etag != source.etag {
-            return Err(changed(&format!("{} is now {}", source.etag, rest.etag)));
-        }
-        check_range(reply, offset, left, source.size)?;
-        if rest.size != left {
-            return Err(changed(&format!("{} bytes are left of {left}", rest.size)));
-        }
-        self.pipe_from(offset, left, None)
-    }
-
-    pub(super) fn taken(&mut self, tail: Tail) -> Next {
-        let upload = self.upload.as_mut().ok_or_else(no_upload)?;
-        upload.prove(&tail.digests)?;
-        let total = upload.source.size;
-        let length = tail.bytes.len() as u64;
-        let range = ContentRange::Bytes {
-            start: total - length,
-            length,
-            total,
-        };
-        let request = finish(self.session()?, range, tail.bytes, tail.digests.crc32c);
-        self.state = State::Finishing;
-        Ok(Ask::plain(Step::Send(request)))
-    }
-
-    pub(super) fn finished(&mut self, reply: &Response<Bytes>) -> Next {
-        if reply.status() == StatusCode::PRECONDITION_FAILED {
-            return self.look_again();
-        }
-        match ResumableUploadStatus::read(reply, &self.address.bucket)? {
-            ResumableUploadStatus::Finalized(object) => self.committed(&object),
-            other => {
-                self.ambiguous = true;
-                Err(unavailable(format!(
-                    "GCS did not commit the last piece: {other:?}."
-                )))
-            }
-        }
-    }
-
     /// GCS has committed; what it says of the object must be what was sent.
     fn committed(&mut self, object: &Object) -> Next {
-        self.session = None;
         let upload = self.upload.take().ok_or_else(no_upload)?;
         let size = upload.source.size;
         if let Some(checksum) = upload.checksum {
@@ -298,20 +126,12 @@ impl Transfer {
         }))
     }
 
-    fn refused(&self, reply: &Response<Bytes>) -> TransferError {
+    pub(super) fn refused(&self, reply: &Response<Bytes>) -> TransferError {
         refusal(reply, &self.address.bucket)
-    }
-
-    fn upload(&self) -> Result<&Upload, TransferError> {
-        self.upload.as_ref().ok_or_else(no_upload)
-    }
-
-    fn session(&self) -> Result<&ResumableSession, TransferError> {
-        self.session.as_ref().ok_or_else(no_upload)
     }
 }
 
-fn no_upload() -> TransferError {
+pub(super) fn no_upload() -> TransferError {
     TransferError::new(
         ErrorKind::OutOfTurn,
         "There is no upload under way.",
@@ -319,18 +139,10 @@ fn no_upload() -> TransferError {
     )
 }
 
-fn unavailable(message: impl Into<String>) -> TransferError {
+pub(super) fn unavailable(message: impl Into<String>) -> TransferError {
     TransferError::new(
         ErrorKind::DestinationUnavailable,
         message,
         "Nothing to do: it is tried again.",
-    )
-}
-
-fn changed(how: &str) -> TransferError {
-    TransferError::new(
-        ErrorKind::SourceChanged,
-        format!("The object changed while it was read: {how}."),
-        "Nothing to do: the new one is copied instead.",
     )
 }

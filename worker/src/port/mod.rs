@@ -103,6 +103,18 @@ impl Port for WorkerdPort {
             .map_err(source)
     }
 
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Tail, Lost> {
+        let Some(mut open) = self.source.take() else {
+            return Err(source("no body is open".to_owned()));
+        };
+        let read = async {
+            let pumped = pump::pump(&mut open, None, length, digest).await;
+            pumped.map_err(|lost| lost.detail)?;
+            pump::take(&mut open, 0, digest).await
+        };
+        in_time(pipe::time_for(length), read).await.map_err(source)
+    }
+
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {
         match &self.signing_key {
             Some(key) => key.sign(&message).await,

@@ -34,10 +34,10 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How long the body of a refusal is waited for; its status says enough.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// An upload may take this long, and a second more for each mebibyte, but never as long as a
-/// queue's consumer may run (15 minutes).
+/// An upload may take this long, and a second more for each mebibyte, but never so long that a queue's
+/// consumer (15 minutes) could not look at both sides again, or hand a session on.
 const START_TIME: Duration = Duration::from_mins(1);
-const LONGEST_TIME: Duration = Duration::from_mins(13);
+const LONGEST_TIME: Duration = Duration::from_mins(6);
 
 /// Sends `sink` with `length` bytes of `source`. Gives the reply, and whether all of those bytes
 /// were sent.
@@ -80,7 +80,7 @@ fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Result<(), Los
     }
 }
 
-fn time_for(length: u64) -> Duration {
+pub(super) fn time_for(length: u64) -> Duration {
     (START_TIME + Duration::from_secs(length >> 20)).min(LONGEST_TIME)
 }
 
@@ -163,7 +163,7 @@ impl Upload {
     ) -> Result<(), Lost> {
         self.write(&sink.prefix).await?;
         if let Some(digest) = digest {
-            pump::pump(source, &self.lock()?, length, digest).await?;
+            pump::pump(source, Some(&self.lock()?), length, digest).await?;
             self.unlock();
         } else if let Some(stream) = source.take_stream() {
             let options = StreamPipeOptions::new();

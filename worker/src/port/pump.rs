@@ -17,13 +17,13 @@ use crate::platform::describe;
 const CHUNK: u32 = 512 * 1024;
 const AT_LEAST: u32 = 256 * 1024;
 
-/// Moves `length` bytes from `source` into `writer`, under the checksums `digest`.
+/// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///
 /// # Errors
 /// [`Lost`] when the source breaks or ends before, or the sink stops reading.
 pub(super) async fn pump(
     source: &mut Source,
-    writer: &WritableStreamDefaultWriter,
+    writer: Option<&WritableStreamDefaultWriter>,
     length: u64,
     digest: Digest,
 ) -> Result<(), Lost> {
@@ -35,10 +35,12 @@ pub(super) async fn pump(
         let Some(chunk) = read.map_err(at_source)? else {
             return Err(at_source(format!("the body ended {left} bytes early")));
         };
-        let written = writer.write_with_chunk(&chunk);
+        let written = writer.map(|writer| writer.write_with_chunk(&chunk));
         let digested = source.running(digest).map_err(at_source)?.update(&chunk);
-        let written = JsFuture::from(written).await;
-        written.map_err(|error| at_sink(describe(&error)))?;
+        if let Some(written) = written {
+            let written = JsFuture::from(written).await;
+            written.map_err(|error| at_sink(describe(&error)))?;
+        }
         digested.await.map_err(at_source)?;
         left -= u64::from(chunk.length()).min(left);
         buffer = chunk.buffer();

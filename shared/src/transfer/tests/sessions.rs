@@ -11,18 +11,6 @@ fn in_session() -> Run {
     run
 }
 
-/// The source from `from` on, which calls it the rest from `said` on.
-fn rest(from: u64, said: u64) -> Event {
-    let length = (LARGE - from).to_string();
-    let range = format!("bytes {said}-{}/{LARGE}", LARGE - 1);
-    let headers = [
-        ("content-length", &*length),
-        ("etag", MD5_ETAG),
-        ("content-range", &*range),
-    ];
-    reply(206, &headers, "")
-}
-
 #[test]
 fn a_large_object_is_looked_for_first_and_sent_in_a_session() {
     let mut run = Run::of(Some(LARGE));
@@ -49,8 +37,11 @@ fn a_broken_session_is_asked_and_resumed_where_it_stands() {
     run.lose(Side::Sink).waits();
     run.expect(&format!("send PUT /session bytes */{LARGE}"));
     run.answer(persisted(CHUNK_UNIT));
-    run.expect(&format!("open GET /src/k bytes={CHUNK_UNIT}- {MD5_ETAG}"));
-    run.answer(rest(CHUNK_UNIT, CHUNK_UNIT));
+    run.expect(&format!(
+        "open GET /src/k bytes={CHUNK_UNIT}-{} {MD5_ETAG}",
+        LARGE - 1
+    ));
+    run.answer(span(CHUNK_UNIT, LARGE - CHUNK_UNIT, LARGE, MD5_ETAG));
     run.expect(&format!(
         "pipe PUT /session bytes {CHUNK_UNIT}-{}/{LARGE}",
         LARGE - 1
@@ -61,7 +52,8 @@ fn a_broken_session_is_asked_and_resumed_where_it_stands() {
 
 #[test]
 fn other_bytes_than_those_that_were_asked_for_are_not_sent() {
-    for wrong in [rest(CHUNK_UNIT, 0), source(LARGE - CHUNK_UNIT, MD5_ETAG)] {
+    let left = LARGE - CHUNK_UNIT;
+    for wrong in [span(0, left, LARGE, MD5_ETAG), source(left, MD5_ETAG)] {
         let mut run = in_session();
         run.lose(Side::Sink).waits();
         run.answer(persisted(CHUNK_UNIT)).answer(wrong);
