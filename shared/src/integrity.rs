@@ -1,14 +1,17 @@
 //! The checksums that prove that the bytes at GCS are the bytes at S3, and what each proves.
 //!
-//! Computing them is the runtime's work; which ones S3 already has is read in [`crate::s3`].
+//! Computing them is the runtime's work, except where it is slow at it; which ones S3 already has is
+//! read in [`crate::s3`].
 
 mod combine;
+mod crc64;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 pub use combine::combine_crc32c;
+pub use crc64::Crc64Nvme;
 
 /// A checksum of the whole object that GCS checks before it commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

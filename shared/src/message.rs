@@ -109,13 +109,28 @@ pub struct PartMessage {
 }
 
 /// What a queue of ours holds.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// A part.
     Part(PartMessage),
     /// A hint.
     Hint(HintMessage),
+}
+
+impl Message {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Why it is no hint, if it is no part either.
+    pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
+        // Not `serde(untagged)`: that would bring every type a second time, and the bundle is small.
+        serde_json::from_slice(json)
+            .map(Self::Hint)
+            .or_else(|error| {
+                let part = serde_json::from_slice(json).map(Self::Part);
+                part.map_err(|_| error)
+            })
+    }
 }
 
 /// A message of the dead-letter queue: everything needed to understand and to replay.
@@ -262,17 +277,14 @@ mod tests {
         let text = serde_json::to_string(&hint).unwrap();
         assert!(!text.contains("session") && !text.contains("returns"));
         assert_eq!(
-            serde_json::from_str::<Message>(&text).unwrap(),
+            Message::read(text.as_bytes()).unwrap(),
             Message::Hint(hint.clone())
         );
         hint.session = Some(Box::new(session()));
         hint.returns = 2;
         let text = serde_json::to_string(&hint).unwrap();
         assert!(text.contains("hush") && !format!("{hint:?}").contains("hush"));
-        assert_eq!(
-            serde_json::from_str::<Message>(&text).unwrap(),
-            Message::Hint(hint)
-        );
+        assert_eq!(Message::read(text.as_bytes()).unwrap(), Message::Hint(hint));
         let part = PartMessage {
             coordinator: "r/b/k".into(),
             run: "1".into(),
@@ -287,9 +299,6 @@ mod tests {
             prefix: "p/".into(),
         };
         let text = serde_json::to_string(&part).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Message>(&text).unwrap(),
-            Message::Part(part)
-        );
+        assert_eq!(Message::read(text.as_bytes()).unwrap(), Message::Part(part));
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::{Notification, decode_key, parse};
 use causeway_shared::gcs::{Provenance, ResumableUploadStatus, refusal as gcs_refusal};
-use causeway_shared::integrity::{Algorithm, Digests, SourceChecksum, combine_crc32c};
+use causeway_shared::integrity::{Algorithm, Crc64Nvme, Digests, SourceChecksum, combine_crc32c};
 use causeway_shared::plan::{CHUNK_UNIT, LARGEST_OBJECT, Plan, plan};
 use causeway_shared::route::Route;
 use causeway_shared::s3::{SourceObject, refusal as s3_refusal};
@@ -51,6 +51,15 @@ proptest! {
                 .followed_by(&digests(second, algorithm), second.len() as u64);
             prop_assert_eq!(whole, digests(&bytes, algorithm));
         }
+    }
+
+    #[test]
+    fn crc64nvme_is_that_of_code_that_is_not_ours(
+        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..8)
+    ) {
+        let mut ours = Crc64Nvme::default();
+        pieces.iter().for_each(|piece| ours.update(piece));
+        prop_assert_eq!(ours.finish(), checksum(CrcAlgorithm::Crc64Nvme, &pieces.concat()));
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn read_routes(env: &Env) -> Result<Vec<Route>, ConfigError> {
         .filter(|name| name.starts_with("ROUTE_"))
         .map(|name| {
             let text = text(env, &name).unwrap_or_default();
-            let table: Value = serde_json::from_str(&text).map_err(|error| {
+            let table: Value = serde_json::from_slice(text.as_bytes()).map_err(|error| {
                 ConfigError::new(&name, format!("is neither a table nor JSON: {error}."))
             })?;
             Route::parse(&name, table)

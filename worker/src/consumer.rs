@@ -194,9 +194,10 @@ fn read(messages: Vec<platform::Message>) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
         let text = message.text();
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let read = Message::read(text.as_bytes());
+        let value = serde_json::from_slice(text.as_bytes()).unwrap_or(Value::String(text));
         let delivery = Delivery::new(message, value);
-        match serde_json::from_value(delivery.value.clone()) {
+        match read {
             Ok(Message::Hint(hint)) => {
                 batch.hints.push(hint);
                 batch.deliveries.push(delivery);

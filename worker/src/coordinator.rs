@@ -109,7 +109,7 @@ impl PartsCoordinator {
         }
         let storage = self.state.storage();
         let coordinator = match storage.get::<String>(STATE).await? {
-            Some(text) => serde_json::from_str(&text)?,
+            Some(text) => serde_json::from_slice(text.as_bytes())?,
             None => Coordinator::default(),
         };
         let mut copies = BTreeMap::new();
@@ -123,7 +123,7 @@ impl PartsCoordinator {
                 let key = pair.get(0).as_string().unwrap_or_default();
                 let copy = pair.get(1).as_string().unwrap_or_default();
                 if let Some(number) = key.strip_prefix(&prefix).and_then(|n| n.parse().ok()) {
-                    copies.insert(number, serde_json::from_str(&copy)?);
+                    copies.insert(number, serde_json::from_slice(copy.as_bytes())?);
                 }
             }
         }

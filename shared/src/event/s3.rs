@@ -9,6 +9,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use super::{ObjectHint, Sequencer};
 
@@ -54,17 +56,17 @@ pub enum EventError {
 /// [`EventError`] when the whole body is none. A single record that cannot be used does not spoil
 /// the others: it is given as [`Ignored`].
 pub fn parse(body: &[u8]) -> Result<Notification, EventError> {
-    let value: serde_json::Value =
-        serde_json::from_slice(body).map_err(|error| EventError::NotJson(error.to_string()))?;
-    let Ok(message) = serde_json::from_value::<Message>(value) else {
-        return Err(EventError::NotS3);
-    };
+    let message: Message =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => EventError::NotS3,
+            _ => EventError::NotJson(error.to_string()),
+        })?;
     match message {
         Message {
             records: Some(records),
             ..
         } => Ok(Notification::Records(
-            records.into_iter().map(read_record).collect(),
+            records.iter().map(|record| read_record(record)).collect(),
         )),
         Message {
             event: Some(event),
@@ -89,8 +91,9 @@ pub fn decode_key(encoded: &str) -> Option<String> {
 
 #[derive(Deserialize)]
 struct Message {
+    /// Read one by one.
     #[serde(rename = "Records")]
-    records: Option<Vec<serde_json::Value>>,
+    records: Option<Vec<Box<RawValue>>>,
     #[serde(rename = "Event")]
     event: Option<String>,
     #[serde(rename = "Bucket")]
@@ -127,12 +130,13 @@ struct Object {
     sequencer: Option<String>,
 }
 
-fn read_record(value: serde_json::Value) -> Result<ObjectHint, Ignored> {
-    let record: Record = serde_json::from_value(value).map_err(|error| Ignored {
-        bucket: None,
-        key: None,
-        reason: format!("The record is not an S3 event record: {error}."),
-    })?;
+fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
+    let record: Record =
+        serde_json::from_slice(record.get().as_bytes()).map_err(|error| Ignored {
+            bucket: None,
+            key: None,
+            reason: format!("The record is not an S3 event record: {error}."),
+        })?;
     let (bucket, object) = match record.s3 {
         Some(entity) => (entity.bucket.and_then(|bucket| bucket.name), entity.object),
         None => (None, None),

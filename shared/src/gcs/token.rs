@@ -50,7 +50,7 @@ impl ServiceAccount {
     /// [`ConfigError`] about `variable`; holds nothing of the file's content.
     pub fn parse(variable: &str, file: &str) -> Result<(Self, String), ConfigError> {
         let expected = "expected the JSON key file of a service account (type, client_email, private_key_id, private_key)";
-        let file: CredentialFile = serde_json::from_str(file).map_err(|error| {
+        let file: CredentialFile = serde_json::from_slice(file.as_bytes()).map_err(|error| {
             ConfigError::new(
                 variable,
                 format!(

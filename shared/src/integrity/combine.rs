@@ -8,7 +8,7 @@
 use super::Algorithm;
 
 /// A reflected CRC: the highest bit of a value is the coefficient of x^0.
-struct Crc {
+pub(super) struct Crc {
     width: u32,
     /// Without the leading coefficient, reflected.
     polynomial: u64,
@@ -22,7 +22,7 @@ const CRC32: Crc = Crc {
     width: 32,
     polynomial: 0xedb8_8320,
 };
-const CRC64_NVME: Crc = Crc {
+pub(super) const CRC64_NVME: Crc = Crc {
     width: 64,
     polynomial: 0x9a6c_9329_ac4b_c9b5,
 };
@@ -83,12 +83,18 @@ impl Crc {
             if a >> (self.width - exponent) & 1 == 1 {
                 product ^= b;
             }
-            let overflow = b & 1 == 1;
-            b >>= 1;
-            if overflow {
-                b ^= self.polynomial;
-            }
+            b = self.times_x(b);
         }
         product
+    }
+
+    fn times_x(&self, a: u64) -> u64 {
+        let overflow = a & 1 == 1;
+        a >> 1 ^ if overflow { self.polynomial } else { 0 }
+    }
+
+    /// What `byte` comes to behind nothing.
+    pub(super) fn of_byte(&self, byte: u8) -> u64 {
+        (0..8).fold(byte.into(), |remainder, _| self.times_x(remainder))
     }
 }

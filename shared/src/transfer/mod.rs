@@ -130,7 +130,7 @@ pub enum Ending {
 
 /// How an object's copy ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The object was written and GCS checked its bytes.
     Copied {

@@ -1,13 +1,11 @@
 //! Checksums that run over a body piece by piece.
 //!
-//! The platform computes those that it is fast at. CRC64NVME it is not: there wasm is twice as fast,
-//! and the pieces are copied into it.
+//! The platform computes those that it is fast at. CRC64NVME it is not: there wasm is faster, and the
+//! pieces are copied into it.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
 
-use causeway_shared::integrity::{Algorithm, Digest, Digests, SourceChecksum};
-use crc::{CRC_64_NVME, Crc, Table};
+use causeway_shared::integrity::{Algorithm, Crc64Nvme, Digest, Digests, SourceChecksum};
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStreamDefaultWriter;
@@ -17,11 +15,6 @@ use crate::platform::describe;
 
 /// How much of a piece is copied into wasm at once, in bytes.
 const COPY: u32 = 64 * 1024;
-
-type Crc64 = Crc<u64, Table<16>>;
-
-/// Made when it is first needed: its tables (32 KiB) would otherwise stand in the bundle.
-static CRC64_NVME: LazyLock<Crc64> = LazyLock::new(|| Crc64::new(&CRC_64_NVME));
 
 thread_local! {
     /// Shared by all transfers: nothing stays in it from one use to the next.
@@ -37,7 +30,7 @@ pub(super) struct Running {
 
 enum Other {
     Native(Native),
-    Crc64(crc::Digest<'static, u64, Table<16>>),
+    Crc64(Crc64Nvme),
 }
 
 impl Running {
@@ -98,7 +91,7 @@ impl Running {
         if let (Some(algorithm), Some(other)) = (self.digest.other, self.other) {
             let value = match other {
                 Other::Native(native) => native.finish().await?,
-                Other::Crc64(crc) => crc.finalize().to_be_bytes().to_vec(),
+                Other::Crc64(crc) => crc.finish().to_be_bytes().to_vec(),
             };
             if value.len() != algorithm.length() {
                 return Err(wrong_length(algorithm.as_str(), &value));
@@ -112,7 +105,7 @@ impl Running {
 impl Other {
     fn new(algorithm: Algorithm) -> Result<Self, String> {
         let name = match algorithm {
-            Algorithm::Crc64Nvme => return Ok(Self::Crc64(CRC64_NVME.digest())),
+            Algorithm::Crc64Nvme => return Ok(Self::Crc64(Crc64Nvme::default())),
             Algorithm::Crc32 => "crc32",
             Algorithm::Sha1 => "SHA-1",
             Algorithm::Sha256 => "SHA-256",
