@@ -20,6 +20,14 @@ pub struct Route {
     pub destination: Place,
     /// The source bucket's region, where it is not the default one.
     pub region: Option<String>,
+    /// Whether objects' tags are asked for and carried over.
+    pub tags: bool,
+    /// Whether `customTime` says when the source was last modified.
+    pub custom_time: bool,
+    /// The storage class of what is written, where it is not the bucket's own.
+    pub storage_class: Option<String>,
+    /// The Cloud KMS key that encrypts what is written, where it is not the bucket's own.
+    pub kms_key: Option<String>,
 }
 
 /// A bucket, and the prefix that the names in question begin with (possibly empty).
@@ -41,14 +49,28 @@ struct Table {
     source: String,
     destination: String,
     region: Option<String>,
+    #[serde(default)]
+    tags: bool,
+    #[serde(default = "yes")]
+    custom_time: bool,
+    storage_class: Option<String>,
+    kms_key: Option<String>,
 }
+
+fn yes() -> bool {
+    true
+}
+
+/// The classes that an object may be written in
+/// ([Storage classes](https://cloud.google.com/storage/docs/storage-classes)).
+const STORAGE_CLASSES: [&str; 4] = ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"];
 
 impl Route {
     /// Reads the table of the variable `variable` (`ROUTE_PHOTOS` makes the route `photos`).
     ///
     /// # Errors
-    /// [`ConfigError`], with what was expected, for a missing or unknown field, or a place that is
-    /// not `s3://bucket[/prefix]` or `gs://bucket[/prefix]`.
+    /// [`ConfigError`], with what was expected, for a missing or unknown field, a place that is not
+    /// `s3://bucket[/prefix]` or `gs://bucket[/prefix]`, and an option with a value that is none.
     pub fn parse(variable: &str, table: serde_json::Value) -> Result<Self, ConfigError> {
         let wrong = |message: String| ConfigError::new(variable, message);
         let name = variable.strip_prefix("ROUTE_").unwrap_or_default();
@@ -57,7 +79,7 @@ impl Route {
         }
         let table: Table = serde_json::from_value(table).map_err(|error| {
             wrong(format!(
-                "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, `region`."
+                "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options."
             ))
         })?;
         Ok(Self {
@@ -67,6 +89,18 @@ impl Route {
             destination: Place::parse("gs", &table.destination)
                 .map_err(|message| wrong(format!("destination {message}")))?,
             region: table.region,
+            tags: table.tags,
+            custom_time: table.custom_time,
+            storage_class: table
+                .storage_class
+                .map(storage_class)
+                .transpose()
+                .map_err(|message| wrong(format!("storage_class {message}")))?,
+            kms_key: table
+                .kms_key
+                .map(kms_key)
+                .transpose()
+                .map_err(|message| wrong(format!("kms_key {message}")))?,
         })
     }
 
@@ -81,6 +115,39 @@ impl Route {
     pub fn destination_name(&self, key: &str) -> Option<String> {
         let rest = key.strip_prefix(&self.source.prefix)?;
         Some(format!("{}{rest}", self.destination.prefix))
+    }
+}
+
+fn storage_class(class: String) -> Result<String, String> {
+    if STORAGE_CLASSES.contains(&class.as_str()) {
+        return Ok(class);
+    }
+    Err(format!(
+        "is {class:?}; expected one of {}.",
+        STORAGE_CLASSES.join(", ")
+    ))
+}
+
+/// A key's [resource name](https://cloud.google.com/kms/docs/getting-resource-ids); GCS chooses
+/// the version itself.
+fn kms_key(key: String) -> Result<String, String> {
+    let is_id_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(is_id_byte);
+    match key.split('/').collect::<Vec<_>>()[..] {
+        [
+            "projects",
+            project,
+            "locations",
+            location,
+            "keyRings",
+            ring,
+            "cryptoKeys",
+            name,
+        ] if [project, location, ring, name].into_iter().all(is_id) => Ok(key),
+        _ => Err(format!(
+            "is {key:?}; expected \"projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>\", without a version."
+        )),
     }
 }
 
@@ -202,6 +269,20 @@ mod tests {
     }
 
     #[test]
+    fn options_are_read_and_have_their_defaults() {
+        let plain = route("ROUTE_X", "s3://src", "gs://dst");
+        assert!(!plain.tags && plain.custom_time);
+        assert_eq!((plain.storage_class, plain.kms_key), (None, None));
+        let key = "projects/example.com:p-1/locations/eu/keyRings/r_1/cryptoKeys/k";
+        let table = json!({"source": "s3://src", "destination": "gs://dst", "tags": true,
+            "custom_time": false, "storage_class": "NEARLINE", "kms_key": key});
+        let full = Route::parse("ROUTE_X", table).unwrap();
+        assert!(full.tags && !full.custom_time);
+        assert_eq!(full.storage_class.as_deref(), Some("NEARLINE"));
+        assert_eq!(full.kms_key.as_deref(), Some(key));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_the_variables_name() {
         let good = json!({"source": "s3://src", "destination": "gs://dst"});
         for (field, value, says) in [
@@ -210,6 +291,29 @@ mod tests {
             ("destination", json!("dst"), "gs://bucket"),
             ("destination", json!(7), "string"),
             ("destnation", json!("x"), "destnation"),
+            ("tags", json!("yes"), "boolean"),
+            ("storage_class", json!("nearline"), "NEARLINE, COLDLINE"),
+            (
+                "storage_class",
+                json!("GLACIER"),
+                "storage_class is \"GLACIER\"",
+            ),
+            ("kms_key", json!("k"), "kms_key is \"k\""),
+            (
+                "kms_key",
+                json!("projects/p/locations/eu/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"),
+                "without a version",
+            ),
+            (
+                "kms_key",
+                json!("projects//locations/eu/keyRings/r/cryptoKeys/k"),
+                "cryptoKeys/<key>",
+            ),
+            (
+                "kms_key",
+                json!("projects/p&x=y/locations/eu/keyRings/r/cryptoKeys/k"),
+                "cryptoKeys/<key>",
+            ),
         ] {
             let mut table = good.clone();
             table[field] = value;

@@ -10,7 +10,7 @@ mod resumable;
 mod token;
 
 pub use multipart::{buffered_upload, multipart_upload};
-pub use object::{Generation, Object, Precondition, object_fields};
+pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
 pub use provenance::Provenance;
 pub use refusal::refusal;
 pub use resumable::{
@@ -66,12 +66,18 @@ impl ObjectAddress {
         )
     }
 
-    fn upload_url(&self, upload_type: &str, precondition: Precondition) -> String {
+    fn upload_url(&self, upload_type: &str, object: &Object, precondition: Precondition) -> String {
         let Self {
             endpoint, bucket, ..
         } = self;
+        let kms_key = object
+            .kms_key_name
+            .as_deref()
+            .map_or_else(String::new, |key| {
+                format!("&kmsKeyName={}", utf8_percent_encode(key, NAME))
+            });
         format!(
-            "{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType={upload_type}&ifGenerationMatch={}&fields={}",
+            "{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType={upload_type}&ifGenerationMatch={}&fields={}{kms_key}",
             precondition.generation(),
             object_fields()
         )

@@ -34,7 +34,7 @@ pub fn multipart_upload(
     );
     let mut request = request(
         Method::POST,
-        &address.upload_url("multipart", precondition),
+        &address.upload_url("multipart", object, precondition),
         (),
     )?;
     let content_type = HeaderValue::try_from(format!("multipart/related; boundary={boundary}"))

@@ -37,6 +37,10 @@ impl Precondition {
     }
 }
 
+/// Custom metadata may take this many bytes in all, names and values together
+/// ([Quotas and limits](https://cloud.google.com/storage/quotas#objects)).
+pub const CUSTOM_METADATA_LIMIT: usize = 8192;
+
 /// [Objects resource](https://cloud.google.com/storage/docs/json_api/v1/objects#resource).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -70,7 +74,16 @@ pub struct Object {
     /// Base64 of the MD5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5_hash: Option<String>,
-    /// User metadata and, under `causeway-…`, [`super::Provenance`].
+    /// RFC 3339. A new generation may have an earlier one than the last; an update may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_time: Option<String>,
+    /// One of Google's storage classes; the bucket's own where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// The Cloud KMS key that encrypts it. An upload says it in its URL, and not here.
+    #[serde(skip)]
+    pub kms_key_name: Option<String>,
+    /// User metadata and, under `causeway-…`, what Causeway says of it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }

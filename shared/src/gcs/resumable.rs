@@ -81,7 +81,7 @@ pub fn start_session(
     let body = serde_json::to_vec(object).expect("strings alone always become JSON");
     let mut start = request(
         Method::POST,
-        &address.upload_url("resumable", precondition),
+        &address.upload_url("resumable", object, precondition),
         Bytes::from(body),
     )?;
     let headers = start.headers_mut();

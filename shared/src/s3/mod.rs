@@ -4,9 +4,13 @@
 //! [`crate::access`].
 
 mod checksum;
+mod encoded_word;
 mod object;
 mod refusal;
+mod tagging;
 
 pub use checksum::shared_checksum;
+pub use encoded_word::decode as decode_words;
 pub use object::SourceObject;
 pub use refusal::{Refusal, refusal};
+pub use tagging::{Tags, read_tags};

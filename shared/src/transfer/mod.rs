@@ -28,6 +28,7 @@ use crate::gcs::{Assertion, Generation, Object, ObjectAddress, ResumableSession}
 use crate::integrity::Proof;
 use crate::retry;
 use crate::route::Route;
+use crate::s3::SourceObject;
 
 use upload::Upload;
 
@@ -111,6 +112,9 @@ pub enum Outcome {
         size: u64,
         /// How its bytes were proven.
         proof: Proof,
+        /// What of its metadata did not fit or could not be read, as `causeway-omitted` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<String>,
     },
     /// The same object stood there already; no bytes moved.
     Identical {
@@ -157,6 +161,8 @@ enum State {
     Looking,
     /// The source was asked for.
     Opening,
+    /// The source's tags were asked for, while its body is open.
+    Tagging(Box<SourceObject>),
     /// The whole body is being read into memory.
     Buffering,
     /// The one upload request is under way.
@@ -279,7 +285,8 @@ impl Transfer {
         match (state, event) {
             (State::Idle, Event::Start) => self.begin(now),
             (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
-            (State::Opening, Event::Reply(reply)) => self.opened(&reply),
+            (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
+            (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
             (State::Buffering, Event::Taken(tail)) => self.buffered(&tail),
             (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
             (State::Starting, Event::Reply(reply)) => self.started(&reply),
@@ -344,13 +351,20 @@ impl Transfer {
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
         let reading = matches!(
             state,
-            State::Opening | State::Reopening { .. } | State::Buffering | State::Taking
+            State::Opening
+                | State::Tagging(_)
+                | State::Reopening { .. }
+                | State::Buffering
+                | State::Taking
         );
         // Some of the runtime's sentences have their full stop already.
         let detail = lost.detail.trim_end_matches('.');
         let error = if reading || lost.side == Side::Source {
             TransferError::new(
-                if matches!(state, State::Opening | State::Reopening { .. }) {
+                if matches!(
+                    state,
+                    State::Opening | State::Tagging(_) | State::Reopening { .. }
+                ) {
                     ErrorKind::SourceUnavailable
                 } else {
                     ErrorKind::SourceBroken

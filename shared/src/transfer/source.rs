@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
+use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::integrity::{Checksum, Proof};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal, shared_checksum};
+use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal, shared_checksum};
 
 impl Transfer {
     /// A small object is read at once, as if nothing stood at the destination.
@@ -74,7 +74,7 @@ impl Transfer {
         Ok(Ask::plain(Step::Open(request)))
     }
 
-    pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
+    pub(super) fn opened(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         if reply.status() != StatusCode::OK {
             return match s3_refusal(reply, &self.hint.bucket) {
                 Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
@@ -82,24 +82,52 @@ impl Transfer {
             };
         }
         let source = SourceObject::read(reply.headers())?;
+        let plan = plan(source.size, shared_checksum(&source).is_some())?;
+        if matches!(self.destination, Destination::Unknown)
+            && !matches!(plan, Plan::Single | Plan::Buffered)
+        {
+            return self.look();
+        }
+        if self.route.tags {
+            return self.ask_for_tags(source, now);
+        }
+        self.compared(source)
+    }
+
+    /// Asks for the tags, of the version that is open if there are versions. Where there are none,
+    /// they may be those of a newer object: its event brings that one, and its own tags.
+    fn ask_for_tags(&mut self, source: SourceObject, now: Timestamp) -> Next {
+        let request = self.access.s3.get_object_tagging(
+            self.route.region.as_deref(),
+            &self.hint.bucket,
+            &self.hint.key,
+            source.version_id.as_deref(),
+            now,
+        )?;
+        self.state = State::Tagging(Box::new(source));
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    pub(super) fn tagged(&mut self, mut source: SourceObject, reply: &Response<Bytes>) -> Next {
+        source.tags = read_tags(reply, &self.hint.bucket)?;
+        self.compared(source)
+    }
+
+    /// All is known of the source: it is there already, or it is sent.
+    fn compared(&mut self, source: SourceObject) -> Next {
         let checksum = shared_checksum(&source);
         let plan = plan(source.size, checksum.is_some())?;
         let seen = match &self.destination {
-            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
-                return self.look();
-            }
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
         let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
-        if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
-            let generation = object.generation();
+        if let Some(object) = seen.filter(|object| {
+            is_identical(object, &source, &provenance)
+                && (!self.route.tags || has_its_tags(object, &source, &provenance))
+        }) {
             let proof = checksum.map(Checksum::proof);
-            return Ok(Self::done(self.already_there(
-                generation,
-                source.size,
-                proof,
-            )));
+            return Ok(Self::done(self.already_there(object, source.size, proof)));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
@@ -114,7 +142,8 @@ impl Transfer {
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
-    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+    fn already_there(&self, object: &Object, size: u64, proof: Option<Proof>) -> Outcome {
+        let generation = object.generation();
         if !self.ambiguous {
             return Outcome::Identical { generation };
         }
@@ -122,6 +151,7 @@ impl Transfer {
             generation,
             size,
             proof: proof.unwrap_or(Proof::ComputedCrc32c),
+            omitted: object.metadata.get(mapping::OMITTED).cloned(),
         }
     }
 
@@ -138,4 +168,10 @@ fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance)
         None => object.size == source.size.to_string(),
     };
     same_bytes && Provenance::read(&object.metadata).as_ref() == Some(provenance)
+}
+
+/// Whether `object` has the tags that a copy of `source` has. They may change with nothing else.
+fn has_its_tags(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
+    let metadata = mapping::custom_metadata(source, provenance);
+    mapping::tags_of(&object.metadata).eq(mapping::tags_of(&metadata))
 }

@@ -16,6 +16,7 @@ use crate::gcs::{
 use crate::integrity::{Checksum, Proof};
 use crate::mapping;
 use crate::plan::Plan;
+use crate::route::Route;
 use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
 
 /// An object on its way: what was read of the source, and how and over what it is written.
@@ -38,8 +39,8 @@ enum Progress {
 }
 
 impl Upload {
-    fn object(&self, name: &str) -> Object {
-        mapping::object(&self.source, name, &self.provenance, self.checksum)
+    fn object(&self, route: &Route, name: &str) -> Object {
+        mapping::object(route, &self.source, name, &self.provenance, self.checksum)
     }
 
     fn proof(&self) -> Proof {
@@ -53,7 +54,7 @@ impl Upload {
 impl Transfer {
     pub(super) fn start_upload(&mut self, upload: Upload) -> Next {
         let size = upload.source.size;
-        let object = upload.object(&self.address.name);
+        let object = upload.object(&self.route, &self.address.name);
         let ask = match upload.plan {
             Plan::Single => {
                 self.state = State::Uploading;
@@ -84,7 +85,7 @@ impl Transfer {
         upload.checksum = Some(Checksum::Crc32c(tail.crc32c));
         let request = buffered_upload(
             &self.address,
-            &upload.object(&self.address.name),
+            &upload.object(&self.route, &self.address.name),
             upload.precondition,
             self.seed,
             &tail.bytes,
@@ -296,6 +297,7 @@ impl Transfer {
             generation: object.generation(),
             size,
             proof: upload.proof(),
+            omitted: object.metadata.get(mapping::OMITTED).cloned(),
         }))
     }
 

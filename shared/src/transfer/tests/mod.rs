@@ -6,6 +6,7 @@ mod computed;
 mod credentials;
 mod sessions;
 mod small;
+mod tags;
 mod troubles;
 
 use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
@@ -38,8 +39,14 @@ fn access(account: Option<ServiceAccount>) -> Arc<Access> {
 }
 
 fn routes() -> Routes {
-    let table = json!({"source": "s3://src", "destination": "gs://dst"});
-    Routes::new([Route::parse("ROUTE_R", table).unwrap()]).unwrap()
+    Routes::new([route(&json!({}))]).unwrap()
+}
+
+fn route(options: &serde_json::Value) -> Route {
+    let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+    let options = options.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(options);
+    Route::parse("ROUTE_R", table).unwrap()
 }
 
 fn hint(key: &str, size: Option<u64>) -> ObjectHint {
@@ -60,7 +67,15 @@ impl Run {
     }
 
     fn with(access: Arc<Access>, hint: ObjectHint) -> Self {
-        let route = Arc::clone(routes().get("r").unwrap());
+        Self::on(route(&json!({})), access, hint)
+    }
+
+    fn along(options: &serde_json::Value, hint: ObjectHint) -> Self {
+        Self::on(route(options), access(None), hint)
+    }
+
+    fn on(route: Route, access: Arc<Access>, hint: ObjectHint) -> Self {
+        let route = Arc::new(route);
         let mut transfer = Transfer::new(access, route, hint, 7).unwrap();
         let step = transfer.advance(Event::Start, Timestamp::UNIX_EPOCH);
         Self { transfer, step }
@@ -99,6 +114,8 @@ impl Run {
             Some(format!("{what} {method} {}", uri.path())),
             part("uploadType="),
             part("ifGenerationMatch="),
+            part("tagging="),
+            part("versionId="),
             header(CONTENT_RANGE),
             header(RANGE),
             header(IF_MATCH),
