@@ -13,6 +13,11 @@ use crate::error::ConfigError;
 /// docs/performance.md has the measurement.
 pub const PARTS_ABOVE: u64 = 256 << 20;
 
+/// The longest time, and the usual one, after which an upload in one stream goes on with another
+/// message, in seconds. Its next request, and whatever follows a break, then still fits into the 15
+/// minutes of a queue's consumer.
+const CARRY_AFTER: u32 = 300;
+
 /// 5 TiB, the largest object: as good as no parts.
 const MOST_MEBIBYTES: u64 = 5 << 20;
 
@@ -30,6 +35,8 @@ pub struct Route {
     /// The size above which objects are copied in parts, in bytes; `None` where parts are not
     /// allowed.
     pub parts_above: Option<u64>,
+    /// An upload in one stream goes on with another message after this many seconds.
+    pub carry_after: u32,
 }
 
 /// A bucket, and the prefix that the names in question begin with (possibly empty).
@@ -53,9 +60,20 @@ struct Table {
     region: Option<String>,
     parts: Option<bool>,
     parts_above_mib: Option<u64>,
+    carry_after_s: Option<u32>,
 }
 
 impl Table {
+    fn carry_after(&self) -> Result<u32, String> {
+        match self.carry_after_s {
+            None => Ok(CARRY_AFTER),
+            Some(seconds @ 1..=CARRY_AFTER) => Ok(seconds),
+            Some(other) => Err(format!(
+                "carry_after_s is {other}; expected 1 to {CARRY_AFTER} seconds."
+            )),
+        }
+    }
+
     /// The size above which there are parts, in bytes.
     fn parts_above(&self) -> Result<Option<u64>, String> {
         match (self.parts, self.parts_above_mib) {
@@ -96,6 +114,7 @@ impl Route {
             destination: Place::parse("gs", &table.destination)
                 .map_err(|message| wrong(format!("destination {message}")))?,
             parts_above: table.parts_above().map_err(wrong)?,
+            carry_after: table.carry_after().map_err(wrong)?,
             region: table.region,
         })
     }
@@ -242,6 +261,8 @@ mod tests {
             ("destnation", json!("x"), "destnation"),
             ("parts", json!("no"), "boolean"),
             ("parts_above_mib", json!(0), "1 to"),
+            ("carry_after_s", json!(0), "1 to 300"),
+            ("carry_after_s", json!(301), "1 to 300"),
             ("parts_above_mib", json!(6 << 20), "1 to"),
         ] {
             let mut table = good.clone();

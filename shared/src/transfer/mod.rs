@@ -153,10 +153,6 @@ pub enum Outcome {
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
 
-/// A session goes on with another message after this long: its next request, and whatever follows a
-/// break, then still fits into the 15 minutes of a queue's consumer.
-const CARRY_AFTER: SignedDuration = SignedDuration::from_mins(5);
-
 /// One hint on its way along one route.
 #[derive(Debug)]
 pub struct Transfer {

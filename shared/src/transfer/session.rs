@@ -31,6 +31,8 @@ pub(super) struct Underway {
     carried: CarriedSession,
     /// It came with the message: a later delivery can take it up again.
     came: bool,
+    /// How far its checksums went when it was taken up.
+    began_at: u64,
     /// What was computed over the whole, once that is known.
     whole: Option<Digests>,
 }
@@ -48,6 +50,7 @@ impl Underway {
     /// One that came with the message.
     pub(super) fn taken_up(carried: CarriedSession) -> Self {
         Self {
+            began_at: carried.running.as_ref().map_or(0, |running| running.offset),
             carried,
             came: true,
             whole: None,
@@ -102,6 +105,7 @@ impl Transfer {
                 running: plan.digest.map(|_| Running::default()),
             },
             came: false,
+            began_at: 0,
             whole: None,
         });
         if size <= plan.slice {
@@ -233,9 +237,14 @@ impl Transfer {
 
     /// GCS has the first `offset` bytes: the rest follows here, or with another message.
     fn go_on(&mut self, offset: u64, now: Timestamp) -> Next {
-        let has_time = self.until.is_none_or(|until| now < until);
-        if has_time || !self.has_progressed() {
+        if self.until.is_none_or(|until| now < until) {
             return self.reopen(offset, now);
+        }
+        if !self.has_progressed(self.session()?) {
+            return Err(unavailable(format!(
+                "GCS took no byte of the upload beyond the first {offset} for {} s.",
+                self.route.carry_after
+            )));
         }
         let session = self.session.take().ok_or_else(no_upload)?;
         Ok(carry(session, Duration::ZERO))
@@ -331,7 +340,7 @@ impl Transfer {
             #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
             let disposition = after_delivery(&error, 1, self.seed as u64);
             if let Disposition::RetryAfter(delay) = disposition
-                && self.has_progressed()
+                && self.has_progressed(&session)
             {
                 return Ok(carry(session, delay));
             }
@@ -393,8 +402,10 @@ impl Transfer {
         }
     }
 
-    fn has_progressed(&self) -> bool {
+    /// Whether GCS has more of `session` than when it was taken up, or its checksums go further.
+    fn has_progressed(&self, session: &Underway) -> bool {
         self.persisted > self.found.unwrap_or_default()
+            || session.covered().unwrap_or_default() > session.began_at
     }
 
     fn incomplete(&self, count: u64) -> Result<TransferError, TransferError> {

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Ask, CARRY_AFTER, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload,
-};
+use super::{Ask, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
@@ -18,7 +16,8 @@ impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
     /// stood at the destination.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
-        self.until = now.checked_add(CARRY_AFTER).ok();
+        let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
+        self.until = now.checked_add(carry_after).ok();
         if self.session.is_some() {
             return self.query();
         }
