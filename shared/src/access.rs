@@ -38,8 +38,8 @@ pub struct S3Access {
 /// What a read asks beyond the object itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Read {
-    /// Leave out this many bytes at the beginning (`Range`).
-    pub skip: u64,
+    /// Only so many bytes (not 0) from the first one named (`Range`).
+    pub span: Option<(u64, u64)>,
     /// Only if the object still has this ETag (`If-Match`).
     pub if_match: Option<String>,
 }
@@ -97,8 +97,9 @@ impl S3Access {
         *request.uri_mut() = self.object_uri(region, bucket, key, "")?;
         let headers = request.headers_mut();
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
-        if read.skip > 0 {
-            let range = HeaderValue::try_from(format!("bytes={}-", read.skip))
+        if let Some((first, length)) = read.span {
+            let last = first + length.saturating_sub(1);
+            let range = HeaderValue::try_from(format!("bytes={first}-{last}"))
                 .expect("digits are a header value");
             headers.insert(RANGE, range);
         }
@@ -273,6 +274,15 @@ impl GcsAccess {
     }
 }
 
+/// The Google key signs nothing, for `reason`.
+pub(crate) fn cannot_sign_token(reason: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::ConfigurationInvalid,
+        format!("GOOGLE_CREDENTIALS cannot sign: {reason}."),
+        "Set the secret to the JSON key file of a service account, unchanged.",
+    )
+}
+
 /// Sets a request's Authorization.
 pub(crate) fn authorize<B>(request: &mut Request<B>, bearer: Option<&HeaderValue>) {
     if let Some(bearer) = bearer {
@@ -357,13 +367,13 @@ mod tests {
     #[test]
     fn a_read_may_skip_and_be_conditional_and_both_are_signed() {
         let read = Read {
-            skip: 5,
+            span: Some((5, 7)),
             if_match: Some("\"e\"".into()),
         };
         let request = s3(None)
             .get_object(None, "src", "k", &read, Timestamp::UNIX_EPOCH)
             .unwrap();
-        assert_eq!(request.headers()[RANGE], "bytes=5-");
+        assert_eq!(request.headers()[RANGE], "bytes=5-11");
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
         let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
         assert!(authorization.contains("if-match") && authorization.contains("range"));

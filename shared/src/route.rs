@@ -9,6 +9,18 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 
+/// Above this many bytes an object is copied in parts, unless its route says otherwise.
+/// docs/performance.md has the measurement.
+pub const PARTS_ABOVE: u64 = 256 << 20;
+
+/// The longest time, and the usual one, after which an upload in one stream goes on with another
+/// message, in seconds. Its next request, and whatever follows a break, then still fits into the 15
+/// minutes of a queue's consumer.
+const CARRY_AFTER: u32 = 300;
+
+/// 5 TiB, the largest object: as good as no parts.
+const MOST_MEBIBYTES: u64 = 5 << 20;
+
 /// Where the keys of one source bucket (and prefix) go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -20,6 +32,11 @@ pub struct Route {
     pub destination: Place,
     /// The source bucket's region, where it is not the default one.
     pub region: Option<String>,
+    /// The size above which objects are copied in parts, in bytes; `None` where parts are not
+    /// allowed.
+    pub parts_above: Option<u64>,
+    /// An upload in one stream goes on with another message after this many seconds.
+    pub carry_after: u32,
     /// Whether objects' tags are asked for and carried over.
     pub tags: bool,
     /// Whether `customTime` says when the source was last modified.
@@ -49,12 +66,51 @@ struct Table {
     source: String,
     destination: String,
     region: Option<String>,
+    parts: Option<bool>,
+    parts_above_mib: Option<u64>,
+    carry_after_s: Option<u32>,
     #[serde(default)]
     tags: bool,
     #[serde(default = "yes")]
     custom_time: bool,
     storage_class: Option<String>,
     kms_key: Option<String>,
+}
+
+impl Table {
+    fn carry_after(&self) -> Result<u32, String> {
+        match self.carry_after_s {
+            None => Ok(CARRY_AFTER),
+            Some(seconds @ 1..=CARRY_AFTER) => Ok(seconds),
+            Some(other) => Err(format!(
+                "carry_after_s is {other}; expected 1 to {CARRY_AFTER} seconds."
+            )),
+        }
+    }
+
+    /// Whether what is written is billed for a minimum duration.
+    fn has_minimum_duration(&self) -> bool {
+        self.storage_class
+            .as_deref()
+            .is_some_and(|class| class != "STANDARD")
+    }
+
+    /// The size above which there are parts, in bytes.
+    fn parts_above(&self) -> Result<Option<u64>, String> {
+        match (self.parts, self.parts_above_mib) {
+            (Some(false), None) => Ok(None),
+            (Some(false), Some(_)) => {
+                Err("parts = false and parts_above_mib exclude each other.".into())
+            }
+            // The parts are deleted within minutes, and each would be billed for the whole minimum.
+            (None, None) if self.has_minimum_duration() => Ok(None),
+            (_, None) => Ok(Some(PARTS_ABOVE)),
+            (_, Some(mebibytes @ 1..=MOST_MEBIBYTES)) => Ok(Some(mebibytes << 20)),
+            (_, Some(other)) => Err(format!(
+                "parts_above_mib is {other}; expected 1 to {MOST_MEBIBYTES}, in mebibytes."
+            )),
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -88,6 +144,8 @@ impl Route {
                 .map_err(|message| wrong(format!("source {message}")))?,
             destination: Place::parse("gs", &table.destination)
                 .map_err(|message| wrong(format!("destination {message}")))?,
+            parts_above: table.parts_above().map_err(wrong)?,
+            carry_after: table.carry_after().map_err(wrong)?,
             region: table.region,
             tags: table.tags,
             custom_time: table.custom_time,
@@ -269,6 +327,30 @@ mod tests {
     }
 
     #[test]
+    fn a_class_with_a_minimum_duration_has_parts_only_if_they_are_asked_for() {
+        let parts_above = |options: serde_json::Value| {
+            let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+            let options = options.as_object().unwrap().clone();
+            table.as_object_mut().unwrap().extend(options);
+            Route::parse("ROUTE_X", table).unwrap().parts_above
+        };
+        let nearline = "NEARLINE";
+        assert_eq!(parts_above(json!({"storage_class": nearline})), None);
+        assert_eq!(
+            parts_above(json!({"storage_class": "STANDARD"})),
+            Some(PARTS_ABOVE)
+        );
+        assert_eq!(
+            parts_above(json!({"storage_class": nearline, "parts": true})),
+            Some(PARTS_ABOVE)
+        );
+        assert_eq!(
+            parts_above(json!({"storage_class": nearline, "parts_above_mib": 1})),
+            Some(1 << 20)
+        );
+    }
+
+    #[test]
     fn options_are_read_and_have_their_defaults() {
         let plain = route("ROUTE_X", "s3://src", "gs://dst");
         assert!(!plain.tags && plain.custom_time);
@@ -314,6 +396,11 @@ mod tests {
                 json!("projects/p&x=y/locations/eu/keyRings/r/cryptoKeys/k"),
                 "cryptoKeys/<key>",
             ),
+            ("parts", json!("no"), "boolean"),
+            ("parts_above_mib", json!(0), "1 to"),
+            ("carry_after_s", json!(0), "1 to 300"),
+            ("carry_after_s", json!(301), "1 to 300"),
+            ("parts_above_mib", json!(6 << 20), "1 to"),
         ] {
             let mut table = good.clone();
             table[field] = value;
@@ -323,6 +410,23 @@ mod tests {
         }
         assert!(Route::parse("ROUTE_X", json!("text")).is_err());
         assert!(Route::parse("ROUTE_", good).is_err());
+    }
+
+    #[test]
+    fn a_route_says_from_which_size_on_there_are_parts() {
+        let above = |options: serde_json::Value| {
+            let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+            table
+                .as_object_mut()
+                .unwrap()
+                .extend(options.as_object().unwrap().clone());
+            Route::parse("ROUTE_X", table).map(|route| route.parts_above)
+        };
+        assert_eq!(above(json!({})).unwrap(), Some(PARTS_ABOVE));
+        assert_eq!(above(json!({"parts": true})).unwrap(), Some(PARTS_ABOVE));
+        assert_eq!(above(json!({"parts": false})).unwrap(), None);
+        assert_eq!(above(json!({"parts_above_mib": 1})).unwrap(), Some(1 << 20));
+        assert!(above(json!({"parts": false, "parts_above_mib": 1})).is_err());
     }
 
     #[test]

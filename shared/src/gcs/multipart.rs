@@ -24,7 +24,8 @@ pub fn multipart_upload(
     seed: u128,
 ) -> Result<Sink, TransferError> {
     let boundary = format!("causeway-{seed:032x}");
-    let metadata = serde_json::to_string(object).expect("strings alone always become JSON");
+    let metadata =
+        serde_json::to_string(&object.as_body()).expect("strings alone always become JSON");
     let media_type = object
         .content_type
         .as_deref()

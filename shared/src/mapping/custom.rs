@@ -10,12 +10,17 @@ use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::gcs::{CUSTOM_METADATA_LIMIT, Provenance};
-use crate::s3::SourceObject;
+use crate::gcs::{CUSTOM_METADATA_LIMIT, Object, Provenance};
+use crate::integrity::{Checksum, Proof};
+use crate::s3::{SourceObject, StoredChecksums};
 
 /// What of the source is missing, for people to read.
 pub const OMITTED: &str = "causeway-omitted";
 
+/// How the bytes were proven: the word of [`Proof::as_str`].
+const PROOF: &str = "causeway-proof";
+/// S3's own checksums of the whole object.
+const CHECKSUM: &str = "causeway-source-checksum";
 const OWN: &str = "causeway-";
 const EXPIRES: &str = "causeway-source-expires";
 const WEBSITE_REDIRECT_LOCATION: &str = "causeway-source-website-redirect-location";
@@ -41,10 +46,15 @@ struct Entry {
     value: String,
 }
 
-/// The custom metadata of a copy of `source`.
+/// The custom metadata of a copy of `source` whose bytes are proven by `proof`.
 #[must_use]
-pub fn custom_metadata(source: &SourceObject, provenance: &Provenance) -> BTreeMap<String, String> {
-    let mut metadata = BTreeMap::new();
+pub fn custom_metadata(
+    source: &SourceObject,
+    provenance: &Provenance,
+    proof: Proof,
+) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::from([(PROOF.to_owned(), proof.as_str().to_owned())]);
+    metadata.extend(checksums(&source.checksums).map(|values| (CHECKSUM.to_owned(), values)));
     provenance.write(&mut metadata);
     let mut omitted = source.unreadable.clone();
     if source.missing_metadata > 0 {
@@ -70,6 +80,29 @@ pub fn tags_of(metadata: &BTreeMap<String, String>) -> impl Iterator<Item = (&St
     metadata
         .range(TAG.to_owned()..)
         .take_while(|(name, _)| name.starts_with(TAG))
+}
+
+/// What is missing on `object`, if anything is.
+#[must_use]
+pub fn omitted(object: &Object) -> Option<String> {
+    object.metadata.get(OMITTED).cloned()
+}
+
+/// `md5=…, crc64nvme=…`: values as S3 writes them.
+fn checksums(stored: &StoredChecksums) -> Option<String> {
+    let shared = stored.shared.map(|checksum| {
+        let name = match checksum {
+            Checksum::Crc32c(_) => "crc32c",
+            Checksum::Md5(_) => "md5",
+        };
+        format!("{name}={}", checksum.to_base64())
+    });
+    let full = stored
+        .full
+        .as_ref()
+        .map(|full| format!("{}={}", full.algorithm.as_str(), full.to_base64()));
+    let values: Vec<_> = shared.into_iter().chain(full).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 fn user_metadata(source: &SourceObject) -> impl Iterator<Item = Entry> {
@@ -165,6 +198,7 @@ fn list(names: &[String]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::integrity::{Algorithm, SourceChecksum};
 
     fn provenance() -> Provenance {
         Provenance {
@@ -175,6 +209,10 @@ mod tests {
             last_modified: None,
             size: 3,
         }
+    }
+
+    fn written(source: &SourceObject) -> BTreeMap<String, String> {
+        custom_metadata(source, &provenance(), Proof::StoredMd5)
     }
 
     fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -196,6 +234,13 @@ mod tests {
             website_redirect_location: Some("/x".into()),
             metadata: map(&[("author", "Zoë")]),
             tags: map(&[("cost center", "A/B"), ("Zoë", ""), ("a:b=c/d@e", "x")]),
+            checksums: StoredChecksums {
+                shared: Some(Checksum::Md5([0; 16])),
+                full: Some(SourceChecksum {
+                    algorithm: Algorithm::Crc32,
+                    value: vec![0, 0, 0, 1],
+                }),
+            },
             ..SourceObject::default()
         };
         let mut expected = map(&[
@@ -205,9 +250,14 @@ mod tests {
             ("causeway-source-tag-cost%20center", "A/B"),
             ("causeway-source-tag-Zo%C3%AB", ""),
             ("causeway-source-tag-a%3Ab%3Dc%2Fd%40e", "x"),
+            ("causeway-proof", "stored-md5"),
+            (
+                "causeway-source-checksum",
+                "md5=AAAAAAAAAAAAAAAAAAAAAA==, crc32=AAAAAQ==",
+            ),
         ]);
         provenance().write(&mut expected);
-        let metadata = custom_metadata(&source, &provenance());
+        let metadata = written(&source);
         assert_eq!(metadata, expected);
         assert_eq!(tags_of(&metadata).count(), 3);
     }
@@ -222,7 +272,7 @@ mod tests {
             ]),
             ..SourceObject::default()
         };
-        let metadata = custom_metadata(&source, &provenance());
+        let metadata = written(&source);
         assert_eq!(Provenance::read(&metadata), Some(provenance()));
         assert_eq!(metadata["causeway"], "kept");
         assert_eq!(tags_of(&metadata).count(), 0);
@@ -239,7 +289,7 @@ mod tests {
             unreadable: vec!["content-disposition".into()],
             ..SourceObject::default()
         };
-        let metadata = custom_metadata(&source, &provenance());
+        let metadata = written(&source);
         assert_eq!(
             metadata[OMITTED],
             "content-disposition, x-amz-missing-meta: 2"
@@ -256,11 +306,11 @@ mod tests {
 
     #[test]
     fn the_last_byte_of_the_limit_is_used() {
-        let ours = size(&custom_metadata(&SourceObject::default(), &provenance()));
-        let full = custom_metadata(&sized(CUSTOM_METADATA_LIMIT - ours), &provenance());
+        let ours = size(&written(&SourceObject::default()));
+        let full = written(&sized(CUSTOM_METADATA_LIMIT - ours));
         assert_eq!(size(&full), CUSTOM_METADATA_LIMIT);
         assert!(!full.contains_key(OMITTED));
-        let over = custom_metadata(&sized(CUSTOM_METADATA_LIMIT - ours + 1), &provenance());
+        let over = written(&sized(CUSTOM_METADATA_LIMIT - ours + 1));
         assert_eq!(over[OMITTED], "x-amz-meta-a");
         assert!(!over.contains_key("a"));
     }
@@ -276,7 +326,7 @@ mod tests {
             tags: map(&[("t", "small"), ("u", &"x".repeat(3900))]),
             ..SourceObject::default()
         };
-        let metadata = custom_metadata(&source, &provenance());
+        let metadata = written(&source);
         let kept: Vec<_> = [
             "a",
             "b",

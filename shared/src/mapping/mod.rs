@@ -5,11 +5,11 @@ mod custom;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::gcs::{Object, Provenance};
-use crate::integrity::Checksum;
+use crate::integrity::{Checksum, Proof};
 use crate::route::Route;
 use crate::s3::SourceObject;
 
-pub use custom::{OMITTED, custom_metadata, tags_of};
+pub use custom::{OMITTED, custom_metadata, omitted, tags_of};
 
 /// What `source` is, standing at `key` of `bucket`.
 #[must_use]
@@ -25,7 +25,8 @@ pub fn provenance(source: &SourceObject, bucket: &str, key: &str) -> Provenance 
 }
 
 /// The resource that describes `source` at its destination `name`, to be checked against
-/// `checksum` where there is one: content headers as they are, the rest as `route` asks.
+/// `checksum` where there is one, its bytes proven by `proof` once it is committed: content headers
+/// as they are, the rest as `route` asks.
 #[must_use]
 pub fn object(
     route: &Route,
@@ -33,6 +34,7 @@ pub fn object(
     name: &str,
     provenance: &Provenance,
     checksum: Option<Checksum>,
+    proof: Proof,
 ) -> Object {
     let base64_if = |wanted: bool| checksum.filter(|_| wanted).map(Checksum::to_base64);
     let is_crc32c = matches!(checksum, Some(Checksum::Crc32c(_)));
@@ -52,7 +54,7 @@ pub fn object(
             .and_then(rfc3339),
         storage_class: route.storage_class.clone(),
         kms_key_name: route.kms_key.clone(),
-        metadata: custom_metadata(source, provenance),
+        metadata: custom_metadata(source, provenance, proof),
         ..Object::default()
     }
 }
@@ -84,6 +86,7 @@ mod tests {
             "n",
             &provenance(source, "src", "k"),
             None,
+            Proof::StoredMd5,
         )
     }
 
@@ -114,9 +117,7 @@ mod tests {
         let options = json!({"storage_class": "COLDLINE", "kms_key": key});
         let written = written(&options, &SourceObject::default());
         assert_eq!(written.kms_key_name.as_deref(), Some(key));
-        let json = serde_json::to_value(&written).unwrap();
-        assert_eq!(json["storageClass"], "COLDLINE");
-        assert!(json.get("kmsKeyName").is_none(), "{json}");
+        assert_eq!(written.storage_class.as_deref(), Some("COLDLINE"));
     }
 
     #[test]
@@ -135,7 +136,14 @@ mod tests {
         };
         let origin = provenance(&source, "src", "k");
         let plain = route(&json!({}));
-        let written = object(&plain, &source, "n", &origin, Some(Checksum::Crc32c(1)));
+        let written = object(
+            &plain,
+            &source,
+            "n",
+            &origin,
+            Some(Checksum::Crc32c(1)),
+            Proof::StoredMd5,
+        );
         let json = serde_json::to_value(&written).unwrap();
         assert_eq!(
             json,
@@ -144,15 +152,22 @@ mod tests {
                 "contentDisposition": "inline", "contentLanguage": "de", "cacheControl": "no-store",
                 "crc32c": "AAAAAQ==",
                 "metadata": {
-                    "author": "Ada",
+                    "author": "Ada", "causeway-proof": "stored-md5",
                     "causeway-source-bucket": "src", "causeway-source-key": "k",
                     "causeway-source-etag": "\"e\"", "causeway-source-size": "3"
                 }
             })
         );
-        let md5 = object(&plain, &source, "n", &origin, Some(Checksum::Md5([0; 16])));
+        let md5 = object(
+            &plain,
+            &source,
+            "n",
+            &origin,
+            Some(Checksum::Md5([0; 16])),
+            Proof::StoredMd5,
+        );
         assert!(md5.md5_hash.is_some() && md5.crc32c.is_none());
-        let none = object(&plain, &source, "n", &origin, None);
+        let none = object(&plain, &source, "n", &origin, None, Proof::StoredMd5);
         assert!(none.md5_hash.is_none() && none.crc32c.is_none());
     }
 }

@@ -8,8 +8,10 @@ use http::header::{
     CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
 };
 
-use super::{Tags, decode_words};
+use super::{StoredChecksums, Tags, decode_words};
 use crate::error::{ErrorKind, TransferError};
+
+const AWS_CHUNKED: &str = "aws-chunked";
 
 /// An object at the source: its identity, its length, and what must arrive beside its bytes.
 ///
@@ -27,7 +29,7 @@ pub struct SourceObject {
     pub last_modified: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
-    /// `Content-Encoding`, as stored.
+    /// `Content-Encoding`, as stored, without what some stores leave of the upload's framing.
     pub content_encoding: Option<String>,
     /// `Content-Disposition`.
     pub content_disposition: Option<String>,
@@ -48,16 +50,13 @@ pub struct SourceObject {
     pub unreadable: Vec<String>,
     /// The tags. No header says them: empty until they are asked for.
     pub tags: Tags,
-    /// `x-amz-checksum-crc32c`: base64, perhaps with `-N` behind it.
-    pub crc32c: Option<String>,
-    /// `x-amz-checksum-type`: FULL_OBJECT or COMPOSITE.
-    pub checksum_type: Option<String>,
-    /// Encrypted with a KMS or customer key: the ETag is then no MD5.
-    pub encrypted_with_key: bool,
+    /// The checksums of the whole object that S3 has.
+    pub checksums: StoredChecksums,
 }
 
 impl SourceObject {
-    /// Reads the headers of a 200 (or, for a range, 206) reply. `size` is the reply's length.
+    /// Reads the headers of a 200 (or, for a range, 206) reply. `size` is the reply's length; of a
+    /// 206, the checksums are those of who knows what.
     ///
     /// # Errors
     /// [`ErrorKind::SourceLengthUnknown`] when there is no Content-Length: nothing could be told
@@ -72,6 +71,7 @@ impl SourceObject {
                     "An object is copied only when it can be known to be whole; use a store that sends its length.",
                 )
             })?;
+        check_unframed(headers, size)?;
         let etag = text(headers, ETAG.as_str()).ok_or_else(|| {
             TransferError::new(
                 ErrorKind::SourceUnexpected,
@@ -79,13 +79,14 @@ impl SourceObject {
                 "Without it a change during the copy would go unnoticed; use a store that sends ETags.",
             )
         })?;
+        let checksums = StoredChecksums::read(headers, &etag);
         Ok(Self {
             size,
             etag,
             version_id: text(headers, "x-amz-version-id").filter(|version| version != "null"),
             last_modified: text(headers, LAST_MODIFIED.as_str()),
             content_type: readable(headers, CONTENT_TYPE.as_str()),
-            content_encoding: readable(headers, CONTENT_ENCODING.as_str()),
+            content_encoding: content_encoding(headers),
             content_disposition: readable(headers, CONTENT_DISPOSITION.as_str()),
             content_language: readable(headers, CONTENT_LANGUAGE.as_str()),
             cache_control: readable(headers, CACHE_CONTROL.as_str()),
@@ -97,18 +98,47 @@ impl SourceObject {
                 .unwrap_or_default(),
             unreadable: unreadable(headers),
             tags: Tags::new(),
-            crc32c: text(headers, "x-amz-checksum-crc32c"),
-            checksum_type: text(headers, "x-amz-checksum-type"),
-            encrypted_with_key: text(headers, "x-amz-server-side-encryption")
-                .is_some_and(|method| method != "AES256")
-                || headers.contains_key("x-amz-server-side-encryption-customer-algorithm"),
+            checksums,
         })
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// A reply that names another decoded length than its own still has the upload's framing (chunk
+/// sizes and signatures) between the object's bytes.
+fn check_unframed(headers: &HeaderMap, size: u64) -> Result<(), TransferError> {
+    match text(headers, "x-amz-decoded-content-length") {
+        Some(decoded) if decoded.parse() != Ok(size) => Err(TransferError::new(
+            ErrorKind::SourceUnexpected,
+            format!(
+                "The source sent {size} bytes of which only {decoded} are the object's: it kept the framing of a chunked upload (aws-chunked)."
+            ),
+            "What it sends is not the object; write it again, or use a store that takes chunked uploads apart.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `aws-chunked` says how a writer sent the bytes, not how they are stored; AWS takes it out, other
+/// stores may not
+/// ([Chunked uploads](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)).
+fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let stored = readable(headers, CONTENT_ENCODING.as_str())?;
+    let is_framing = |token: &str| token.trim().eq_ignore_ascii_case(AWS_CHUNKED);
+    if !stored.split(',').any(is_framing) {
+        return Some(stored);
+    }
+    let rest: Vec<_> = stored
+        .split(',')
+        .filter(|token| !is_framing(token))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
 }
 
 const USER_METADATA: &str = "x-amz-meta-";
@@ -194,7 +224,7 @@ mod tests {
             ("content-type", "text/plain"),
             ("content-encoding", "gzip"),
             ("x-amz-meta-author", "Zoë"),
-            ("x-amz-server-side-encryption", "aws:kms"),
+            ("x-amz-checksum-crc32c", "yZRlqg=="),
         ]))
         .unwrap();
         assert_eq!(object.size, 5);
@@ -204,7 +234,7 @@ mod tests {
             object.metadata,
             BTreeMap::from([("author".into(), "Zoë".into())])
         );
-        assert!(object.encrypted_with_key);
+        assert!(object.checksums.shared.is_some());
     }
 
     #[test]
@@ -252,14 +282,40 @@ mod tests {
     }
 
     #[test]
-    fn s3s_own_key_is_no_obstacle_to_an_md5() {
-        let object = SourceObject::read(&headers(&[
-            ("content-length", "0"),
-            ("etag", "\"e\""),
-            ("x-amz-server-side-encryption", "AES256"),
-        ]))
-        .unwrap();
-        assert!(!object.encrypted_with_key);
+    fn the_framing_of_an_upload_is_no_encoding_of_the_object() {
+        for (stored, left) in [
+            ("aws-chunked", None),
+            ("AWS-Chunked,", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, aws-chunked", Some("gzip")),
+            ("br,aws-chunked , gzip", Some("br, gzip")),
+            ("gzip,br", Some("gzip,br")),
+            ("x-aws-chunked", Some("x-aws-chunked")),
+        ] {
+            let object = SourceObject::read(&headers(&[
+                ("content-length", "5"),
+                ("etag", "\"e\""),
+                ("content-encoding", stored),
+            ]));
+            let encoding = object.unwrap().content_encoding;
+            assert_eq!(encoding.as_deref(), left, "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_still_has_its_framing_is_not_the_object() {
+        let read = |decoded| {
+            SourceObject::read(&headers(&[
+                ("content-length", "90"),
+                ("etag", "\"e\""),
+                ("x-amz-decoded-content-length", decoded),
+            ]))
+        };
+        assert!(read("90").is_ok());
+        for decoded in ["5", "", "x"] {
+            let error = read(decoded).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::SourceUnexpected, "{decoded}");
+        }
     }
 
     #[test]

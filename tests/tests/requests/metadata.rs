@@ -119,6 +119,8 @@ fn headers_without_a_field_at_gcs_become_metadata_and_the_store_s_own_stay_behin
             "name": "key",
             "md5Hash": object.md5(),
             "metadata": {
+                "causeway-proof": "stored-md5",
+                "causeway-source-checksum": format!("md5={}", object.md5()),
                 "causeway-source-bucket": site.source,
                 "causeway-source-key": "key",
                 "causeway-source-etag": object.etag,

@@ -87,7 +87,10 @@ fn a_changed_tag_makes_another_object_and_the_same_tags_do_not() {
         run.answer(reply(412, &[], ""));
         run.expect(LOOK).answer(copy(then));
         run.answer(source(3, MD5_ETAG)).answer(tags(now));
-        let is_identical = matches!(run.step, Step::Done(Outcome::Identical { .. }));
+        let is_identical = matches!(
+            run.step,
+            Step::Done(Ending::Settled(Outcome::Identical { .. }))
+        );
         assert_eq!(is_identical, same, "{now:?} {then:?}");
     }
 }
