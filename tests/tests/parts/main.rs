@@ -6,5 +6,6 @@
 mod endings;
 mod faults;
 mod fixture;
+mod metadata;
 mod one_stream;
 mod proofs;
