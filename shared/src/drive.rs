@@ -2,16 +2,13 @@
 
 use crate::error::TransferError;
 use crate::port::Port;
-use crate::transfer::{Event, Outcome, Step, Transfer};
+use crate::transfer::{Ending, Event, Step, Transfer};
 
 /// Carries `transfer` out on `port` until it ends.
 ///
 /// # Errors
 /// The [`TransferError`] that the transfer ended with; [`crate::retry`] says what follows from it.
-pub async fn drive<P: Port>(
-    mut transfer: Transfer,
-    port: &mut P,
-) -> Result<Outcome, TransferError> {
+pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Ending, TransferError> {
     let mut event = Event::Start;
     loop {
         event = match transfer.advance(event, port.now()) {
@@ -22,7 +19,11 @@ pub async fn drive<P: Port>(
                 length,
                 digest,
             } => port.pipe(sink, length, digest).await.into(),
-            Step::Take { length } => match port.take(length).await {
+            Step::Take { length, digest } => match port.take(length, digest).await {
+                Ok(tail) => Event::Taken(tail),
+                Err(lost) => Event::Lost(lost),
+            },
+            Step::Digest { length, digest } => match port.digest(length, digest).await {
                 Ok(tail) => Event::Taken(tail),
                 Err(lost) => Event::Lost(lost),
             },
@@ -31,7 +32,7 @@ pub async fn drive<P: Port>(
                 port.wait_until(time).await;
                 Event::Woken
             }
-            Step::Done(outcome) => return Ok(outcome),
+            Step::Done(ending) => return Ok(ending),
             Step::Failed(error) => return Err(error),
         };
     }

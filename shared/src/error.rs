@@ -42,6 +42,8 @@ pub enum ErrorKind {
     SourceChanged,
     /// The source's body ended early, or broke.
     SourceBroken,
+    /// The bytes that S3 sent are not the ones that its own checksum names.
+    SourceChecksumMismatch,
     /// The source does not say how long the object is.
     SourceLengthUnknown,
     /// S3 answered something that its documentation does not have.
@@ -72,6 +74,8 @@ pub enum ErrorKind {
     ConfigurationInvalid,
     /// A message in the queue that this version cannot read.
     MessageUnreadable,
+    /// Parts of a large object were sent to their queue and never heard of again.
+    PartsLost,
     /// A runtime answered a step with an event that does not belong to it.
     OutOfTurn,
 }
@@ -85,6 +89,7 @@ impl ErrorKind {
             | Self::SourceUnavailable
             | Self::SourceChanged
             | Self::SourceBroken
+            | Self::SourceChecksumMismatch
             | Self::SourceLengthUnknown
             | Self::SourceUnexpected
             | Self::KeyUnreachable
@@ -102,7 +107,7 @@ impl ErrorKind {
             | Self::DestinationBucketMissing
             | Self::RouteMissing
             | Self::ConfigurationInvalid => Fault::Configuration,
-            Self::MessageUnreadable | Self::OutOfTurn => Fault::Causeway,
+            Self::MessageUnreadable | Self::PartsLost | Self::OutOfTurn => Fault::Causeway,
         }
     }
 
@@ -114,6 +119,7 @@ impl ErrorKind {
             Self::SourceUnavailable
                 | Self::SourceChanged
                 | Self::SourceBroken
+                | Self::SourceChecksumMismatch
                 | Self::DestinationUnavailable
                 | Self::ChecksumRefused
                 | Self::PreconditionLost

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use http::Request;
 
+use crate::integrity::Digests;
+
 /// A request whose body is `prefix`, then bytes of the open source body, then `suffix`.
 ///
 /// The body's length is known (`prefix` + length + `suffix`) and must be sent as Content-Length:
@@ -41,6 +43,6 @@ pub enum Side {
 pub struct Tail {
     /// The bytes that were asked for.
     pub bytes: Bytes,
-    /// CRC32C of the whole open body: what was piped with `digest` and these bytes.
-    pub crc32c: u32,
+    /// Of the whole open body: what was piped with a digest, and these bytes.
+    pub digests: Digests,
 }

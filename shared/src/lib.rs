@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: the worker, the harness and the
 //! simulator drive the very same code through [`port::Port`]. The road of one object is
-//! [`event`] → [`route`] → [`transfer`], driven by [`drive`].
+//! [`event`] → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`].
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -14,6 +14,8 @@ pub mod gcs;
 pub mod integrity;
 pub mod mapping;
 pub mod message;
+pub mod order;
+pub mod parts;
 pub mod plan;
 pub mod port;
 pub mod retry;

@@ -1,4 +1,5 @@
-//! What stands in the two queues: hints on their way, and hints that could not be carried out.
+//! What stands in the queues: hints on their way, parts of large objects, and hints that could not
+//! be carried out.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TransferError;
 use crate::event::ObjectHint;
+use crate::gcs::ResumableSession;
+use crate::integrity::{Digest, Digests};
+use crate::plan::Session;
+use crate::s3::StoredChecksums;
 
 /// A message of the queue of hints: a hint and the route that it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +22,100 @@ pub struct HintMessage {
     pub hint: ObjectHint,
     /// When the worker took it in.
     pub accepted_at: Timestamp,
+    /// The upload that an earlier message began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Box<CarriedSession>>,
+    /// Parts were tried, and the destination does not let them be deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_stream: bool,
+    /// How often the coordinator of a large object gave it back. They count as deliveries.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub returns: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl HintMessage {
+    /// A new one.
+    #[must_use]
+    pub fn new(route: &str, hint: ObjectHint, accepted_at: Timestamp) -> Self {
+        Self {
+            route: route.to_owned(),
+            hint,
+            accepted_at,
+            session: None,
+            one_stream: false,
+            returns: 0,
+        }
+    }
+}
+
+/// An upload on its way from message to message: what GCS has of it is always asked of GCS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedSession {
+    /// Where the bytes go. Whoever has it can write: it reaches no log and no dead letter.
+    pub uri: ResumableSession,
+    /// The ETag of the object that is being copied, with its quotes.
+    pub etag: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How it is carried.
+    pub plan: Session,
+    /// What S3 has of its bytes.
+    pub stored: StoredChecksums,
+    /// The checksums of the first bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+}
+
+/// The checksums of the first `offset` bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// How many bytes they cover.
+    pub offset: u64,
+    /// Their values.
+    pub digests: Digests,
+}
+
+/// A message of the queue of parts: one part of a large object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartMessage {
+    /// The name of the coordinator that wants it.
+    pub coordinator: String,
+    /// The run that it belongs to.
+    pub run: String,
+    /// The route's name.
+    pub route: String,
+    /// The source's key.
+    pub key: String,
+    /// The ETag that the source must still have, with its quotes.
+    pub etag: String,
+    /// Which part, from 0.
+    pub part: u32,
+    /// Its first byte.
+    pub first: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// Of how many in all.
+    pub total: u64,
+    /// What is computed over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// What the names of this run's parts begin with, at the destination.
+    pub prefix: String,
+}
+
+/// What a queue of ours holds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Message {
+    /// A part.
+    Part(PartMessage),
+    /// A hint.
+    Hint(HintMessage),
 }
 
 /// A message of the dead-letter queue: everything needed to understand and to replay.
@@ -48,7 +147,8 @@ impl Fold {
     }
 }
 
-/// Folds a batch: messages of one route and key become one transfer, in the order of the first.
+/// Folds a batch: messages of one route and key become one transfer, in the order of the first. One
+/// that carries a session leads, so that what it has sent is not sent again.
 #[must_use]
 pub fn fold(messages: &[HintMessage]) -> Vec<Fold> {
     let mut folds: Vec<Fold> = Vec::new();
@@ -68,8 +168,13 @@ pub fn fold(messages: &[HintMessage]) -> Vec<Fold> {
         });
         let members = &mut folds[place].members;
         let is_older = members.last().is_some_and(|&leader| {
-            matches!((&hint.sequencer, &messages[leader].hint.sequencer),
-                (Some(ours), Some(leaders)) if ours < leaders)
+            let leader = &messages[leader];
+            match (&message.session, &leader.session) {
+                (None, Some(_)) => true,
+                (Some(_), None) => false,
+                _ => matches!((&hint.sequencer, &leader.hint.sequencer),
+                    (Some(ours), Some(leaders)) if ours < leaders),
+            }
         });
         let at = members.len() - usize::from(is_older);
         members.insert(at, index);
@@ -84,19 +189,16 @@ mod tests {
     use crate::event::Sequencer;
 
     fn message(route: &str, key: &str, sequencer: Option<&str>) -> HintMessage {
-        HintMessage {
-            route: route.into(),
-            hint: ObjectHint {
-                bucket: "b".into(),
-                key: key.into(),
-                event: "ObjectCreated:Put".into(),
-                time: None,
-                version_id: None,
-                size: None,
-                sequencer: sequencer.map(|text| Sequencer(text.into())),
-            },
-            accepted_at: Timestamp::UNIX_EPOCH,
-        }
+        let hint = ObjectHint {
+            bucket: "b".into(),
+            key: key.into(),
+            event: "ObjectCreated:Put".into(),
+            time: None,
+            version_id: None,
+            size: None,
+            sequencer: sequencer.map(|text| Sequencer(text.into())),
+        };
+        HintMessage::new(route, hint, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -115,6 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn a_carried_session_leads_whatever_came_after_it() {
+        let mut carrying = message("r", "a", Some("1"));
+        carrying.session = Some(Box::new(session()));
+        let folds = fold(&[
+            message("r", "a", Some("3")),
+            carrying,
+            message("r", "a", Some("9")),
+        ]);
+        assert_eq!(folds[0].leader(), 1);
+        assert_eq!(folds[0].members.len(), 3);
+    }
+
+    #[test]
     fn every_message_is_in_exactly_one_fold() {
         let messages: Vec<_> = (0..50)
             .map(|n| message("r", &format!("k{}", n % 7), None))
@@ -127,10 +242,54 @@ mod tests {
         assert_eq!(places, (0..50).collect::<Vec<_>>());
     }
 
+    fn session() -> CarriedSession {
+        CarriedSession {
+            uri: serde_json::from_str("\"http://gcs/upload?upload_id=hush\"").unwrap(),
+            etag: "\"e\"".into(),
+            size: 1 << 40,
+            plan: Session {
+                slice: 1 << 20,
+                digest: Some(Digest::default()),
+            },
+            stored: StoredChecksums::default(),
+            running: Some(Running::default()),
+        }
+    }
+
     #[test]
-    fn a_message_survives_the_queue() {
-        let message = message("r", "a", Some("0A"));
-        let text = serde_json::to_string(&message).unwrap();
-        assert_eq!(serde_json::from_str::<HintMessage>(&text).unwrap(), message);
+    fn messages_survive_the_queue() {
+        let mut hint = message("r", "a", Some("0A"));
+        let text = serde_json::to_string(&hint).unwrap();
+        assert!(!text.contains("session") && !text.contains("returns"));
+        assert_eq!(
+            serde_json::from_str::<Message>(&text).unwrap(),
+            Message::Hint(hint.clone())
+        );
+        hint.session = Some(Box::new(session()));
+        hint.returns = 2;
+        let text = serde_json::to_string(&hint).unwrap();
+        assert!(text.contains("hush") && !format!("{hint:?}").contains("hush"));
+        assert_eq!(
+            serde_json::from_str::<Message>(&text).unwrap(),
+            Message::Hint(hint)
+        );
+        let part = PartMessage {
+            coordinator: "r/b/k".into(),
+            run: "1".into(),
+            route: "r".into(),
+            key: "k".into(),
+            etag: "\"e\"".into(),
+            part: 3,
+            first: 9,
+            length: 3,
+            total: 12,
+            digest: None,
+            prefix: "p/".into(),
+        };
+        let text = serde_json::to_string(&part).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Message>(&text).unwrap(),
+            Message::Part(part)
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! From an object's size to the way it is sent.
-//!
-//! Parallel parts of large objects are not planned here yet: one stream carries any size.
+//! From an object's size and what S3 knows of its bytes to the way it is sent.
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, TransferError};
+use crate::integrity::{Checksum, Digest};
+use crate::s3::StoredChecksums;
 
 /// A resumable upload's chunks are a multiple of this, except the last.
 /// [Resumable uploads](https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload)
@@ -15,29 +17,97 @@ pub const LARGEST_OBJECT: u64 = 5 << 40;
 /// request that starts a session.
 pub const SINGLE_REQUEST_LIMIT: u64 = 8 << 20;
 
+/// The largest object that S3 takes in one request, in bytes (5 GiB). An object up to here whose
+/// ETag is an MD5 goes in one stream, so that GCS can check that MD5: it proves only the whole.
+pub const LARGEST_PUT: u64 = 5 << 30;
+
+/// The most parts of an object: two levels of composing.
+pub const MOST_PARTS: u64 = 1024;
+
+/// What one request of a session carries at most, in bytes. Between two of them a transfer can be
+/// handed on to another message.
+const SLICE: u64 = 1 << 30;
+/// The same where a checksum is computed: what was sent and not acknowledged is read again.
+const COMPUTED_SLICE: u64 = 256 << 20;
+
 /// How an object is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     /// One multipart request, the body piped through it.
     Single,
-    /// One multipart request, the body first read into memory for its checksum.
-    Buffered,
-    /// A resumable session, all bytes in one request.
-    Resumable,
-    /// A resumable session in two pieces, so that the computed checksum can go with the last one.
-    ResumableComputed {
-        /// The first piece's length, a multiple of [`CHUNK_UNIT`], in bytes.
-        first: u64,
-        /// The last piece's length: 1 byte to [`CHUNK_UNIT`].
-        last: u64,
-    },
+    /// One multipart request, the body first read into memory for its checksums.
+    Buffered(Digest),
+    /// A resumable session.
+    Session(Session),
+    /// Parts side by side, composed at the end.
+    Parts(Parts),
 }
 
-/// Chooses how to send `size` bytes of which S3 has, or has not, a checksum that GCS can check.
+/// How a session carries an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Bytes a request, a multiple of [`CHUNK_UNIT`].
+    pub slice: u64,
+    /// The checksums that are computed on the way; the last piece then goes by itself, under them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+/// How an object is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// The object's size in bytes.
+    pub total: u64,
+    /// Each part's length in bytes, except the last, which has what is left.
+    pub length: u64,
+    /// The checksums that are computed on the way; none where GCS's own CRC32C of each part is
+    /// enough to check S3's of the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+impl Session {
+    /// The slice at `start` of an object of `total` bytes: how many bytes are sent with it, and how
+    /// many of it follow by themselves, the last piece where there is a digest.
+    #[must_use]
+    pub fn slice_at(self, start: u64, total: u64) -> (u64, u64) {
+        let left = total - start;
+        if left > self.slice {
+            return (self.slice, 0);
+        }
+        let last = match self.digest {
+            None => 0,
+            Some(_) => left - (left - 1) / CHUNK_UNIT * CHUNK_UNIT,
+        };
+        (left - last, last)
+    }
+}
+
+impl Parts {
+    /// How many there are.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        u32::try_from(self.total.div_ceil(self.length)).unwrap_or(u32::MAX)
+    }
+
+    /// First byte and length of part `number` (from 0).
+    #[must_use]
+    pub fn span(self, number: u32) -> (u64, u64) {
+        let first = u64::from(number) * self.length;
+        (first, self.length.min(self.total.saturating_sub(first)))
+    }
+}
+
+/// Chooses how to send `size` bytes, of which S3 has the checksums `stored`. `parts_above` is the
+/// size from which on parts are allowed, in bytes; `None` where they are not.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] above [`LARGEST_OBJECT`].
-pub fn plan(size: u64, has_shared_checksum: bool) -> Result<Plan, TransferError> {
+pub fn plan(
+    size: u64,
+    stored: &StoredChecksums,
+    parts_above: Option<u64>,
+) -> Result<Plan, TransferError> {
     if size > LARGEST_OBJECT {
         return Err(TransferError::new(
             ErrorKind::TooLarge,
@@ -45,56 +115,174 @@ pub fn plan(size: u64, has_shared_checksum: bool) -> Result<Plan, TransferError>
             "Split it at the source, or leave it out of the route.",
         ));
     }
-    Ok(match (has_shared_checksum, size) {
-        (true, ..=SINGLE_REQUEST_LIMIT) => Plan::Single,
-        (true, _) => Plan::Resumable,
-        (false, ..=CHUNK_UNIT) => Plan::Buffered,
-        (false, _) => {
-            let first = (size - 1) / CHUNK_UNIT * CHUNK_UNIT;
-            Plan::ResumableComputed {
-                first,
-                last: size - first,
-            }
-        }
+    if let Some(above) = parts_above.filter(|&above| size > above)
+        && let Some(digest) = part_digest(size, stored)
+    {
+        let least = (above / 4).max(size.div_ceil(MOST_PARTS));
+        return Ok(Plan::Parts(Parts {
+            total: size,
+            length: least.next_multiple_of(1 << 20),
+            digest,
+        }));
+    }
+    let digest = stored.digest();
+    Ok(match stored.shared {
+        Some(_) if size <= SINGLE_REQUEST_LIMIT => Plan::Single,
+        Some(_) => Plan::Session(Session {
+            slice: SLICE,
+            digest: None,
+        }),
+        None if size <= CHUNK_UNIT => Plan::Buffered(digest),
+        None => Plan::Session(Session {
+            // What cannot be combined has to run over the whole at once.
+            slice: if digest.is_combinable() {
+                COMPUTED_SLICE
+            } else {
+                size.next_multiple_of(CHUNK_UNIT)
+            },
+            digest: Some(digest),
+        }),
     })
+}
+
+/// What is computed over each part; `None` where S3's checksum proves only the whole in one stream.
+#[expect(clippy::option_option, reason = "no parts, or parts with or without")]
+fn part_digest(size: u64, stored: &StoredChecksums) -> Option<Option<Digest>> {
+    match stored.shared {
+        Some(Checksum::Crc32c(_)) => Some(None),
+        Some(Checksum::Md5(_)) => (size > LARGEST_PUT).then_some(Some(Digest::default())),
+        None => {
+            let digest = stored.digest();
+            digest.is_combinable().then_some(Some(digest))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::integrity::{Algorithm, SourceChecksum};
+    use crate::route::PARTS_ABOVE;
 
-    #[test]
-    fn the_boundaries() {
-        assert_eq!(plan(0, true).unwrap(), Plan::Single);
-        assert_eq!(plan(SINGLE_REQUEST_LIMIT, true).unwrap(), Plan::Single);
-        assert_eq!(
-            plan(SINGLE_REQUEST_LIMIT + 1, true).unwrap(),
-            Plan::Resumable
-        );
-        assert_eq!(plan(LARGEST_OBJECT, true).unwrap(), Plan::Resumable);
-        assert_eq!(
-            plan(LARGEST_OBJECT + 1, true).unwrap_err().kind,
-            ErrorKind::TooLarge
-        );
-        assert_eq!(plan(0, false).unwrap(), Plan::Buffered);
-        assert_eq!(plan(CHUNK_UNIT, false).unwrap(), Plan::Buffered);
+    const CRC32C: StoredChecksums = StoredChecksums {
+        shared: Some(Checksum::Crc32c(1)),
+        full: None,
+    };
+    const MD5: StoredChecksums = StoredChecksums {
+        shared: Some(Checksum::Md5([0; 16])),
+        full: None,
+    };
+    const NONE: StoredChecksums = StoredChecksums {
+        shared: None,
+        full: None,
+    };
+
+    fn of(algorithm: Algorithm) -> StoredChecksums {
+        StoredChecksums {
+            shared: None,
+            full: Some(SourceChecksum {
+                algorithm,
+                value: vec![0; algorithm.length()],
+            }),
+        }
     }
 
     #[test]
-    fn a_computed_checksum_leaves_a_last_piece_of_one_byte_to_one_unit() {
+    fn one_stream_up_to_the_threshold() {
+        let plan = |size, stored| plan(size, stored, Some(PARTS_ABOVE)).unwrap();
+        assert_eq!(plan(0, &CRC32C), Plan::Single);
+        assert_eq!(plan(SINGLE_REQUEST_LIMIT, &MD5), Plan::Single);
+        let whole = Plan::Session(Session {
+            slice: SLICE,
+            digest: None,
+        });
+        assert_eq!(plan(SINGLE_REQUEST_LIMIT + 1, &CRC32C), whole);
+        assert_eq!(plan(PARTS_ABOVE, &CRC32C), whole);
+        let digest = Digest::default();
+        assert_eq!(plan(0, &NONE), Plan::Buffered(digest));
+        assert_eq!(plan(CHUNK_UNIT, &NONE), Plan::Buffered(digest));
+        assert!(matches!(plan(CHUNK_UNIT + 1, &NONE), Plan::Session(_)));
+    }
+
+    #[test]
+    fn above_it_parts_where_the_proof_can_be_put_together() {
+        let in_parts =
+            |size, stored: &StoredChecksums| match plan(size, stored, Some(PARTS_ABOVE)).unwrap() {
+                Plan::Parts(parts) => Some(parts.digest),
+                _ => None,
+            };
+        let size = PARTS_ABOVE + 1;
+        assert_eq!(in_parts(size, &CRC32C), Some(None));
+        assert_eq!(in_parts(size, &NONE), Some(Some(Digest::default())));
+        let crc64 = in_parts(size, &of(Algorithm::Crc64Nvme)).unwrap();
+        assert_eq!(crc64.unwrap().other, Some(Algorithm::Crc64Nvme));
+        assert_eq!(in_parts(size, &of(Algorithm::Sha256)), None);
+        assert_eq!(in_parts(LARGEST_PUT, &MD5), None);
+        assert_eq!(
+            in_parts(LARGEST_PUT + 1, &MD5),
+            Some(Some(Digest::default()))
+        );
+        assert!(!matches!(plan(size, &CRC32C, None), Ok(Plan::Parts(_))));
+    }
+
+    #[test]
+    fn more_than_gcs_holds_is_refused_with_the_reason() {
+        assert!(plan(LARGEST_OBJECT, &CRC32C, None).is_ok());
+        let error = plan(LARGEST_OBJECT + 1, &CRC32C, None).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::TooLarge);
+        assert!(error.message.contains("5 TiB"));
+    }
+
+    #[test]
+    fn the_pieces_of_a_session_cover_the_object_and_leave_a_last_piece_to_a_digest() {
         for size in [
             CHUNK_UNIT + 1,
             2 * CHUNK_UNIT,
             2 * CHUNK_UNIT + 1,
+            COMPUTED_SLICE,
+            COMPUTED_SLICE + 1,
+            SLICE + 1,
             LARGEST_OBJECT,
         ] {
-            let Plan::ResumableComputed { first, last } = plan(size, false).unwrap() else {
+            for stored in [NONE, of(Algorithm::Sha1)] {
+                let Plan::Session(session) = plan(size, &stored, None).unwrap() else {
+                    panic!("{size}")
+                };
+                let mut start = 0;
+                while size - start > session.slice {
+                    assert_eq!(session.slice_at(start, size), (session.slice, 0));
+                    start += session.slice;
+                }
+                let (sent, last) = session.slice_at(start, size);
+                assert_eq!(start + sent + last, size);
+                assert_eq!(sent % CHUNK_UNIT, 0);
+                assert!((1..=CHUNK_UNIT).contains(&last), "{size}: {last}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_cover_the_object_without_gap_or_overlap() {
+        for size in [
+            PARTS_ABOVE + 1,
+            PARTS_ABOVE * 3 + 12_345,
+            1 << 40,
+            LARGEST_OBJECT,
+        ] {
+            let Plan::Parts(parts) = plan(size, &CRC32C, Some(PARTS_ABOVE)).unwrap() else {
                 panic!("{size}")
             };
-            assert_eq!(first + last, size);
-            assert_eq!(first % CHUNK_UNIT, 0);
-            assert!((1..=CHUNK_UNIT).contains(&last), "{size}");
+            let count = parts.count();
+            assert!(u64::from(count) <= MOST_PARTS, "{count}");
+            let mut next = 0;
+            for number in 0..count {
+                let (first, length) = parts.span(number);
+                assert_eq!(first, next);
+                assert!(length > 0);
+                next += length;
+            }
+            assert_eq!(next, size);
         }
     }
 }

@@ -11,6 +11,7 @@ use http::{Request, Response};
 use jiff::Timestamp;
 
 pub use crate::exchange::{Lost, Side, Sink, Tail};
+pub use crate::integrity::{Digest, Digests};
 
 /// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
 pub const REPLY_LIMIT: usize = 64 * 1024;
@@ -44,8 +45,8 @@ pub trait Port {
 
     /// Sends `sink` with exactly `length` bytes of the open body in its middle.
     ///
-    /// Without `digest` those must be all that is left of the body: more or fewer fail. With it, a
-    /// CRC32C runs over the bytes and what is left stays open for [`Port::take`].
+    /// Without `digest` those must be all that is left of the body: more or fewer fail. With it, its
+    /// checksums run over the bytes and what is left stays open for [`Port::take`].
     ///
     /// # Errors
     /// [`Lost`] when the body was shorter or longer than `length`, or no whole reply came. A reply
@@ -54,14 +55,23 @@ pub trait Port {
         &mut self,
         sink: Sink,
         length: u64,
-        digest: bool,
+        digest: Option<Digest>,
     ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
 
-    /// Reads the rest of the open body, which must be `length` bytes, and closes it.
+    /// Reads the rest of the open body, which must be `length` bytes (0 after all of it was piped),
+    /// closes it and gives the checksums of the whole. `digest` is that of the pipe before, if
+    /// there was one.
     ///
     /// # Errors
     /// [`Lost`] when the body was shorter or longer.
-    fn take(&mut self, length: u64) -> impl Future<Output = Result<Tail, Lost>>;
+    fn take(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
+
+    /// Reads all of the open body, which must be `length` bytes, closes it and gives its checksums;
+    /// the bytes go nowhere, and [`Tail::bytes`] is empty.
+    ///
+    /// # Errors
+    /// [`Lost`] when the body was shorter or longer.
+    fn digest(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
 
     /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
     /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).

@@ -8,13 +8,17 @@
 
 use std::time::Duration;
 
-use crate::error::TransferError;
+use crate::error::{ErrorKind, TransferError};
 
 /// Attempts within one delivery of a message, before it goes back to the queue.
 pub const ATTEMPTS_IN_HAND: u32 = 3;
 
 /// Deliveries of a message before it is quarantined: with the delays below, some five hours.
 pub const DELIVERIES: u32 = 30;
+
+/// The same where the bytes are not the checksum's: each look costs the whole object, and what is
+/// damaged stays so.
+pub const DELIVERIES_OF_DAMAGED: u32 = 3;
 
 /// Where a failure leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,11 @@ pub fn in_hand(error: &TransferError, attempt: u32, seed: u64) -> Option<Duratio
 /// What to do with a message whose delivery `delivery` (from 1) ended in `error`.
 #[must_use]
 pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Disposition {
-    if !error.kind.is_transient() || delivery >= DELIVERIES {
+    let deliveries = match error.kind {
+        ErrorKind::SourceChecksumMismatch | ErrorKind::ChecksumRefused => DELIVERIES_OF_DAMAGED,
+        _ => DELIVERIES,
+    };
+    if !error.kind.is_transient() || delivery >= deliveries {
         return Disposition::Quarantine;
     }
     let wait = IN_QUEUE.wait(delivery, seed);
@@ -99,7 +107,6 @@ fn mix(seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     fn error(kind: ErrorKind, retry_after: Option<u64>) -> TransferError {
         TransferError {
@@ -147,6 +154,20 @@ mod tests {
             Disposition::Quarantine
         );
         assert_eq!(after_delivery(&busy, u32::MAX, 3), Disposition::Quarantine);
+    }
+
+    #[test]
+    fn bytes_that_stay_damaged_are_not_read_thirty_times() {
+        for kind in [
+            ErrorKind::SourceChecksumMismatch,
+            ErrorKind::ChecksumRefused,
+        ] {
+            let damaged = error(kind, None);
+            assert!(in_hand(&damaged, 1, 7).is_some());
+            let after = |delivery| after_delivery(&damaged, delivery, 7);
+            assert!(matches!(after(1), Disposition::RetryAfter(_)));
+            assert_eq!(after(DELIVERIES_OF_DAMAGED), Disposition::Quarantine);
+        }
     }
 
     #[test]

@@ -11,16 +11,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 6] = [
-    &["sigv4", "event", "integrity"],
-    &["s3", "gcs", "bigquery", "route", "message"],
+const LAYERS: [&[&str]; 9] = [
+    &["sigv4", "event"],
+    &["s3", "gcs", "bigquery", "route"],
     &["access", "mapping", "plan"],
+    &["message"],
+    &["order"],
     &["transfer"],
     &["port"],
+    &["parts"],
     &["drive"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 3] = ["error", "exchange", "retry"];
+const COMMON: [&str; 4] = ["error", "exchange", "integrity", "retry"];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

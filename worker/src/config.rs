@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use causeway_shared::access::{Access, GcsAccess, S3Access};
-use causeway_shared::error::ConfigError;
+use causeway_shared::error::{ConfigError, ErrorKind, TransferError};
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
@@ -42,6 +42,20 @@ impl Config {
     /// The first variable that is missing or wrong.
     pub(crate) fn of(env: &Env) -> Result<Rc<Self>, ConfigError> {
         CONFIG.with(|config| config.get_or_init(|| Self::read(env).map(Rc::new)).clone())
+    }
+
+    /// The route called `name`, as a message of the queue has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RouteMissing`].
+    pub(crate) fn route(&self, name: &str) -> Result<&Arc<Route>, TransferError> {
+        self.routes.get(name).ok_or_else(|| {
+            TransferError::new(
+                ErrorKind::RouteMissing,
+                format!("There is no route {name:?} any more."),
+                "Add the route again and replay the message, or drop it.",
+            )
+        })
     }
 
     fn read(env: &Env) -> Result<Self, ConfigError> {

@@ -1,21 +1,24 @@
-//! A batch of the queue of hints: folded, carried out side by side, settled message by message.
+//! A batch of a queue of ours: hints are folded and carried out side by side, parts are copied beside
+//! them, and each message is settled by itself.
 //!
 //! Nothing that happens to one message touches another, and the batch itself never fails.
 
 use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
-use causeway_shared::message::{Fold, HintMessage, fold};
+use causeway_shared::message::{Fold, HintMessage, Message, PartMessage, fold};
 use causeway_shared::plan::SINGLE_REQUEST_LIMIT;
-use causeway_shared::transfer::{Outcome, Transfer};
+use causeway_shared::transfer::{Ending, Outcome, Transfer};
 use futures::StreamExt as _;
-use futures::future::join;
+use futures::future::join3;
 use futures::stream;
 use serde_json::{Value, json};
 use worker::Env;
 
 use crate::config::Config;
+use crate::coordinator::Handle;
 use crate::outcome;
-use crate::platform::{self, Message, MessageBatch};
+use crate::parts;
+use crate::platform::{self, MessageBatch, Queue};
 use crate::port::WorkerdPort;
 use crate::settle::{Delivery, settle};
 
@@ -27,12 +30,29 @@ const SMALL_AT_ONCE: usize = 24;
 /// first byte to its last, so that six of them would leave the others no connection.
 const LARGE_AT_ONCE: usize = 3;
 
+/// Parts under way at once: as many as may wait for their answer. `max_batch_size` of their queue is
+/// the same, so that all of a batch begin at once.
+const PARTS_AT_ONCE: usize = 6;
+
 /// No transfer is begun later than this after the batch, in milliseconds: a transfer may take 13 of
 /// the 15 minutes that a consumer has, and what is under way when they end is lost.
 const BEGIN_WITHIN: f64 = 90_000.0;
 
 /// How long a batch waits when the worker is misconfigured, in seconds.
 const MISCONFIGURED_DELAY: u32 = 60;
+
+/// How long a message waits when the platform did not take over what it led to, in seconds.
+const PLATFORM_DELAY: u32 = 10;
+
+/// A batch, sorted.
+#[derive(Default)]
+struct Batch {
+    hints: Vec<HintMessage>,
+    /// One a hint, in the same order.
+    deliveries: Vec<Delivery>,
+    parts: Vec<(PartMessage, Delivery)>,
+    unreadable: Vec<(Delivery, TransferError)>,
+}
 
 /// Carries a batch out. Every message of it is acknowledged or given back when this returns.
 pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
@@ -48,9 +68,14 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
             return;
         }
     };
-    let (hints, deliveries, unreadable) = read(messages);
+    let Batch {
+        hints,
+        deliveries,
+        parts,
+        unreadable,
+    } = read(messages);
     for (delivery, error) in unreadable {
-        let decision = settle(&delivery, &Err(error), env).await;
+        let decision = settle(&delivery, &Err::<Outcome, _>(error), env).await;
         outcome::log_unreadable(&decision);
     }
     let (large, small): (Vec<Fold>, Vec<Fold>) = fold(&hints)
@@ -63,22 +88,28 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
         }
         carry_out(fold, &hints, &deliveries, &config, env).await;
     };
-    join(
+    join3(
         stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
         stream::iter(large).for_each_concurrent(LARGE_AT_ONCE, run),
+        stream::iter(&parts).for_each_concurrent(PARTS_AT_ONCE, async |(part, delivery)| {
+            if js_sys::Date::now() - began > BEGIN_WITHIN {
+                return delivery.again_after(0);
+            }
+            parts::carry_out(part, delivery, &config, env).await;
+        }),
     )
     .await;
 }
 
 /// Whether an object goes through a session, as far as its event says.
 fn is_large(message: &HintMessage) -> bool {
-    message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT
+    message.session.is_some() || message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT
 }
 
 /// Leaves messages to the next batch.
 fn give_back(fold: &Fold, deliveries: &[Delivery]) {
     for &member in &fold.members {
-        deliveries[member].give_back();
+        deliveries[member].again_after(0);
     }
 }
 
@@ -92,9 +123,24 @@ async fn carry_out(
 ) {
     let leader = &hints[fold.leader()];
     let started = platform::now();
-    let result = transfer(leader, config).await;
-    let elapsed = platform::now().duration_since(started).as_millis();
-    let elapsed = u64::try_from(elapsed).unwrap_or_default();
+    let result = match transfer(leader, config).await {
+        Ok(Ending::Settled(outcome)) => Ok(outcome),
+        Err(error) => Err(error),
+        Ok(goes_on) => {
+            let taken = hand_over(leader, goes_on, env).await;
+            if let Err(reason) = &taken {
+                outcome::log_not_handed_over(leader, reason);
+            }
+            for &member in &fold.members {
+                match taken {
+                    Ok(true) => deliveries[member].acknowledge(),
+                    Ok(false) | Err(_) => deliveries[member].again_after(PLATFORM_DELAY),
+                }
+            }
+            return;
+        }
+    };
+    let elapsed = outcome::milliseconds_since(started);
     for &member in &fold.members {
         let decision = settle(&deliveries[member], &result, env).await;
         if member == fold.leader() || decision.is_trouble() {
@@ -103,18 +149,40 @@ async fn carry_out(
     }
 }
 
-async fn transfer(message: &HintMessage, config: &Config) -> Result<Outcome, TransferError> {
-    let route = config.routes.get(&message.route).ok_or_else(|| {
-        TransferError::new(
-            ErrorKind::RouteMissing,
-            format!("There is no route {:?} any more.", message.route),
-            "Add the route again and replay the message, or drop it.",
-        )
-    })?;
+/// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another
+/// message. It answers for the hint once this gives `true`.
+async fn hand_over(message: &HintMessage, ending: Ending, env: &Env) -> Result<bool, String> {
+    match ending {
+        Ending::Settled(_) => Ok(true),
+        Ending::Parts(order) => {
+            let coordinator = Handle::new(env, &order.coordinator())?;
+            let line = outcome::in_parts(&order);
+            let taken = coordinator.start(*order).await?;
+            if taken {
+                outcome::log_line(&line);
+            }
+            Ok(taken)
+        }
+        Ending::Carry { session, delay } => {
+            let line = outcome::carried(message, &session);
+            let next = HintMessage {
+                session: Some(session),
+                ..message.clone()
+            };
+            let queue = Queue::bound(env, "HINTS")?;
+            queue.put_after(&next, delay).await?;
+            outcome::log_line(&line);
+            Ok(true)
+        }
+    }
+}
+
+async fn transfer(message: &HintMessage, config: &Config) -> Result<Ending, TransferError> {
+    let route = config.route(&message.route)?;
     let transfer = Transfer::new(
         config.access.clone(),
         route.clone(),
-        message.hint.clone(),
+        message,
         platform::random(),
     )?;
     let mut port = WorkerdPort::new(config.signing_key.clone());
@@ -122,32 +190,27 @@ async fn transfer(message: &HintMessage, config: &Config) -> Result<Outcome, Tra
 }
 
 /// Tells the messages that this version can read from those that it cannot.
-fn read(
-    messages: Vec<Message>,
-) -> (
-    Vec<HintMessage>,
-    Vec<Delivery>,
-    Vec<(Delivery, TransferError)>,
-) {
-    let (mut hints, mut deliveries, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+fn read(messages: Vec<platform::Message>) -> Batch {
+    let mut batch = Batch::default();
     for message in messages {
         let text = message.text();
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         let delivery = Delivery::new(message, value);
         match serde_json::from_value(delivery.value.clone()) {
-            Ok(hint) => {
-                hints.push(hint);
-                deliveries.push(delivery);
+            Ok(Message::Hint(hint)) => {
+                batch.hints.push(hint);
+                batch.deliveries.push(delivery);
             }
-            Err(error) => unreadable.push((
+            Ok(Message::Part(part)) => batch.parts.push((part, delivery)),
+            Err(error) => batch.unreadable.push((
                 delivery,
                 TransferError::new(
                     ErrorKind::MessageUnreadable,
-                    format!("The message is not a hint: {error}."),
+                    format!("The message is neither a hint nor a part: {error}."),
                     "Find out who put it in the queue; another version of Causeway may have.",
                 ),
             )),
         }
     }
-    (hints, deliveries, unreadable)
+    batch
 }

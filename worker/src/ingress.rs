@@ -89,7 +89,7 @@ async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
         Ok(queue) => queue,
         Err(reason) => return misconfigured(&ConfigError::new("HINTS", reason)),
     };
-    for batch in hints::batches(&sorted.messages) {
+    for batch in platform::batches(&sorted.messages) {
         if let Err(reason) = queue.put_all(&sorted.messages[batch]).await {
             web_sys::console::error_1(
                 &json!({"event": "queue-refused", "message": &reason})

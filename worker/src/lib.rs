@@ -1,14 +1,17 @@
-//! Causeway on Cloudflare Workers: two entry points and the port on workerd.
+//! Causeway on Cloudflare Workers: the entry points and the port on workerd.
 //!
-//! `fetch` takes events in ([`ingress`]), `queue` carries the hints out ([`consumer`]). What is
-//! decided is decided in `causeway_shared`; this crate only moves bytes and answers.
+//! `fetch` takes events in ([`ingress`]), `queue` carries hints and parts out ([`consumer`],
+//! [`parts`]), and a Durable Object a large object holds its parts together ([`coordinator`]). What
+//! is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
 mod config;
 mod consumer;
+mod coordinator;
 mod ingress;
 mod outcome;
+mod parts;
 mod platform;
 mod port;
 mod reply;

@@ -1,10 +1,14 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
 use causeway_shared::error::TransferError;
-use causeway_shared::message::HintMessage;
+use causeway_shared::message::{CarriedSession, HintMessage, PartMessage};
+use causeway_shared::order::Order;
+use causeway_shared::parts::Verdict;
 use causeway_shared::transfer::Outcome;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::platform::{self, whole_seconds};
 use crate::settle::Decision;
 
 /// Logs how the transfer of `message` ended and what was decided about the message.
@@ -18,15 +22,106 @@ pub(crate) fn log(
         Ok(outcome) => succeeded(outcome),
         Err(error) => failed(error, decision),
     };
-    line["route"] = json!(message.route);
-    line["bucket"] = json!(message.hint.bucket);
-    line["key"] = json!(message.hint.key);
+    name(&mut line, message);
     line["ms"] = json!(milliseconds);
     if result.is_ok() {
-        web_sys::console::log_1(&line.to_string().into());
+        log_line(&line);
     } else {
         log_error(&line);
     }
+}
+
+fn name(line: &mut Value, message: &HintMessage) {
+    line["route"] = json!(message.route);
+    line["bucket"] = json!(message.hint.bucket);
+    line["key"] = json!(message.hint.key);
+}
+
+/// A run of parts that has ended.
+pub(crate) struct Run<'a> {
+    /// The hint that it answers.
+    pub(crate) message: &'a HintMessage,
+    /// How many parts.
+    pub(crate) parts: u32,
+    /// Milliseconds since it began.
+    pub(crate) elapsed: u64,
+}
+
+impl Run<'_> {
+    /// Logs its end.
+    pub(crate) fn log(&self, verdict: &Verdict) {
+        let deliveries = self.message.returns + 1;
+        let mut line = match verdict {
+            Verdict::Done(outcome) => succeeded(outcome),
+            Verdict::Again { error, delay, .. } => {
+                let delay = whole_seconds(*delay);
+                failed(error, &Decision::Retried { delay, deliveries })
+            }
+            Verdict::Quarantine(error) => failed(error, &Decision::DeadLettered { deliveries }),
+        };
+        name(&mut line, self.message);
+        line["ms"] = json!(self.elapsed);
+        line["parts"] = json!(self.parts);
+        if matches!(verdict, Verdict::Done(_)) {
+            log_line(&line);
+        } else {
+            log_error(&line);
+        }
+    }
+}
+
+/// That an object goes on in parts.
+pub(crate) fn in_parts(order: &Order) -> Value {
+    let mut line = json!({
+        "event": "in-parts", "bytes": order.parts.total, "parts": order.parts.count(),
+    });
+    name(&mut line, &order.message);
+    line
+}
+
+/// That an upload goes on in another message.
+pub(crate) fn carried(message: &HintMessage, session: &CarriedSession) -> Value {
+    let mut line = json!({"event": "carried-on", "bytes": session.size});
+    name(&mut line, message);
+    line
+}
+
+/// Logs that an object stays with its message, because nobody took it over.
+pub(crate) fn log_not_handed_over(message: &HintMessage, reason: &str) {
+    let mut line = json!({"event": "not-handed-over", "message": reason});
+    name(&mut line, message);
+    log_error(&line);
+}
+
+/// Logs that a part is to be copied again.
+pub(crate) fn log_part(part: &PartMessage, error: &TransferError, delay: u32) {
+    log_error(&json!({
+        "event": "part-failed", "route": part.route, "key": part.key, "part": part.part,
+        "kind": error.kind, "fault": error.kind.fault(), "message": error.message,
+        "then": "retried", "delay_s": delay,
+    }));
+}
+
+/// Logs that the coordinator of a part did not answer.
+pub(crate) fn log_untold(part: &PartMessage, reason: &str) {
+    log_error(&json!({
+        "event": "coordinator-silent", "route": part.route, "key": part.key, "part": part.part,
+        "message": reason,
+    }));
+}
+
+/// Logs that parts could not be deleted.
+pub(crate) fn log_parts_left(bucket: &str, prefix: &str, error: &TransferError) {
+    log_error(&json!({
+        "event": "parts-left", "destination": format!("gs://{bucket}/{prefix}"),
+        "kind": error.kind, "message": error.message, "advice": error.advice,
+    }));
+}
+
+/// Whole milliseconds from `time` to now.
+pub(crate) fn milliseconds_since(time: Timestamp) -> u64 {
+    let elapsed = platform::now().duration_since(time).as_millis();
+    u64::try_from(elapsed).unwrap_or_default()
 }
 
 /// Logs a message that is no hint.
@@ -34,6 +129,11 @@ pub(crate) fn log_unreadable(decision: &Decision) {
     let mut line = json!({"event": "unreadable"});
     add(&mut line, decision);
     log_error(&line);
+}
+
+/// Logs a line.
+pub(crate) fn log_line(line: &Value) {
+    web_sys::console::log_1(&line.to_string().into());
 }
 
 /// Logs a line as an error.
@@ -47,7 +147,15 @@ fn succeeded(outcome: &Outcome) -> Value {
             generation,
             size,
             proof,
-        } => json!({"event": "copied", "generation": generation, "bytes": size, "proof": proof}),
+            omitted,
+        } => {
+            let mut line =
+                json!({"event": "copied", "generation": generation, "bytes": size, "proof": proof});
+            if let Some(omitted) = omitted {
+                line["omitted"] = json!(omitted);
+            }
+            line
+        }
         Outcome::Identical { generation } => {
             json!({"event": "identical", "generation": generation})
         }

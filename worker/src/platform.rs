@@ -3,6 +3,9 @@
 //!
 //! Thin declarations and their conversions; no decisions.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -70,6 +73,16 @@ pub(crate) fn random() -> u128 {
     // It fails only for more than 65,536 bytes; a seed of zero would do no harm.
     let _ = crypto().get_random_values_with_u8_array(&mut bytes);
     u128::from_le_bytes(bytes)
+}
+
+/// Half of a random number, for a wait.
+pub(crate) fn seed() -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "half of a random number is one"
+    )]
+    let half = random() as u64;
+    half
 }
 
 /// Milliseconds since 1970. On Workers this stands still between one I/O and the next.
@@ -159,14 +172,20 @@ impl Queue {
         Ok(queue.unchecked_into())
     }
 
-    /// Sends one message; the queue has it when this returns.
+    /// Sends one message, to be delivered after `delay`; the queue has it when this returns.
     ///
     /// # Errors
     /// The queue's own words.
-    pub(crate) async fn put(&self, message: &impl Serialize) -> Result<(), String> {
+    pub(crate) async fn put_after(
+        &self,
+        message: &impl Serialize,
+        delay: Duration,
+    ) -> Result<(), String> {
         let sent = async {
             let body = JSON::parse(&to_json(message))?;
-            let promise = self.send(&body, &object("contentType", &"json".into()))?;
+            let options = object("contentType", &"json".into());
+            set(&options, "delaySeconds", &whole_seconds(delay).into());
+            let promise = self.send(&body, &options)?;
             wasm_bindgen_futures::JsFuture::from(promise).await
         };
         sent.await.map(drop).map_err(|error| describe(&error))
@@ -195,7 +214,62 @@ impl Queue {
     }
 }
 
+/// Seconds for the queue, rounded up.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(whole).unwrap_or(u32::MAX)
+}
+
+/// Limits of one send ([Queues limits](https://developers.cloudflare.com/queues/platform/limits/)):
+/// messages, bytes in all, and bytes of one message, each message counting some more for itself.
+const BATCH_MESSAGES: usize = 100;
+const BATCH_BYTES: usize = 250_000;
+pub(crate) const MESSAGE_BYTES: usize = 125_000;
+const MESSAGE_OVERHEAD: usize = 100;
+
+/// Cuts `messages` into sends that a queue takes, in their order.
+pub(crate) fn batches(messages: &[String]) -> Vec<Range<usize>> {
+    let mut batches: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (index, message) in messages.iter().enumerate() {
+        let size = message.len() + MESSAGE_OVERHEAD;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES => {
+                batch.end = index + 1;
+                bytes += size;
+            }
+            _ => {
+                batches.push(index..index + 1);
+                bytes = size;
+            }
+        }
+    }
+    batches
+}
+
 /// JSON text of a value of ours, all of which can be written as JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_has_at_most_100_messages_and_250_kilobytes() {
+        let sizes = |lengths: &[usize]| -> Vec<usize> {
+            let messages: Vec<_> = lengths.iter().map(|&length| "m".repeat(length)).collect();
+            let batches = batches(&messages);
+            assert_eq!(
+                batches.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
+                (0..lengths.len()).collect::<Vec<_>>()
+            );
+            batches.iter().map(ExactSizeIterator::len).collect()
+        };
+        assert!(sizes(&[]).is_empty());
+        assert_eq!(sizes(&[10; 250]), [100, 100, 50]);
+        assert_eq!(sizes(&[MESSAGE_BYTES - 200; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[100_000, 100_000, 60_000, 10]), [2, 2]);
+    }
 }

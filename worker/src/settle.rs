@@ -1,13 +1,14 @@
 //! What becomes of a message: acknowledged, given back with a delay, or put among the dead letters.
 
+use std::time::Duration;
+
 use causeway_shared::error::TransferError;
 use causeway_shared::message::DeadLetter;
 use causeway_shared::retry::{Disposition, after_delivery};
-use causeway_shared::transfer::Outcome;
 use serde_json::Value;
 use worker::Env;
 
-use crate::platform::{self, Message, Queue};
+use crate::platform::{self, Message, Queue, whole_seconds};
 
 /// How long a message waits when the queue of dead letters does not take it, in seconds.
 const DEAD_LETTER_DELAY: u32 = 30;
@@ -23,7 +24,13 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// `message`, which holds `value`.
     pub(crate) fn new(message: Message, value: Value) -> Self {
-        let count = message.delivery();
+        // What a coordinator gave back was tried as well.
+        let returns = value["returns"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok());
+        let count = message
+            .delivery()
+            .saturating_add(returns.unwrap_or_default());
         Self {
             message,
             value,
@@ -31,9 +38,19 @@ impl Delivery {
         }
     }
 
-    /// Lets it come again at once: nothing was tried.
-    pub(crate) fn give_back(&self) {
-        self.message.again_after(0);
+    /// Which delivery this is, from 1.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Takes it out of the queue.
+    pub(crate) fn acknowledge(&self) {
+        self.message.acknowledge();
+    }
+
+    /// Lets it come again after `delay` seconds.
+    pub(crate) fn again_after(&self, delay: u32) {
+        self.message.again_after(delay);
     }
 }
 
@@ -70,24 +87,18 @@ impl Decision {
 
 /// Settles `delivery` by the `result` of its transfer. It is acknowledged only once its outcome is
 /// committed at GCS or it stands among the dead letters.
-pub(crate) async fn settle(
+pub(crate) async fn settle<T>(
     delivery: &Delivery,
-    result: &Result<Outcome, TransferError>,
+    result: &Result<T, TransferError>,
     env: &Env,
 ) -> Decision {
     let Err(error) = result else {
         delivery.message.acknowledge();
         return Decision::Acknowledged;
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "half of a random number is one"
-    )]
-    let seed = platform::random() as u64;
-    match after_delivery(error, delivery.count, seed) {
+    match after_delivery(error, delivery.count, platform::seed()) {
         Disposition::RetryAfter(wait) => {
-            let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let delay = u32::try_from(whole).unwrap_or(u32::MAX);
+            let delay = whole_seconds(wait);
             delivery.message.again_after(delay);
             Decision::Retried {
                 delay,
@@ -99,13 +110,22 @@ pub(crate) async fn settle(
 }
 
 async fn quarantine(delivery: &Delivery, error: &TransferError, env: &Env) -> Decision {
+    let mut message = delivery.value.clone();
+    if let Some(fields) = message.as_object_mut() {
+        // Whoever has a session's URI can write with it.
+        fields.remove("session");
+    }
     let letter = DeadLetter {
-        message: delivery.value.clone(),
+        message,
         error: error.clone(),
         deliveries: delivery.count,
         failed_at: platform::now(),
     };
-    let put = async { Queue::bound(env, "DEAD_LETTERS")?.put(&letter).await };
+    let put = async {
+        Queue::bound(env, "DEAD_LETTERS")?
+            .put_after(&letter, Duration::ZERO)
+            .await
+    };
     match put.await {
         Ok(()) => {
             delivery.message.acknowledge();

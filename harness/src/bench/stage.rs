@@ -79,6 +79,7 @@ impl Stage {
             access_key_id: ACCESS_KEY_ID.into(),
             secret_access_key: SECRET_ACCESS_KEY.into(),
             region: REGION.into(),
+            throttle: None,
         })
         .await?;
         let gcs = EmbeddedGcs::start(GcsOptions {

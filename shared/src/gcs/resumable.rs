@@ -9,6 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
 
 use super::{Object, ObjectAddress, Precondition, refusal, request};
 use crate::error::{ErrorKind, TransferError};
@@ -16,8 +17,29 @@ use crate::exchange::Sink;
 use crate::integrity::Checksum;
 
 /// A session's URI: whoever has it can write, so `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Serialised as it is: it may stand in a message of the queue, and nowhere else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ResumableSession(Uri);
+
+impl TryFrom<String> for ResumableSession {
+    type Error = &'static str;
+
+    fn try_from(uri: String) -> Result<Self, Self::Error> {
+        // The parser's own words would show the URI.
+        match Uri::try_from(uri) {
+            Ok(uri) if uri.host().is_some() => Ok(Self(uri)),
+            _ => Err("not the URI of a session"),
+        }
+    }
+}
+
+impl From<ResumableSession> for String {
+    fn from(session: ResumableSession) -> Self {
+        session.0.to_string()
+    }
+}
 
 impl fmt::Debug for ResumableSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,10 +100,10 @@ pub fn start_session(
     size: u64,
     precondition: Precondition,
 ) -> Result<Request<Bytes>, TransferError> {
-    let body = serde_json::to_vec(object).expect("strings alone always become JSON");
+    let body = serde_json::to_vec(&object.as_body()).expect("strings alone always become JSON");
     let mut start = request(
         Method::POST,
-        &address.upload_url("resumable", precondition),
+        &address.upload_url("resumable", object, precondition),
         Bytes::from(body),
     )?;
     let headers = start.headers_mut();
@@ -146,21 +168,17 @@ pub fn resume(session: &ResumableSession, range: ContentRange) -> Sink {
     }
 }
 
-/// Sends the last bytes, with the checksum of the whole object: GCS commits only what matches it.
+/// Sends the last bytes, with the CRC32C of the whole object: GCS commits only what matches it.
 #[must_use]
 pub fn finish(
     session: &ResumableSession,
     range: ContentRange,
     body: Bytes,
-    checksum: Checksum,
+    crc32c: u32,
 ) -> Request<Bytes> {
     let mut put = session.put(range, body);
-    let name = match checksum {
-        Checksum::Crc32c(_) => "crc32c",
-        Checksum::Md5(_) => "md5",
-    };
-    let value = HeaderValue::try_from(format!("{name}={}", checksum.to_base64()))
-        .expect("base64 is a header value");
+    let value = format!("crc32c={}", Checksum::Crc32c(crc32c).to_base64());
+    let value = HeaderValue::try_from(value).expect("base64 is a header value");
     put.headers_mut().insert("x-goog-hash", value);
     put
 }

@@ -1,68 +1,183 @@
-//! Which of an object's stored checksums GCS can check.
+//! Which checksums of the whole object S3 has, and who can check them.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
-use super::SourceObject;
-use crate::integrity::Checksum;
+use super::object::text;
+use crate::error::{ErrorKind, TransferError};
+use crate::integrity::{Algorithm, Checksum, Digest, Digests, Proof, SourceChecksum};
 
-/// The checksum that S3 already has and that GCS can check; `None` when one must be computed.
+/// What S3 has of an object's checksums, as far as it is one of the whole object.
 ///
-/// A CRC32C counts when it covers the whole object (`x-amz-checksum-type` is not COMPOSITE and the
-/// value has no `-N`). The ETag counts when it is an MD5: 32 hexadecimal digits, of an object that
-/// was not encrypted with a KMS or customer key
-/// ([Object](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html), ETag).
-#[must_use]
-pub fn shared_checksum(source: &SourceObject) -> Option<Checksum> {
-    full_object_crc32c(source).or_else(|| etag_md5(source))
+/// A header `x-amz-checksum-…` counts when `x-amz-checksum-type` is FULL_OBJECT. Stores from before
+/// there was such a header leave it out: then the value must have no `-N` behind it, and the object
+/// must have been written in one piece (its ETag has no `-N` either), unless it is a CRC64NVME,
+/// which never is one of parts. A value of another length than its algorithm's, and an algorithm
+/// that is not known here, are as good as none.
+/// [Checking object integrity](https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html)
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredChecksums {
+    /// One that GCS checks: a CRC32C, or an MD5. The ETag is an MD5 when it has 32 hexadecimal
+    /// digits and the object was not encrypted with a KMS or customer key
+    /// ([Object](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html), ETag).
+    pub shared: Option<Checksum>,
+    /// One that GCS does not know.
+    pub full: Option<SourceChecksum>,
 }
 
-fn full_object_crc32c(source: &SourceObject) -> Option<Checksum> {
-    if source
-        .checksum_type
-        .as_deref()
-        .is_some_and(|kind| kind != "FULL_OBJECT")
-    {
-        return None;
+impl StoredChecksums {
+    /// Reads the headers of a reply that carries the whole object, whose ETag is `etag`.
+    #[must_use]
+    pub fn read(headers: &HeaderMap, etag: &str) -> Self {
+        Self {
+            shared: crc32c(headers, etag)
+                .or_else(|| stored_md5(headers, etag))
+                .or_else(|| etag_md5(headers, etag)),
+            full: Algorithm::ALL.into_iter().find_map(|algorithm| {
+                let value = full_object(headers, etag, algorithm.as_str())?;
+                (value.len() == algorithm.length()).then_some(SourceChecksum { algorithm, value })
+            }),
+        }
     }
-    let decoded = BASE64_STANDARD.decode(source.crc32c.as_deref()?).ok()?;
-    Some(Checksum::Crc32c(u32::from_be_bytes(
-        decoded.try_into().ok()?,
-    )))
+
+    /// What a copy is proven by: a checksum that GCS checks, or else what [`Self::check`] gives for
+    /// [`Self::digest`].
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        match (&self.shared, &self.full) {
+            (Some(shared), _) => shared.proof(),
+            (None, Some(full)) => full.algorithm.into(),
+            (None, None) => Proof::ComputedCrc32c,
+        }
+    }
+
+    /// What has to run over the bytes so that [`Self::check`] can say the most.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest {
+            other: self.full.as_ref().map(|full| full.algorithm),
+        }
+    }
+
+    /// Compares what S3 has with what was computed over the bytes as S3 sent them. What was not
+    /// computed is not compared. Gives what is proven once GCS has checked the CRC32C.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SourceChecksumMismatch`] with both values.
+    pub fn check(&self, digests: &Digests) -> Result<Proof, TransferError> {
+        let mut proof = Proof::ComputedCrc32c;
+        if let (Some(stored), Some(computed)) = (&self.full, &digests.other)
+            && stored.algorithm == computed.algorithm
+        {
+            if stored != computed {
+                let name = stored.algorithm.as_str();
+                return Err(mismatch(name, &stored.to_base64(), &computed.to_base64()));
+            }
+            proof = stored.algorithm.into();
+        }
+        if let Some(stored @ Checksum::Crc32c(value)) = self.shared {
+            if value != digests.crc32c {
+                let computed = Checksum::Crc32c(digests.crc32c);
+                return Err(mismatch(
+                    "crc32c",
+                    &stored.to_base64(),
+                    &computed.to_base64(),
+                ));
+            }
+            proof = stored.proof();
+        }
+        Ok(proof)
+    }
 }
 
-fn etag_md5(source: &SourceObject) -> Option<Checksum> {
-    if source.encrypted_with_key {
+fn mismatch(algorithm: &str, stored: &str, computed: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::SourceChecksumMismatch,
+        format!(
+            "S3 says that the object's {algorithm} is {stored}; the bytes that it sent have {computed}."
+        ),
+        "It is tried again; if it stays so, the object is damaged at the source, or something between S3 and Causeway changes bytes.",
+    )
+}
+
+fn crc32c(headers: &HeaderMap, etag: &str) -> Option<Checksum> {
+    let value = full_object(headers, etag, "crc32c")?.try_into().ok()?;
+    Some(Checksum::Crc32c(u32::from_be_bytes(value)))
+}
+
+fn stored_md5(headers: &HeaderMap, etag: &str) -> Option<Checksum> {
+    let value = full_object(headers, etag, "md5")?.try_into().ok()?;
+    Some(Checksum::Md5(value))
+}
+
+/// The bytes of `x-amz-checksum-<name>`, if they are a checksum of the whole object.
+fn full_object(headers: &HeaderMap, etag: &str, name: &str) -> Option<Vec<u8>> {
+    let is_full = match text(headers, "x-amz-checksum-type") {
+        Some(kind) => kind == "FULL_OBJECT",
+        None => name == Algorithm::Crc64Nvme.as_str() || !etag.contains('-'),
+    };
+    let value = headers.get(format!("x-amz-checksum-{name}"));
+    // A `-N` behind the value is no base64.
+    BASE64_STANDARD
+        .decode(value.filter(|_| is_full)?.as_bytes())
+        .ok()
+}
+
+fn etag_md5(headers: &HeaderMap, etag: &str) -> Option<Checksum> {
+    if is_encrypted_with_key(headers) {
         return None;
     }
-    let hex = source.etag.strip_prefix('"')?.strip_suffix('"')?;
+    let hex = etag.strip_prefix('"')?.strip_suffix('"')?;
     if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let mut md5 = [0; 16];
-    for (byte, pair) in md5.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Checksum::Md5(md5))
+    let md5 = u128::from_str_radix(hex, 16).ok()?;
+    Some(Checksum::Md5(md5.to_be_bytes()))
+}
+
+fn is_encrypted_with_key(headers: &HeaderMap) -> bool {
+    text(headers, "x-amz-server-side-encryption").is_some_and(|method| method != "AES256")
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use http::{HeaderName, HeaderValue};
 
-    fn source(etag: &str) -> SourceObject {
-        SourceObject {
-            etag: etag.into(),
-            ..SourceObject::default()
+    const MD5: &str = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+    const CRC32C: (&str, &str) = ("x-amz-checksum-crc32c", "yZRlqg==");
+    const CRC64NVME: (&str, &str) = ("x-amz-checksum-crc64nvme", "AAAAAAAAAAE=");
+    const FULL: (&str, &str) = ("x-amz-checksum-type", "FULL_OBJECT");
+    const COMPOSITE: (&str, &str) = ("x-amz-checksum-type", "COMPOSITE");
+
+    fn stored(etag: &str, pairs: &[(&str, &str)]) -> StoredChecksums {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::try_from(*name).unwrap(),
+                    HeaderValue::try_from(*value).unwrap(),
+                )
+            })
+            .collect();
+        StoredChecksums::read(&headers, etag)
+    }
+
+    fn crc64(value: u64) -> SourceChecksum {
+        SourceChecksum {
+            algorithm: Algorithm::Crc64Nvme,
+            value: value.to_be_bytes().to_vec(),
         }
     }
 
     #[test]
     fn an_md5_etag_is_taken_and_other_etags_are_not() {
-        let md5 = "\"d41d8cd98f00b204e9800998ecf8427e\"";
         assert_eq!(
-            shared_checksum(&source(md5)).unwrap().to_base64(),
+            stored(MD5, &[]).shared.unwrap().to_base64(),
             "1B2M2Y8AsgTpgAmY7PhCfg=="
         );
         for etag in [
@@ -72,29 +187,91 @@ mod tests {
             "\"+41d8cd98f00b204e9800998ecf8427e\"",
             "d41d8cd98f00b204e9800998ecf8427e",
             "",
+            "\"",
             "\"ééééééééééééééééé\"",
         ] {
-            assert_eq!(shared_checksum(&source(etag)), None, "{etag}");
+            assert_eq!(stored(etag, &[]), StoredChecksums::default(), "{etag}");
         }
-        let mut encrypted = source(md5);
-        encrypted.encrypted_with_key = true;
-        assert_eq!(shared_checksum(&encrypted), None);
     }
 
     #[test]
-    fn a_crc32c_counts_only_when_it_covers_the_whole_object() {
-        let mut object = source("\"x-2\"");
-        object.crc32c = Some("yZRlqg==".into());
+    fn an_etag_under_a_key_is_no_md5() {
+        for (header, value, is_md5) in [
+            ("x-amz-server-side-encryption", "AES256", true),
+            ("x-amz-server-side-encryption", "aws:kms", false),
+            ("x-amz-server-side-encryption", "aws:kms:dsse", false),
+            (
+                "x-amz-server-side-encryption-customer-algorithm",
+                "AES256",
+                false,
+            ),
+        ] {
+            let shared = stored(MD5, &[(header, value)]).shared;
+            assert_eq!(shared.is_some(), is_md5, "{header}: {value}");
+        }
+        let kms = ("x-amz-server-side-encryption", "aws:kms");
+        let md5 = ("x-amz-checksum-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
+        assert!(stored("\"x\"", &[kms, md5, FULL]).shared.is_some());
+    }
+
+    #[test]
+    fn a_checksum_counts_only_when_it_covers_the_whole_object() {
+        let none = StoredChecksums::default();
+        for pair in [CRC32C, CRC64NVME] {
+            let of_parts = (pair.0, &*format!("{}-2", pair.1));
+            assert_ne!(stored("\"x\"", &[pair]), none);
+            assert_eq!(stored("\"x\"", &[of_parts]), none);
+            for etag in ["\"x\"", "\"x-2\""] {
+                assert_ne!(stored(etag, &[pair, FULL]), none);
+                assert_eq!(stored(etag, &[pair, COMPOSITE]), none);
+                assert_eq!(stored(etag, &[of_parts, FULL]), none);
+            }
+        }
+        assert_eq!(stored("\"x-2\"", &[CRC32C]), none);
+        assert_ne!(stored("\"x-2\"", &[CRC64NVME]), none);
         assert_eq!(
-            shared_checksum(&object),
-            Some(Checksum::Crc32c(0xc994_65aa))
+            stored("\"x\"", &[CRC32C, CRC64NVME]),
+            StoredChecksums {
+                shared: Some(Checksum::Crc32c(0xc994_65aa)),
+                full: Some(crc64(1)),
+            }
         );
-        object.checksum_type = Some("FULL_OBJECT".into());
-        assert!(shared_checksum(&object).is_some());
-        object.checksum_type = Some("COMPOSITE".into());
-        assert_eq!(shared_checksum(&object), None);
-        object.checksum_type = None;
-        object.crc32c = Some("yZRlqg==-2".into());
-        assert_eq!(shared_checksum(&object), None);
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_length_and_an_unknown_algorithm_are_none() {
+        for (name, value) in [
+            ("x-amz-checksum-crc32c", "yZRl"),
+            ("x-amz-checksum-crc32c", "yZRlqg"),
+            ("x-amz-checksum-crc64nvme", "yZRlqg=="),
+            ("x-amz-checksum-md5", "yZRlqg=="),
+            ("x-amz-checksum-sha256", ""),
+            ("x-amz-checksum-xxhash64", "AAAAAAAAAAE="),
+        ] {
+            let stored = stored("\"x\"", &[(name, value), FULL]);
+            assert_eq!(stored, StoredChecksums::default(), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_was_computed_is_compared_and_a_mismatch_says_both_values() {
+        let digests = |crc32c, other| Digests { crc32c, other };
+        let only_s3 = stored("\"x\"", &[CRC64NVME]);
+        assert_eq!(only_s3.digest().other, Some(Algorithm::Crc64Nvme));
+        assert_eq!(
+            only_s3.check(&digests(5, Some(crc64(1)))),
+            Ok(Proof::Crc64Nvme)
+        );
+        assert_eq!(only_s3.check(&digests(5, None)), Ok(Proof::ComputedCrc32c));
+        let error = only_s3.check(&digests(5, Some(crc64(2)))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::SourceChecksumMismatch);
+        for part in ["crc64nvme", "AAAAAAAAAAE=", "AAAAAAAAAAI="] {
+            assert!(error.message.contains(part), "{error}");
+        }
+        let both = stored("\"x\"", &[CRC32C, CRC64NVME]);
+        let whole = digests(0xc994_65aa, Some(crc64(1)));
+        assert_eq!(both.check(&whole), Ok(Proof::StoredCrc32c));
+        assert!(both.check(&digests(1, Some(crc64(1)))).is_err());
+        assert!(both.check(&digests(0xc994_65aa, Some(crc64(2)))).is_err());
     }
 }

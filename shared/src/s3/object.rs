@@ -1,12 +1,17 @@
 //! What a GetObject reply's headers say about the object, as far as a copy needs it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, LAST_MODIFIED,
+    CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
 };
 
+use super::{StoredChecksums, Tags, decode_words};
 use crate::error::{ErrorKind, TransferError};
+
+const AWS_CHUNKED: &str = "aws-chunked";
 
 /// An object at the source: its identity, its length, and what must arrive beside its bytes.
 ///
@@ -24,7 +29,7 @@ pub struct SourceObject {
     pub last_modified: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
-    /// `Content-Encoding`, as stored.
+    /// `Content-Encoding`, as stored, without what some stores leave of the upload's framing.
     pub content_encoding: Option<String>,
     /// `Content-Disposition`.
     pub content_disposition: Option<String>,
@@ -32,18 +37,26 @@ pub struct SourceObject {
     pub content_language: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
-    /// User metadata: names without `x-amz-meta-`, in the reply's order.
-    pub metadata: Vec<(String, String)>,
-    /// `x-amz-checksum-crc32c`: base64, perhaps with `-N` behind it.
-    pub crc32c: Option<String>,
-    /// `x-amz-checksum-type`: FULL_OBJECT or COMPOSITE.
-    pub checksum_type: Option<String>,
-    /// Encrypted with a KMS or customer key: the ETag is then no MD5.
-    pub encrypted_with_key: bool,
+    /// `Expires`, as it stands.
+    pub expires: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    pub website_redirect_location: Option<String>,
+    /// User metadata by its names without `x-amz-meta-`; encoded words are decoded.
+    pub metadata: BTreeMap<String, String>,
+    /// `x-amz-missing-meta`: how many entries S3 keeps and cannot show in a header.
+    pub missing_metadata: u32,
+    /// Headers of the above that are none of it: their values are no UTF-8, or they have no name
+    /// behind `x-amz-meta-`.
+    pub unreadable: Vec<String>,
+    /// The tags. No header says them: empty until they are asked for.
+    pub tags: Tags,
+    /// The checksums of the whole object that S3 has.
+    pub checksums: StoredChecksums,
 }
 
 impl SourceObject {
-    /// Reads the headers of a 200 (or, for a range, 206) reply. `size` is the reply's length.
+    /// Reads the headers of a 200 (or, for a range, 206) reply. `size` is the reply's length; of a
+    /// 206, the checksums are those of who knows what.
     ///
     /// # Errors
     /// [`ErrorKind::SourceLengthUnknown`] when there is no Content-Length: nothing could be told
@@ -58,6 +71,7 @@ impl SourceObject {
                     "An object is copied only when it can be known to be whole; use a store that sends its length.",
                 )
             })?;
+        check_unframed(headers, size)?;
         let etag = text(headers, ETAG.as_str()).ok_or_else(|| {
             TransferError::new(
                 ErrorKind::SourceUnexpected,
@@ -65,40 +79,122 @@ impl SourceObject {
                 "Without it a change during the copy would go unnoticed; use a store that sends ETags.",
             )
         })?;
+        let checksums = StoredChecksums::read(headers, &etag);
         Ok(Self {
             size,
             etag,
             version_id: text(headers, "x-amz-version-id").filter(|version| version != "null"),
             last_modified: text(headers, LAST_MODIFIED.as_str()),
-            content_type: text(headers, CONTENT_TYPE.as_str()),
-            content_encoding: text(headers, CONTENT_ENCODING.as_str()),
-            content_disposition: text(headers, CONTENT_DISPOSITION.as_str()),
-            content_language: text(headers, CONTENT_LANGUAGE.as_str()),
-            cache_control: text(headers, CACHE_CONTROL.as_str()),
+            content_type: readable(headers, CONTENT_TYPE.as_str()),
+            content_encoding: content_encoding(headers),
+            content_disposition: readable(headers, CONTENT_DISPOSITION.as_str()),
+            content_language: readable(headers, CONTENT_LANGUAGE.as_str()),
+            cache_control: readable(headers, CACHE_CONTROL.as_str()),
+            expires: readable(headers, EXPIRES.as_str()),
+            website_redirect_location: readable(headers, WEBSITE_REDIRECT_LOCATION),
             metadata: user_metadata(headers),
-            crc32c: text(headers, "x-amz-checksum-crc32c"),
-            checksum_type: text(headers, "x-amz-checksum-type"),
-            encrypted_with_key: text(headers, "x-amz-server-side-encryption")
-                .is_some_and(|method| method != "AES256")
-                || headers.contains_key("x-amz-server-side-encryption-customer-algorithm"),
+            missing_metadata: text(headers, "x-amz-missing-meta")
+                .and_then(|count| count.parse().ok())
+                .unwrap_or_default(),
+            unreadable: unreadable(headers),
+            tags: Tags::new(),
+            checksums,
         })
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-fn user_metadata(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
+/// A reply that names another decoded length than its own still has the upload's framing (chunk
+/// sizes and signatures) between the object's bytes.
+fn check_unframed(headers: &HeaderMap, size: u64) -> Result<(), TransferError> {
+    match text(headers, "x-amz-decoded-content-length") {
+        Some(decoded) if decoded.parse() != Ok(size) => Err(TransferError::new(
+            ErrorKind::SourceUnexpected,
+            format!(
+                "The source sent {size} bytes of which only {decoded} are the object's: it kept the framing of a chunked upload (aws-chunked)."
+            ),
+            "What it sends is not the object; write it again, or use a store that takes chunked uploads apart.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `aws-chunked` says how a writer sent the bytes, not how they are stored; AWS takes it out, other
+/// stores may not
+/// ([Chunked uploads](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)).
+fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let stored = readable(headers, CONTENT_ENCODING.as_str())?;
+    let is_framing = |token: &str| token.trim().eq_ignore_ascii_case(AWS_CHUNKED);
+    if !stored.split(',').any(is_framing) {
+        return Some(stored);
+    }
+    let rest: Vec<_> = stored
+        .split(',')
+        .filter(|token| !is_framing(token))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
+}
+
+const USER_METADATA: &str = "x-amz-meta-";
+const WEBSITE_REDIRECT_LOCATION: &str = "x-amz-website-redirect-location";
+
+/// What stands for bytes that are no UTF-8. The runtime has put it there before we see them.
+const REPLACEMENT: char = '\u{fffd}';
+
+fn readable(headers: &HeaderMap, name: &str) -> Option<String> {
+    text(headers, name).filter(|value| !value.contains(REPLACEMENT))
+}
+
+fn unreadable(headers: &HeaderMap) -> Vec<String> {
+    let carried = [
+        CONTENT_TYPE.as_str(),
+        CONTENT_ENCODING.as_str(),
+        CONTENT_DISPOSITION.as_str(),
+        CONTENT_LANGUAGE.as_str(),
+        CACHE_CONTROL.as_str(),
+        EXPIRES.as_str(),
+        WEBSITE_REDIRECT_LOCATION,
+    ];
+    let mut names: Vec<String> = headers
         .iter()
-        .filter_map(|(name, value)| {
-            let name = name.as_str().strip_prefix("x-amz-meta-")?;
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            Some((name.to_owned(), value))
+        .filter(|(name, _)| {
+            name.as_str().starts_with(USER_METADATA) || carried.contains(&name.as_str())
         })
-        .collect()
+        .filter(|(name, value)| {
+            name.as_str() == USER_METADATA
+                || String::from_utf8_lossy(value.as_bytes()).contains(REPLACEMENT)
+        })
+        .map(|(name, _)| name.as_str().to_owned())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Headers of the same name are joined as S3 joins them: by a comma.
+fn user_metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix(USER_METADATA) else {
+            continue;
+        };
+        let value = String::from_utf8_lossy(value.as_bytes());
+        metadata
+            .entry(name.to_owned())
+            .and_modify(|joined| *joined = format!("{joined},{value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    metadata.retain(|name, value| !name.is_empty() && !value.contains(REPLACEMENT));
+    for value in metadata.values_mut() {
+        *value = decode_words(value).into_owned();
+    }
+    metadata
 }
 
 #[cfg(test)]
@@ -128,25 +224,98 @@ mod tests {
             ("content-type", "text/plain"),
             ("content-encoding", "gzip"),
             ("x-amz-meta-author", "Zoë"),
-            ("x-amz-server-side-encryption", "aws:kms"),
+            ("x-amz-checksum-crc32c", "yZRlqg=="),
         ]))
         .unwrap();
         assert_eq!(object.size, 5);
         assert_eq!(object.version_id.as_deref(), Some("v"));
         assert_eq!(object.content_encoding.as_deref(), Some("gzip"));
-        assert_eq!(object.metadata, [("author".into(), "Zoë".into())]);
-        assert!(object.encrypted_with_key);
+        assert_eq!(
+            object.metadata,
+            BTreeMap::from([("author".into(), "Zoë".into())])
+        );
+        assert!(object.checksums.shared.is_some());
     }
 
     #[test]
-    fn s3s_own_key_is_no_obstacle_to_an_md5() {
+    fn user_metadata_is_joined_and_decoded() {
         let object = SourceObject::read(&headers(&[
             ("content-length", "0"),
             ("etag", "\"e\""),
-            ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-meta-word", "=?UTF-8?B?5pel?= =?UTF-8?B?5pys?="),
+            ("x-amz-meta-twice", "one"),
+            ("x-amz-meta-twice", "=?UTF-8?Q?zw=C3=B6lf?="),
+            ("x-amz-missing-meta", "2"),
+            ("expires", "0"),
+            ("x-amz-website-redirect-location", "/elsewhere"),
         ]))
         .unwrap();
-        assert!(!object.encrypted_with_key);
+        assert_eq!(object.metadata["word"], "日本");
+        assert_eq!(object.metadata["twice"], "one,zwölf");
+        assert_eq!(object.missing_metadata, 2);
+        assert_eq!(object.expires.as_deref(), Some("0"));
+        let redirect = object.website_redirect_location.as_deref();
+        assert_eq!(redirect, Some("/elsewhere"));
+        assert_eq!(object.unreadable, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_named_and_not_shown() {
+        let mut headers = headers(&[
+            ("content-length", "0"),
+            ("etag", "\"e\""),
+            ("x-amz-meta-", "nameless"),
+            ("x-amz-meta-fine", "fine"),
+        ]);
+        for name in ["x-amz-meta-author", "content-disposition", "server"] {
+            let value = HeaderValue::from_bytes(b"Zo\xEB").unwrap();
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let object = SourceObject::read(&headers).unwrap();
+        let unreadable = ["content-disposition", "x-amz-meta-", "x-amz-meta-author"];
+        assert_eq!(object.unreadable, unreadable);
+        assert_eq!(object.content_disposition, None);
+        assert_eq!(
+            object.metadata,
+            BTreeMap::from([("fine".into(), "fine".into())])
+        );
+    }
+
+    #[test]
+    fn the_framing_of_an_upload_is_no_encoding_of_the_object() {
+        for (stored, left) in [
+            ("aws-chunked", None),
+            ("AWS-Chunked,", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, aws-chunked", Some("gzip")),
+            ("br,aws-chunked , gzip", Some("br, gzip")),
+            ("gzip,br", Some("gzip,br")),
+            ("x-aws-chunked", Some("x-aws-chunked")),
+        ] {
+            let object = SourceObject::read(&headers(&[
+                ("content-length", "5"),
+                ("etag", "\"e\""),
+                ("content-encoding", stored),
+            ]));
+            let encoding = object.unwrap().content_encoding;
+            assert_eq!(encoding.as_deref(), left, "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_still_has_its_framing_is_not_the_object() {
+        let read = |decoded| {
+            SourceObject::read(&headers(&[
+                ("content-length", "90"),
+                ("etag", "\"e\""),
+                ("x-amz-decoded-content-length", decoded),
+            ]))
+        };
+        assert!(read("90").is_ok());
+        for decoded in ["5", "", "x"] {
+            let error = read(decoded).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::SourceUnexpected, "{decoded}");
+        }
     }
 
     #[test]

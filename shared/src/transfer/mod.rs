@@ -5,30 +5,35 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` writes it; this file holds what both share. Nothing
-//! here does I/O: [`crate::drive`] carries the steps out.
+//! `source` asks what there is, `upload` and `session` write it; this file holds what they share.
+//! Nothing here does I/O: [`crate::drive`] carries the steps out.
 
+mod session;
 mod source;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, authorize, check_reachable};
+use crate::access::{Access, authorize, cannot_sign_token, check_reachable};
 use crate::error::{ErrorKind, TransferError};
-use crate::event::ObjectHint;
 use crate::exchange::{Lost, Side, Sink, Tail};
-use crate::gcs::{Assertion, Generation, Object, ObjectAddress, ResumableSession};
-use crate::integrity::Proof;
+use crate::gcs::{Assertion, Generation, Object, ObjectAddress};
+use crate::integrity::{Digest, Proof};
+use crate::message::{CarriedSession, HintMessage};
+use crate::order::Order;
 use crate::retry;
 use crate::route::Route;
+use crate::s3::SourceObject;
 
+use session::{Piece, Underway};
 use upload::Upload;
 
 /// What the runtime is to do next. Each is answered by exactly one [`Event`].
@@ -44,20 +49,29 @@ pub enum Step {
         sink: Sink,
         /// How many of its bytes.
         length: u64,
-        /// Whether a CRC32C runs over them.
-        digest: bool,
+        /// Which checksums run over them, if any.
+        digest: Option<Digest>,
     },
     /// [`crate::port::Port::take`]; answered by `Taken` or `Lost`.
     Take {
         /// How many bytes are left.
         length: u64,
+        /// Which checksums run over them.
+        digest: Digest,
     },
     /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
     SignRs256(Vec<u8>),
     /// [`crate::port::Port::wait_until`]; answered by `Woken`.
     WaitUntil(Timestamp),
+    /// [`crate::port::Port::digest`]; answered by `Taken` or `Lost`.
+    Digest {
+        /// How many bytes are left.
+        length: u64,
+        /// Which checksums run over them.
+        digest: Digest,
+    },
     /// The end; nothing answers it.
-    Done(Outcome),
+    Done(Ending),
     /// The end; [`crate::retry::after_delivery`] says what follows.
     Failed(TransferError),
 }
@@ -99,7 +113,23 @@ impl From<Result<Response<Bytes>, Lost>> for Event {
     }
 }
 
-/// How a transfer ended well.
+/// How a transfer ended well, as far as its message is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing is left to do.
+    Settled(Outcome),
+    /// The object is to be made of parts.
+    Parts(Box<Order>),
+    /// Its upload goes on with another message, which carries the session.
+    Carry {
+        /// The session.
+        session: Box<CarriedSession>,
+        /// How long to wait before.
+        delay: Duration,
+    },
+}
+
+/// How an object's copy ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
@@ -111,6 +141,9 @@ pub enum Outcome {
         size: u64,
         /// How its bytes were proven.
         proof: Proof,
+        /// What of its metadata did not fit or could not be read, as `causeway-omitted` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<String>,
     },
     /// The same object stood there already; no bytes moved.
     Identical {
@@ -129,16 +162,19 @@ const LOOKS: u32 = 8;
 pub struct Transfer {
     access: Arc<Access>,
     route: Arc<Route>,
-    hint: ObjectHint,
+    message: HintMessage,
     address: ObjectAddress,
     seed: u128,
     state: State,
     destination: Destination,
     upload: Option<Upload>,
-    session: Option<ResumableSession>,
-    /// The most bytes that any session of this transfer was seen to have. Only more than ever is
-    /// progress: sessions that break at the same place again and again come to an end.
+    session: Option<Underway>,
+    /// The most bytes that any session of this transfer was seen to have.
     persisted: u64,
+    /// How many the session had when it was taken up: none, unless it came with the message.
+    found: Option<u64>,
+    /// When a session is to go on with another message.
+    until: Option<Timestamp>,
     /// The attempt under way, from 1; set back when there is progress.
     attempt: u32,
     /// 412s so far.
@@ -157,26 +193,34 @@ enum State {
     Looking,
     /// The source was asked for.
     Opening,
+    /// The source's tags were asked for, while its body is open.
+    Tagging(Box<SourceObject>),
     /// The whole body is being read into memory.
     Buffering,
     /// The one upload request is under way.
     Uploading,
     /// A session was asked for.
     Starting,
-    /// Bytes are on their way to the session.
-    Sending,
-    /// The last piece is being read into memory.
-    Taking,
+    /// Bytes are on their way to the session, up to `end`; `rest` of the open body follow by
+    /// themselves.
+    Sending {
+        end: u64,
+        rest: u64,
+    },
+    /// What is left of the open body behind `end` is being read into memory.
+    Taking {
+        end: u64,
+    },
     /// The last piece is on its way.
     Finishing,
     /// After a break: waiting before the session's status is asked.
     Pausing,
     /// The session's status was asked.
     Querying,
-    /// The source was asked for the bytes behind the first `offset` ones.
-    Reopening {
-        offset: u64,
-    },
+    /// The source was asked for some bytes of the same object.
+    Reopening(Piece),
+    /// Bytes that GCS has are being read for their checksum.
+    CatchingUp(Piece),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
     /// Waiting before everything is looked at again.
@@ -216,7 +260,8 @@ impl Ask {
 type Next = Result<Ask, TransferError>;
 
 impl Transfer {
-    /// A transfer of `hint` along `route`. `seed` is random, and new for each transfer.
+    /// A transfer of what `message` hints at, along `route`. `seed` is random, and new for each
+    /// transfer.
     ///
     /// # Errors
     /// [`ErrorKind::KeyUnreachable`] for a key with `.` or `..` segments,
@@ -224,17 +269,20 @@ impl Transfer {
     pub fn new(
         access: Arc<Access>,
         route: Arc<Route>,
-        hint: ObjectHint,
+        message: &HintMessage,
         seed: u128,
     ) -> Result<Self, TransferError> {
-        check_reachable(&hint.key)?;
-        let name = route.destination_name(&hint.key).unwrap_or_default();
+        let mut message = message.clone();
+        let session = message.session.take().map(|session| *session);
+        let key = &message.hint.key;
+        check_reachable(key)?;
+        let name = route.destination_name(key).unwrap_or_default();
         if matches!(name.as_str(), "" | "." | "..") {
             return Err(TransferError::new(
                 ErrorKind::DestinationRefused,
                 format!(
                     "The key {:?} would be called {name:?} at the destination of the route {}, which GCS does not take.",
-                    hint.key, route.name
+                    key, route.name
                 ),
                 "Change the route's prefixes, or rename the object at the source.",
             ));
@@ -243,13 +291,15 @@ impl Transfer {
             address: access.gcs.address(&route.destination.bucket, &name),
             access,
             route,
-            hint,
+            message,
             seed,
             state: State::Idle,
             destination: Destination::Unknown,
             upload: None,
-            session: None,
+            found: session.is_none().then_some(0),
+            session: session.map(Underway::taken_up),
             persisted: 0,
+            until: None,
             attempt: 1,
             looks: 0,
             ambiguous: false,
@@ -279,16 +329,20 @@ impl Transfer {
         match (state, event) {
             (State::Idle, Event::Start) => self.begin(now),
             (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
-            (State::Opening, Event::Reply(reply)) => self.opened(&reply),
+            (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
+            (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
             (State::Buffering, Event::Taken(tail)) => self.buffered(&tail),
             (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
-            (State::Starting, Event::Reply(reply)) => self.started(&reply),
-            (State::Sending, Event::Reply(reply)) => self.sent(&reply, now),
-            (State::Taking, Event::Taken(tail)) => self.taken(tail),
-            (State::Finishing, Event::Reply(reply)) => self.finished(&reply),
+            (State::Starting, Event::Reply(reply)) => self.started(&reply, now),
+            (State::Sending { end, rest }, Event::Reply(reply)) => {
+                self.sent(&reply, (end, rest), now)
+            }
+            (State::Taking { end }, Event::Taken(tail)) => self.taken(tail, end, now),
+            (State::Finishing, Event::Reply(reply)) => self.finished(&reply, now),
             (State::Pausing, Event::Woken) => self.query(),
             (State::Querying, Event::Reply(reply)) => self.queried(&reply, now),
-            (State::Reopening { offset }, Event::Reply(reply)) => self.reopened(&reply, offset),
+            (State::Reopening(piece), Event::Reply(reply)) => self.reopened(&reply, piece, now),
+            (State::CatchingUp(piece), Event::Taken(tail)) => self.caught_up(tail, piece, now),
             (State::Cancelling(error), Event::Reply(_) | Event::Lost(_)) => {
                 self.conclude(error, now)
             }
@@ -329,28 +383,26 @@ impl Transfer {
         let out_of_turn =
             || TransferError::new(ErrorKind::OutOfTurn, "No signature was asked for.", "");
         let (ask, assertion) = self.held.take().ok_or_else(out_of_turn)?;
-        let signature = signature.map_err(|reason| {
-            TransferError::new(
-                ErrorKind::ConfigurationInvalid,
-                format!("GOOGLE_CREDENTIALS cannot sign: {reason}."),
-                "Set the secret to the JSON key file of a service account, unchanged.",
-            )
-        })?;
+        let signature = signature.map_err(|reason| cannot_sign_token(&reason))?;
         self.access.gcs.accept(assertion.signed(&signature));
         Ok(ask)
     }
 
     /// A broken request or body, in a state where that is an error.
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
+        let opening = matches!(
+            state,
+            State::Opening | State::Tagging(_) | State::Reopening(_)
+        );
         let reading = matches!(
             state,
-            State::Opening | State::Reopening { .. } | State::Buffering | State::Taking
+            State::Buffering | State::Taking { .. } | State::CatchingUp(_)
         );
         // Some of the runtime's sentences have their full stop already.
         let detail = lost.detail.trim_end_matches('.');
-        let error = if reading || lost.side == Side::Source {
+        let error = if opening || reading || lost.side == Side::Source {
             TransferError::new(
-                if matches!(state, State::Opening | State::Reopening { .. }) {
+                if opening {
                     ErrorKind::SourceUnavailable
                 } else {
                     ErrorKind::SourceBroken
@@ -367,24 +419,18 @@ impl Transfer {
         };
         self.ambiguous |= matches!(
             state,
-            State::Uploading | State::Sending | State::Finishing | State::Querying
+            State::Uploading | State::Sending { .. } | State::Finishing | State::Querying
         );
-        if matches!(
-            state,
-            State::Sending | State::Querying | State::Reopening { .. }
-        ) {
+        if self.session.is_some() {
             return self.interrupted(error, now);
         }
         Err(error)
     }
 
-    /// An error: a session is given up first, then the error is weighed.
+    /// An error: first it is seen what becomes of a session, then the error is weighed.
     fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
         match self.session.take() {
-            Some(session) => {
-                self.state = State::Cancelling(error);
-                Ok(Ask::plain(Step::Send(session.cancel())))
-            }
+            Some(session) => self.leave(session, error),
             None => self.conclude(error, now),
         }
     }
@@ -405,7 +451,7 @@ impl Transfer {
     }
 
     /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.
-    fn backoff(&mut self, error: &TransferError) -> Option<std::time::Duration> {
+    fn backoff(&mut self, error: &TransferError) -> Option<Duration> {
         #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
         let wait = retry::in_hand(error, self.attempt, self.seed as u64);
         self.attempt += 1;
@@ -413,7 +459,7 @@ impl Transfer {
     }
 }
 
-fn wait_until(now: Timestamp, wait: std::time::Duration) -> Step {
+fn wait_until(now: Timestamp, wait: Duration) -> Step {
     let time = SignedDuration::try_from(wait)
         .ok()
         .and_then(|wait| now.checked_add(wait).ok());

@@ -2,21 +2,26 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Ask, Destination, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use super::{Ask, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
-use crate::integrity::{Checksum, Proof};
+use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal, shared_checksum};
+use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal};
 
 impl Transfer {
-    /// A small object is read at once, as if nothing stood at the destination.
+    /// A session that came with the message goes on. A small object is read at once, as if nothing
+    /// stood at the destination.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
-        if self.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
+        let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
+        self.until = now.checked_add(carry_after).ok();
+        if self.session.is_some() {
+            return self.query();
+        }
+        if self.message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
             return self.look();
         }
         self.open(now)
@@ -66,76 +71,118 @@ impl Transfer {
     pub(super) fn read_source(&self, read: &Read, now: Timestamp) -> Next {
         let request = self.access.s3.get_object(
             self.route.region.as_deref(),
-            &self.hint.bucket,
-            &self.hint.key,
+            &self.message.hint.bucket,
+            &self.message.hint.key,
             read,
             now,
         )?;
         Ok(Ask::plain(Step::Open(request)))
     }
 
-    pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
+    pub(super) fn opened(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         if reply.status() != StatusCode::OK {
-            return match s3_refusal(reply, &self.hint.bucket) {
+            return match s3_refusal(reply, &self.message.hint.bucket) {
                 Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
                 Refusal::Failed(error) => Err(error),
             };
         }
         let source = SourceObject::read(reply.headers())?;
-        let checksum = shared_checksum(&source);
-        let plan = plan(source.size, checksum.is_some())?;
+        let plan = self.plan(&source)?;
+        if matches!(self.destination, Destination::Unknown)
+            && !matches!(plan, Plan::Single | Plan::Buffered(_))
+        {
+            return self.look();
+        }
+        if self.route.tags {
+            return self.ask_for_tags(source, now);
+        }
+        self.compared(source)
+    }
+
+    fn plan(&self, source: &SourceObject) -> Result<Plan, TransferError> {
+        let parts_above = self.route.parts_above.filter(|_| !self.message.one_stream);
+        plan(source.size, &source.checksums, parts_above)
+    }
+
+    /// Asks for the tags, of the version that is open if there are versions. Where there are none,
+    /// they may be those of a newer object: its event brings that one, and its own tags.
+    fn ask_for_tags(&mut self, source: SourceObject, now: Timestamp) -> Next {
+        let request = self.access.s3.get_object_tagging(
+            self.route.region.as_deref(),
+            &self.message.hint.bucket,
+            &self.message.hint.key,
+            source.version_id.as_deref(),
+            now,
+        )?;
+        self.state = State::Tagging(Box::new(source));
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    pub(super) fn tagged(&mut self, mut source: SourceObject, reply: &Response<Bytes>) -> Next {
+        source.tags = read_tags(reply, &self.message.hint.bucket)?;
+        self.compared(source)
+    }
+
+    /// All is known of the source: it is there already, or it is sent.
+    fn compared(&mut self, source: SourceObject) -> Next {
+        let plan = self.plan(&source)?;
         let seen = match &self.destination {
-            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered) => {
-                return self.look();
-            }
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
-        let provenance = mapping::provenance(&source, &self.hint.bucket, &self.hint.key);
-        if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
-            let generation = object.generation();
-            let proof = checksum.map(Checksum::proof);
-            return Ok(Self::done(self.already_there(
-                generation,
-                source.size,
-                proof,
-            )));
+        let provenance =
+            mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
+        if let Some(object) = seen.filter(|object| {
+            is_identical(object, &source, &provenance)
+                && (!self.route.tags || has_its_tags(object, &source, &provenance))
+        }) {
+            return Ok(Self::done(self.already_there(object, &source)));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
         });
         self.start_upload(Upload {
+            checksum: source.checksums.shared,
+            proof: source.checksums.proof(),
             source,
             provenance,
             plan,
-            checksum,
             precondition,
         })
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
-    fn already_there(&self, generation: Generation, size: u64, proof: Option<Proof>) -> Outcome {
+    fn already_there(&self, object: &Object, source: &SourceObject) -> Outcome {
+        let generation = object.generation();
         if !self.ambiguous {
             return Outcome::Identical { generation };
         }
         Outcome::Copied {
             generation,
-            size,
-            proof: proof.unwrap_or(Proof::ComputedCrc32c),
+            size: source.size,
+            proof: source.checksums.proof(),
+            omitted: mapping::omitted(object),
         }
     }
 
     pub(super) fn done(outcome: Outcome) -> Ask {
-        Ask::plain(Step::Done(outcome))
+        Ask::plain(Step::Done(Ending::Settled(outcome)))
     }
 }
 
 /// Whether `object` is a copy of exactly this `source`, by its provenance and, where S3 has one,
 /// by checksum.
 fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
-    let same_bytes = match shared_checksum(source) {
+    let same_bytes = match source.checksums.shared {
         Some(checksum) => object.verify(source.size, checksum).is_ok(),
         None => object.size == source.size.to_string(),
     };
     same_bytes && Provenance::read(&object.metadata).as_ref() == Some(provenance)
+}
+
+/// Whether `object` has the tags that a copy of `source` has. They may change with nothing else.
+fn has_its_tags(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
+    let proof = source.checksums.proof();
+    let metadata = mapping::custom_metadata(source, provenance, proof);
+    mapping::tags_of(&object.metadata).eq(mapping::tags_of(&metadata))
 }

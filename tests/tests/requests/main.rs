@@ -5,6 +5,7 @@
 mod broken;
 mod fixture;
 mod gcs;
+mod metadata;
 mod replies;
 mod resumable;
 mod s3;

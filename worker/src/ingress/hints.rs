@@ -1,6 +1,4 @@
-//! From records to messages: which routes a hint takes, and how messages fit into sends.
-
-use std::ops::Range;
+//! From records to messages: which routes a hint takes.
 
 use causeway_shared::event::ObjectHint;
 use causeway_shared::event::s3::Ignored;
@@ -9,14 +7,7 @@ use causeway_shared::route::Routes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::platform::to_json;
-
-/// Limits of one send ([Queues limits](https://developers.cloudflare.com/queues/platform/limits/)):
-/// messages, bytes in all, and bytes of one message, each message counting some more for itself.
-const BATCH_MESSAGES: usize = 100;
-const BATCH_BYTES: usize = 250_000;
-const MESSAGE_BYTES: usize = 125_000;
-const MESSAGE_OVERHEAD: usize = 100;
+use crate::platform::{MESSAGE_BYTES, to_json};
 
 /// An event's records, sorted.
 #[derive(Debug, Default)]
@@ -56,11 +47,7 @@ impl Sorted {
         let mut matched = false;
         for route in routes.matching(&hint.bucket, &hint.key) {
             matched = true;
-            let message = to_json(&HintMessage {
-                route: route.name.clone(),
-                hint: hint.clone(),
-                accepted_at: now,
-            });
+            let message = to_json(&HintMessage::new(&route.name, hint.clone(), now));
             if message.len() > MESSAGE_BYTES {
                 self.ignore(
                     hint,
@@ -89,26 +76,6 @@ impl Sorted {
         self.ignored
             .push(json!({"bucket": hint.bucket, "key": hint.key, "reason": reason}));
     }
-}
-
-/// Cuts `messages` into sends that the queue takes, in their order.
-pub(super) fn batches(messages: &[String]) -> Vec<Range<usize>> {
-    let mut batches: Vec<Range<usize>> = Vec::new();
-    let mut bytes = 0;
-    for (index, message) in messages.iter().enumerate() {
-        let size = message.len() + MESSAGE_OVERHEAD;
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES => {
-                batch.end = index + 1;
-                bytes += size;
-            }
-            _ => {
-                batches.push(index..index + 1);
-                bytes = size;
-            }
-        }
-    }
-    batches
 }
 
 #[cfg(test)]
@@ -189,22 +156,5 @@ mod tests {
         ];
         let sorted = sort(records, &routes(), Timestamp::UNIX_EPOCH);
         assert_eq!((sorted.accepted.len(), sorted.ignored.len()), (1, 1));
-    }
-
-    #[test]
-    fn a_send_has_at_most_100_messages_and_250_kilobytes() {
-        let sizes = |lengths: &[usize]| -> Vec<usize> {
-            let messages: Vec<_> = lengths.iter().map(|&length| "m".repeat(length)).collect();
-            let batches = batches(&messages);
-            assert_eq!(
-                batches.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
-                (0..lengths.len()).collect::<Vec<_>>()
-            );
-            batches.iter().map(ExactSizeIterator::len).collect()
-        };
-        assert!(sizes(&[]).is_empty());
-        assert_eq!(sizes(&[10; 250]), [100, 100, 50]);
-        assert_eq!(sizes(&[MESSAGE_BYTES - 200; 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[100_000, 100_000, 60_000, 10]), [2, 2]);
     }
 }

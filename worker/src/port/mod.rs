@@ -4,6 +4,7 @@
 //! upload always has a known length (a FixedLengthStream), because workerd ends a chunked body
 //! cleanly when its source dies, and the sink would commit what it got.
 
+mod digest;
 mod exchange;
 mod pipe;
 mod pump;
@@ -18,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Lost, Port, Side, Sink, Tail};
+use causeway_shared::port::{Digest, Lost, Port, Side, Sink, Tail};
 use futures::future::{Either, select};
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -82,28 +83,40 @@ impl Port for WorkerdPort {
         &mut self,
         sink: Sink,
         length: u64,
-        digest: bool,
+        digest: Option<Digest>,
     ) -> Result<Response<Bytes>, Lost> {
         let Some(mut open) = self.source.take() else {
             return Err(source("no body is open".to_owned()));
         };
-        if !digest && length <= whole::LIMIT {
+        if digest.is_none() && length <= whole::LIMIT {
             return whole::send(open, &sink, length).await;
         }
         let (reply, is_whole) = pipe::pipe(&mut open, sink, length, digest).await?;
-        if digest && is_whole {
+        if digest.is_some() && is_whole {
             self.source = Some(open);
         }
         Ok(reply)
     }
 
-    async fn take(&mut self, length: u64) -> Result<Tail, Lost> {
+    async fn take(&mut self, length: u64, digest: Digest) -> Result<Tail, Lost> {
         let Some(mut open) = self.source.take() else {
             return Err(source("no body is open".to_owned()));
         };
-        in_time(REPLY_TIME, pump::take(&mut open, length))
+        in_time(REPLY_TIME, pump::take(&mut open, length, digest))
             .await
             .map_err(source)
+    }
+
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Tail, Lost> {
+        let Some(mut open) = self.source.take() else {
+            return Err(source("no body is open".to_owned()));
+        };
+        let read = async {
+            let pumped = pump::pump(&mut open, None, length, digest).await;
+            pumped.map_err(|lost| lost.detail)?;
+            pump::take(&mut open, 0, digest).await
+        };
+        in_time(pipe::time_for(length), read).await.map_err(source)
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Lost, Sink};
+use causeway_shared::port::{Digest, Lost, Sink};
 use futures::future::{Either, select};
 use http::Response;
 use js_sys::{BigInt, Uint8Array};
@@ -32,10 +32,10 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How long the body of a refusal is waited for; its status says enough.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// An upload may take this long, and a second more for each mebibyte, but never as long as a
-/// queue's consumer may run (15 minutes).
+/// An upload may take this long, and a second more for each mebibyte, but never so long that a queue's
+/// consumer (15 minutes) could not look at both sides again, or hand a session on.
 const START_TIME: Duration = Duration::from_mins(1);
-const LONGEST_TIME: Duration = Duration::from_mins(13);
+const LONGEST_TIME: Duration = Duration::from_mins(6);
 
 /// Sends `sink` with `length` bytes of `source`. Gives the reply, and whether all of those bytes
 /// were sent.
@@ -46,9 +46,9 @@ pub(super) async fn pipe(
     source: &mut Source,
     sink: Sink,
     length: u64,
-    digest: bool,
+    digest: Option<Digest>,
 ) -> Result<(Response<Bytes>, bool), Lost> {
-    check_length(source.left(), length, digest)?;
+    check_length(source.left(), length, digest.is_some())?;
     let upload = Upload::new(&sink, length).map_err(at_sink)?;
     let ended = {
         let feed = upload.feed(source, &sink, length, digest);
@@ -157,11 +157,11 @@ impl Upload {
         source: &mut Source,
         sink: &Sink,
         length: u64,
-        digest: bool,
+        digest: Option<Digest>,
     ) -> Result<(), Lost> {
         self.write(&sink.prefix).await?;
-        if digest {
-            pump::pump(source, &self.lock()?, length).await?;
+        if let Some(digest) = digest {
+            pump::pump(source, Some(&self.lock()?), length, digest).await?;
             self.unlock();
         } else if let Some(stream) = source.take_stream() {
             let options = StreamPipeOptions::new();

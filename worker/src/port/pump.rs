@@ -1,11 +1,11 @@
 //! The open body read in large pieces, where a checksum has to run over it.
 //!
-//! The pieces stay in the platform's memory: a piece is read into a buffer, handed to the platform's
-//! own CRC32C and to the sink, and the buffer is used again.
+//! The pieces stay in the platform's memory: a piece is read into a buffer, handed to the checksums
+//! and to the sink, and the buffer is used again.
 
 use bytes::{Bytes, BytesMut};
-use causeway_shared::port::{Lost, Tail};
-use js_sys::{ArrayBuffer, Promise};
+use causeway_shared::port::{Digest, Lost, Tail};
+use js_sys::ArrayBuffer;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStreamDefaultWriter;
 
@@ -17,14 +17,15 @@ use crate::platform::describe;
 const CHUNK: u32 = 512 * 1024;
 const AT_LEAST: u32 = 256 * 1024;
 
-/// Moves `length` bytes from `source` into `writer`, under the source's checksum.
+/// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///
 /// # Errors
 /// [`Lost`] when the source breaks or ends before, or the sink stops reading.
 pub(super) async fn pump(
     source: &mut Source,
-    writer: &WritableStreamDefaultWriter,
+    writer: Option<&WritableStreamDefaultWriter>,
     length: u64,
+    digest: Digest,
 ) -> Result<(), Lost> {
     let mut buffer = ArrayBuffer::new(CHUNK);
     let mut left = length;
@@ -34,21 +35,24 @@ pub(super) async fn pump(
         let Some(chunk) = read.map_err(at_source)? else {
             return Err(at_source(format!("the body ended {left} bytes early")));
         };
-        let written = writer.write_with_chunk(&chunk);
-        let digested = source.digest(&chunk).map_err(at_source)?;
-        finish(written).await.map_err(at_sink)?;
-        finish(digested).await.map_err(at_source)?;
+        let written = writer.map(|writer| writer.write_with_chunk(&chunk));
+        let digested = source.running(digest).map_err(at_source)?.update(&chunk);
+        if let Some(written) = written {
+            let written = JsFuture::from(written).await;
+            written.map_err(|error| at_sink(describe(&error)))?;
+        }
+        digested.await.map_err(at_source)?;
         left -= u64::from(chunk.length()).min(left);
         buffer = chunk.buffer();
     }
     Ok(())
 }
 
-/// Reads the rest of `source`, which must be `length` bytes.
+/// Reads the rest of `source`, which must be `length` bytes, under the checksums `digest`.
 ///
 /// # Errors
 /// The reason why it is not.
-pub(super) async fn take(source: &mut Source, length: u64) -> Result<Tail, String> {
+pub(super) async fn take(source: &mut Source, length: u64, digest: Digest) -> Result<Tail, String> {
     if source.left().is_some_and(|left| left != length) {
         return Err(format!(
             "the body has {} bytes left, {length} were expected",
@@ -72,7 +76,7 @@ pub(super) async fn take(source: &mut Source, length: u64) -> Result<Tail, Strin
                 "the body is longer than the {length} bytes that were expected"
             ));
         }
-        finish(source.digest(&chunk)?).await?;
+        source.running(digest)?.update(&chunk).await?;
         buffer = chunk.buffer();
     }
     if bytes.len() as u64 != length {
@@ -83,11 +87,6 @@ pub(super) async fn take(source: &mut Source, length: u64) -> Result<Tail, Strin
     }
     Ok(Tail {
         bytes: Bytes::from(bytes),
-        crc32c: source.crc32c().await?,
+        digests: source.digests(digest).await?,
     })
-}
-
-async fn finish(promise: Promise) -> Result<(), String> {
-    let ended = JsFuture::from(promise).await;
-    ended.map(drop).map_err(|error| describe(&error))
 }

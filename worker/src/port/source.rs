@@ -1,5 +1,6 @@
 //! The open body of a reply, as the platform's stream: whole, or read piece by piece.
 
+use causeway_shared::port::{Digest, Digests};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
@@ -7,10 +8,9 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode, Response,
-    WritableStreamDefaultWriter,
 };
-use worker::worker_sys::DigestStream;
 
+use super::digest::Running;
 use super::exchange;
 use crate::platform::{ByobReader, describe};
 
@@ -19,15 +19,9 @@ pub(super) struct Source {
     response: Response,
     stream: Option<ReadableStream>,
     reader: Option<ByobReader>,
-    digest: Option<Digest>,
+    running: Option<Running>,
     /// The bytes that have not been read, as Content-Length says.
     left: Option<u64>,
-}
-
-/// A CRC32C that the platform computes.
-struct Digest {
-    stream: DigestStream,
-    writer: WritableStreamDefaultWriter,
 }
 
 impl Source {
@@ -45,7 +39,7 @@ impl Source {
             response,
             stream,
             reader: None,
-            digest: None,
+            running: None,
             left,
         }
     }
@@ -109,49 +103,31 @@ impl Source {
         Ok(self.reader.as_ref())
     }
 
-    /// Puts `chunk` under the checksum; done when the promise is.
+    /// The checksums that run over this body; `digest` says which.
     ///
     /// # Errors
-    /// The platform has no such checksum.
-    pub(super) fn digest(&mut self, chunk: &Uint8Array) -> Result<Promise, String> {
-        let digest = match &mut self.digest {
-            Some(digest) => digest,
-            none => none.insert(Digest::new()?),
+    /// Others run already, or the platform has no such checksum.
+    pub(super) fn running(&mut self, digest: Digest) -> Result<&Running, String> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => Running::new(digest)?,
         };
-        Ok(digest.writer.write_with_chunk(chunk))
+        if running.digest() != digest {
+            return Err("the body's other bytes are under other checksums".to_owned());
+        }
+        Ok(self.running.insert(running))
     }
 
-    /// The checksum of everything that was put under it.
+    /// What the checksums came to over everything that was put under them.
     ///
     /// # Errors
-    /// The platform has no such checksum.
-    pub(super) async fn crc32c(&mut self) -> Result<u32, String> {
-        let digest = match self.digest.take() {
-            Some(digest) => digest,
-            None => Digest::new()?,
-        };
-        let value = async {
-            JsFuture::from(digest.writer.close()).await?;
-            JsFuture::from(digest.stream.digest()).await
-        };
-        let value = value.await.map_err(|error| describe(&error))?;
-        let bytes: [u8; 4] =
-            Uint8Array::new(&value)
-                .to_vec()
-                .try_into()
-                .map_err(|bytes: Vec<u8>| {
-                    format!("the platform's CRC32C has {} bytes, not 4", bytes.len())
-                })?;
-        Ok(u32::from_be_bytes(bytes))
-    }
-}
-
-impl Digest {
-    fn new() -> Result<Self, String> {
-        // In lower case: the platform's own name for it.
-        let stream = DigestStream::new("crc32c");
-        let writer = stream.get_writer().map_err(|error| describe(&error))?;
-        Ok(Self { stream, writer })
+    /// As [`Running::finish`] and [`Self::running`] say.
+    pub(super) async fn digests(&mut self, digest: Digest) -> Result<Digests, String> {
+        self.running(digest)?;
+        match self.running.take() {
+            Some(running) => running.finish().await,
+            None => Err("no checksum runs".to_owned()),
+        }
     }
 }
 

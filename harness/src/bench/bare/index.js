@@ -20,6 +20,9 @@ async function digested(body, writable, algorithm) {
   await Promise.all([sink.close(), hash.close(), digest.digest]);
 }
 
+// wrangler.toml, which it is run with, names it.
+export class PartsCoordinator {}
+
 export default {
   async fetch(request) {
     if (request.method !== "POST") return new Response("POST {source, sink, digest}");

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod carried;
 mod computed;
 mod credentials;
+mod parts;
 mod sessions;
 mod small;
+mod tags;
 mod troubles;
 
 use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
@@ -13,7 +16,8 @@ use serde_json::json;
 
 use super::*;
 use crate::access::{GcsAccess, S3Access};
-use crate::gcs::ServiceAccount;
+use crate::event::ObjectHint;
+use crate::gcs::{Precondition, ServiceAccount};
 use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::route::Routes;
 use crate::sigv4::Credentials;
@@ -38,8 +42,14 @@ fn access(account: Option<ServiceAccount>) -> Arc<Access> {
 }
 
 fn routes() -> Routes {
-    let table = json!({"source": "s3://src", "destination": "gs://dst"});
-    Routes::new([Route::parse("ROUTE_R", table).unwrap()]).unwrap()
+    Routes::new([route(&json!({}))]).unwrap()
+}
+
+fn route(options: &serde_json::Value) -> Route {
+    let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+    let options = options.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(options);
+    Route::parse("ROUTE_R", table).unwrap()
 }
 
 fn hint(key: &str, size: Option<u64>) -> ObjectHint {
@@ -60,14 +70,32 @@ impl Run {
     }
 
     fn with(access: Arc<Access>, hint: ObjectHint) -> Self {
-        let route = Arc::clone(routes().get("r").unwrap());
-        let mut transfer = Transfer::new(access, route, hint, 7).unwrap();
+        Self::of_message(access, &HintMessage::new("r", hint, Timestamp::UNIX_EPOCH))
+    }
+
+    fn of_message(access: Arc<Access>, message: &HintMessage) -> Self {
+        Self::on(route(&json!({})), access, message)
+    }
+
+    fn along(options: &serde_json::Value, hint: ObjectHint) -> Self {
+        let message = HintMessage::new("r", hint, Timestamp::UNIX_EPOCH);
+        Self::on(route(options), access(None), &message)
+    }
+
+    fn on(route: Route, access: Arc<Access>, message: &HintMessage) -> Self {
+        let mut transfer = Transfer::new(access, Arc::new(route), message, 7).unwrap();
         let step = transfer.advance(Event::Start, Timestamp::UNIX_EPOCH);
         Self { transfer, step }
     }
 
     fn answer(&mut self, event: impl Into<Event>) -> &mut Self {
-        self.step = self.transfer.advance(event.into(), Timestamp::UNIX_EPOCH);
+        self.answer_after(0, event)
+    }
+
+    /// Answers so many minutes after the start.
+    fn answer_after(&mut self, minutes: i64, event: impl Into<Event>) -> &mut Self {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+        self.step = self.transfer.advance(event.into(), now);
         self
     }
 
@@ -99,6 +127,8 @@ impl Run {
             Some(format!("{what} {method} {}", uri.path())),
             part("uploadType="),
             part("ifGenerationMatch="),
+            part("tagging="),
+            part("versionId="),
             header(CONTENT_RANGE),
             header(RANGE),
             header(IF_MATCH),
@@ -117,8 +147,17 @@ impl Run {
     #[track_caller]
     fn done(&self) -> &Outcome {
         match &self.step {
-            Step::Done(outcome) => outcome,
+            Step::Done(Ending::Settled(outcome)) => outcome,
             other => panic!("not done: {other:?}"),
+        }
+    }
+
+    /// The session that goes on with another message, and after how long.
+    #[track_caller]
+    fn carried(&self) -> (CarriedSession, Duration) {
+        match &self.step {
+            Step::Done(Ending::Carry { session, delay }) => ((**session).clone(), *delay),
+            other => panic!("not carried on: {other:?}"),
         }
     }
 
@@ -172,6 +211,17 @@ fn md5(generation: u64, size: u64) -> Event {
 
 fn session() -> Event {
     reply(200, &[("location", "http://gcs/session?upload_id=s")], "")
+}
+
+/// `length` bytes from `start` on of a source of `total`.
+fn span(start: u64, length: u64, total: u64, etag: &str) -> Event {
+    let range = format!("bytes {start}-{}/{total}", start + length - 1);
+    let headers = [
+        ("content-length", &*length.to_string()),
+        ("etag", etag),
+        ("content-range", &*range),
+    ];
+    reply(206, &headers, "")
 }
 
 fn persisted(count: u64) -> Event {

@@ -37,19 +37,30 @@ fn a_broken_session_is_asked_and_resumed_where_it_stands() {
     run.lose(Side::Sink).waits();
     run.expect(&format!("send PUT /session bytes */{LARGE}"));
     run.answer(persisted(CHUNK_UNIT));
-    run.expect(&format!("open GET /src/k bytes={CHUNK_UNIT}- {MD5_ETAG}"));
-    let rest = (LARGE - CHUNK_UNIT).to_string();
-    run.answer(reply(
-        206,
-        &[("content-length", &rest), ("etag", MD5_ETAG)],
-        "",
+    run.expect(&format!(
+        "open GET /src/k bytes={CHUNK_UNIT}-{} {MD5_ETAG}",
+        LARGE - 1
     ));
+    run.answer(span(CHUNK_UNIT, LARGE - CHUNK_UNIT, LARGE, MD5_ETAG));
     run.expect(&format!(
         "pipe PUT /session bytes {CHUNK_UNIT}-{}/{LARGE}",
         LARGE - 1
     ));
     run.answer(md5(5, LARGE));
     assert!(matches!(run.done(), Outcome::Copied { .. }));
+}
+
+#[test]
+fn other_bytes_than_those_that_were_asked_for_are_not_sent() {
+    let left = LARGE - CHUNK_UNIT;
+    for wrong in [span(0, left, LARGE, MD5_ETAG), source(left, MD5_ETAG)] {
+        let mut run = in_session();
+        run.lose(Side::Sink).waits();
+        run.answer(persisted(CHUNK_UNIT)).answer(wrong);
+        run.expect("send DELETE /session")
+            .answer(reply(499, &[], ""));
+        run.waits().expect(LOOK);
+    }
 }
 
 #[test]

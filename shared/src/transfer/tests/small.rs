@@ -15,7 +15,7 @@ fn a_new_small_object_costs_two_requests() {
     else {
         panic!("{:?}", run.step)
     };
-    assert_eq!((*length, *digest), (3, false));
+    assert_eq!((*length, *digest), (3, None));
     let prefix = String::from_utf8(sink.prefix.to_vec()).unwrap();
     assert!(
         prefix.contains(&format!("\"md5Hash\":\"{MD5_BASE64}\"")),
@@ -27,7 +27,8 @@ fn a_new_small_object_costs_two_requests() {
         &Outcome::Copied {
             generation: Generation(5),
             size: 3,
-            proof: Proof::EtagMd5
+            proof: Proof::StoredMd5,
+            omitted: None,
         }
     );
 }

@@ -51,7 +51,8 @@ fn what_the_source_refuses_is_said() {
 fn a_key_that_no_url_can_carry_is_refused_as_such_before_anything_is_asked() {
     for key in ["a/../b", "..", "."] {
         let route = Arc::clone(routes().get("r").unwrap());
-        let transfer = Transfer::new(access(None), route, hint(key, None), 7);
+        let message = HintMessage::new("r", hint(key, None), Timestamp::UNIX_EPOCH);
+        let transfer = Transfer::new(access(None), route, &message, 7);
         assert_eq!(
             transfer.unwrap_err().kind,
             ErrorKind::KeyUnreachable,

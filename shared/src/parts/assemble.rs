@@ -1,0 +1,192 @@
+//! The end of a large object: what its parts are together is checked, they are composed as a tree,
+//! and the root is committed under the precondition.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::PartCopy;
+use super::client::{Answer, Client};
+use crate::access::Access;
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
+use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
+use crate::mapping;
+use crate::order::Order;
+use crate::port::Port;
+use crate::transfer::Outcome;
+
+/// A piece of the object: a part, or several composed.
+#[derive(Debug, Clone)]
+struct Piece {
+    component: Component,
+    length: u64,
+    crc32c: u32,
+}
+
+/// Makes `order`'s object of `parts`, all of them and in their order. Intermediate objects get names
+/// under `prefix`. `seed` is random, and new for each call.
+///
+/// # Errors
+/// [`ErrorKind::ChecksumRefused`] or [`ErrorKind::SourceChecksumMismatch`] when the parts are not the
+/// object that S3 has a checksum of: nothing is committed then.
+/// [`ErrorKind::PreconditionLost`] when the destination was written meanwhile, or a part is gone.
+pub async fn assemble<P: Port>(
+    port: &mut P,
+    access: &Access,
+    order: &Order,
+    parts: &[PartCopy],
+    prefix: &str,
+    seed: u128,
+) -> Result<Outcome, TransferError> {
+    let (digests, proof) = prove(order, parts)?;
+    let mut client = Client { port, access, seed };
+    let mut pieces = pieces(order, parts);
+    let mut made = 0;
+    while pieces.len() > COMPOSE_LIMIT {
+        let mut level = Vec::with_capacity(pieces.len().div_ceil(COMPOSE_LIMIT));
+        for group in pieces.chunks(COMPOSE_LIMIT) {
+            level.push(match group {
+                [single] => single.clone(),
+                group => {
+                    made += 1;
+                    let name = format!("{prefix}c{made:03}-{}", client.nonce(made));
+                    compose_group(&mut client, order, group, name).await?
+                }
+            });
+        }
+        pieces = level;
+    }
+    let whole = Checksum::Crc32c(digests.crc32c);
+    let committed = commit(&mut client, order, &pieces, whole).await?;
+    Ok(Outcome::Copied {
+        generation: committed.generation(),
+        size: order.parts.total,
+        proof,
+        omitted: mapping::omitted(&committed),
+    })
+}
+
+/// The whole's checksums, put together from those of the parts, checked against what S3 has.
+fn prove(order: &Order, parts: &[PartCopy]) -> Result<(Digests, Proof), TransferError> {
+    let whole = (0..)
+        .zip(parts)
+        .fold(Digests::default(), |whole, (number, part)| {
+            match order.parts.span(number) {
+                (0, _) => part.digests.clone(),
+                (_, length) => whole.followed_by(&part.digests, length),
+            }
+        });
+    let proof = order.stored.check(&whole)?;
+    Ok((whole, proof))
+}
+
+fn pieces(order: &Order, parts: &[PartCopy]) -> Vec<Piece> {
+    (0..)
+        .zip(parts)
+        .map(|(number, part)| Piece {
+            component: part.component.clone(),
+            length: order.parts.span(number).1,
+            crc32c: part.digests.crc32c,
+        })
+        .collect()
+}
+
+/// Composes `group` into an object called `name`, which nobody else writes.
+async fn compose_group<P: Port>(
+    client: &mut Client<'_, P>,
+    order: &Order,
+    group: &[Piece],
+    name: String,
+) -> Result<Piece, TransferError> {
+    let address = client.access.gcs.address(&order.bucket, &name);
+    let object = Object {
+        name: name.clone(),
+        storage_class: order.object.storage_class.clone(),
+        kms_key_name: order.object.kms_key_name.clone(),
+        ..Object::default()
+    };
+    let components = group.iter().map(|piece| &piece.component);
+    let request = address.compose(components, &object, Precondition::DoesNotExist)?;
+    let answer = client.send(&request, &order.bucket).await?;
+    let made = match answer {
+        Answer { reply, .. } if reply.status().is_success() => Object::read(&reply)?,
+        // Ours: nobody else knows the name.
+        Answer {
+            reply,
+            ambiguous: true,
+        } if reply.status() == StatusCode::PRECONDITION_FAILED => {
+            look(client, &address).await?.ok_or_else(part_gone)?
+        }
+        Answer { .. } => return Err(part_gone()),
+    };
+    let crc32c = group.iter().fold(0, |crc32c, piece| {
+        combine_crc32c(crc32c, piece.crc32c, piece.length)
+    });
+    let length = group.iter().map(|piece| piece.length).sum();
+    made.verify(length, Checksum::Crc32c(crc32c))?;
+    Ok(Piece {
+        component: Component {
+            name,
+            generation: made.generation(),
+        },
+        length,
+        crc32c,
+    })
+}
+
+/// Composes the whole at its destination. After a reply that was lost, our own object may stand
+/// there already.
+async fn commit<P: Port>(
+    client: &mut Client<'_, P>,
+    order: &Order,
+    pieces: &[Piece],
+    whole: Checksum,
+) -> Result<Object, TransferError> {
+    let address = client.access.gcs.address(&order.bucket, &order.object.name);
+    let components = pieces.iter().map(|piece| &piece.component);
+    let request = address.compose(components, &order.object, order.precondition)?;
+    let Answer { reply, ambiguous } = client.send(&request, &order.bucket).await?;
+    if reply.status().is_success() {
+        let committed = Object::read(&reply)?;
+        committed.verify(order.parts.total, whole)?;
+        return Ok(committed);
+    }
+    if ambiguous
+        && let Some(found) = look(client, &address).await?
+        && found.verify(order.parts.total, whole).is_ok()
+        && Provenance::read(&found.metadata) == Provenance::read(&order.object.metadata)
+    {
+        return Ok(found);
+    }
+    if reply.status() == StatusCode::NOT_FOUND {
+        return Err(part_gone());
+    }
+    Err(TransferError::new(
+        ErrorKind::PreconditionLost,
+        format!(
+            "gs://{}/{} was written while the parts of the new object were copied.",
+            order.bucket, order.object.name
+        ),
+        "Nothing to do: both sides are looked at again.",
+    ))
+}
+
+async fn look<P: Port>(
+    client: &mut Client<'_, P>,
+    address: &ObjectAddress,
+) -> Result<Option<Object>, TransferError> {
+    let request: http::Request<Bytes> = address.get()?;
+    let reply = client.send(&request, &address.bucket).await?.reply;
+    if !reply.status().is_success() {
+        return Ok(None);
+    }
+    Object::read(&reply).map(Some)
+}
+
+fn part_gone() -> TransferError {
+    TransferError::new(
+        ErrorKind::PreconditionLost,
+        "A part is no longer at the destination, or is another than was written.",
+        "The copy starts over; find out who deletes or writes names that begin with .causeway-parts/.",
+    )
+}

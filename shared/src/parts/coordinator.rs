@@ -1,0 +1,494 @@
+//! The one state of a large object that outlives a message: which run is under way, which parts it
+//! has, and what is to be done next.
+//!
+//! Pure: whoever holds it stores it after each call, carries out what [`Coordinator::wake`] says, and
+//! reports what came of it. Every task may be carried out twice; a crash between two of them costs no
+//! more than that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::PartCopy;
+use super::client::later;
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::Provenance;
+use crate::message::{HintMessage, PartMessage};
+use crate::order::Order;
+use crate::retry::{Disposition, after_delivery};
+use crate::transfer::Outcome;
+
+/// Without a part for this long, those that are missing are sent again: longer than a part's longest
+/// wait in the queue and its copy together.
+const SILENCE: Duration = Duration::from_mins(45);
+
+/// How often parts are sent before their object is given up.
+const ROUNDS: u32 = 8;
+
+/// A part that was being copied when its run ended may appear until then: a consumer has 15 minutes.
+const LATE: Duration = Duration::from_mins(16);
+
+/// One key's large copies, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coordinator {
+    run: Option<Run>,
+    ended: Vec<Ended>,
+    /// Stored apart, part by part.
+    #[serde(skip)]
+    copies: BTreeMap<u32, PartCopy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Run {
+    id: String,
+    order: Order,
+    started_at: Timestamp,
+    phase: Phase,
+    /// How often parts were sent.
+    rounds: u32,
+    /// How often composing failed.
+    attempts: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    /// May parts be deleted here?
+    Probing { at: Timestamp },
+    /// What is missing is to be sent.
+    Sending,
+    /// Parts are under way; looked at again at `look`.
+    Copying { look: Timestamp },
+    /// All parts are here.
+    Assembling { at: Timestamp },
+    /// The end is to be made known.
+    Settling(Verdict),
+}
+
+/// A run that is over, whose parts are to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Ended {
+    bucket: String,
+    prefix: String,
+    at: Timestamp,
+    /// Its parts were deleted once; this is for those that came late.
+    late: bool,
+    attempts: u32,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The object is committed.
+    Done(Outcome),
+    /// The hint goes back to the queue: both sides are to be looked at again.
+    Again {
+        /// What goes back.
+        message: HintMessage,
+        /// After how long.
+        delay: Duration,
+        /// Why.
+        error: TransferError,
+    },
+    /// Nothing more can be done without somebody.
+    Quarantine(TransferError),
+}
+
+/// What came of [`Coordinator::start`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// The run is on, and the hint is its.
+    New,
+    /// A run of the very same source object is on: the hint is answered by it.
+    Underway,
+    /// Another run is just ending; ask again in a moment.
+    Busy,
+}
+
+/// What is to be done next. Each is reported back, by the method that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// [`super::may_delete`]; [`Coordinator::probed`].
+    Probe {
+        /// The run.
+        run: String,
+        /// The bucket.
+        bucket: String,
+        /// Where it is tried.
+        folder: String,
+    },
+    /// Put into the queue of parts; [`Coordinator::sent`].
+    Send {
+        /// The run.
+        run: String,
+        /// What.
+        parts: Vec<PartMessage>,
+    },
+    /// [`super::assemble`]; [`Coordinator::assembled`].
+    Assemble {
+        /// The run.
+        run: String,
+        /// What.
+        order: Box<Order>,
+        /// Of what.
+        parts: Vec<PartCopy>,
+        /// Where intermediate objects go.
+        prefix: String,
+    },
+    /// The verdict is to be logged, and its message to be put where it belongs;
+    /// [`Coordinator::settled`].
+    Settle {
+        /// The run.
+        run: String,
+        /// What it was to answer.
+        message: Box<HintMessage>,
+        /// How it ended.
+        verdict: Verdict,
+        /// How many parts there were.
+        parts: u32,
+        /// When it began.
+        started_at: Timestamp,
+    },
+    /// [`super::sweep`]; [`Coordinator::swept`].
+    Sweep {
+        /// The bucket.
+        bucket: String,
+        /// What is to go.
+        prefix: String,
+    },
+    /// Nothing before then.
+    Wait(Timestamp),
+    /// Nothing any more: what is stored can go.
+    Rest,
+}
+
+impl Coordinator {
+    /// What was stored: this without its copies, and these.
+    #[must_use]
+    pub fn with_copies(mut self, copies: BTreeMap<u32, PartCopy>) -> Self {
+        self.copies = copies;
+        self
+    }
+
+    /// The run that is on.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| run.id.as_str())
+    }
+
+    /// Whether all parts are here and nothing came of them yet.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let phase = self.run.as_ref().map(|run| &run.phase);
+        matches!(phase, Some(Phase::Assembling { .. }))
+    }
+
+    /// Takes `order` on as the run `id`.
+    pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
+        if let Some(run) = &self.run {
+            if run.is_of_source_of(&order) {
+                return Started::Underway;
+            }
+            if matches!(run.phase, Phase::Settling(_)) {
+                return Started::Busy;
+            }
+            self.end(now);
+        }
+        self.copies.clear();
+        self.run = Some(Run {
+            id: id.to_owned(),
+            order,
+            started_at: now,
+            phase: Phase::Probing { at: now },
+            rounds: 0,
+            attempts: 0,
+        });
+        Started::New
+    }
+
+    /// Whether part `number` of the run `id` is still to be copied.
+    #[must_use]
+    pub fn wants(&self, id: &str, number: u32) -> bool {
+        let is_copying = self
+            .run_called(id)
+            .is_some_and(|run| matches!(run.phase, Phase::Sending | Phase::Copying { .. }));
+        is_copying && !self.copies.contains_key(&number)
+    }
+
+    /// Part `number` of the run `id` stands at the destination. Whether it is kept; one that is not
+    /// will be swept.
+    pub fn copied(&mut self, id: &str, number: u32, copy: PartCopy, now: Timestamp) -> bool {
+        if !self.wants(id, number) {
+            return false;
+        }
+        self.copies.insert(number, copy);
+        let count = self.copies.len();
+        if let Some(run) = &mut self.run {
+            run.phase = if count == run.order.parts.count() as usize {
+                Phase::Assembling { at: now }
+            } else {
+                Phase::Copying {
+                    look: later(now, SILENCE),
+                }
+            };
+        }
+        true
+    }
+
+    /// A part of the run `id` cannot be copied: the source changed, or nothing more can be done.
+    pub fn failed(&mut self, id: &str, error: TransferError, seed: u64) {
+        if let Some(run) = self.run_mut(id)
+            && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
+        {
+            run.phase = Phase::Settling(match error.kind {
+                ErrorKind::SourceChanged => run.again(error, seed),
+                _ => Verdict::Quarantine(error),
+            });
+        }
+    }
+
+    /// What is to be done at `now`.
+    #[must_use]
+    pub fn wake(&mut self, now: Timestamp) -> Task {
+        if let Some(task) = self.run_task(now) {
+            return task;
+        }
+        if let Some(ended) = self.ended.iter().find(|ended| ended.at <= now) {
+            return Task::Sweep {
+                bucket: ended.bucket.clone(),
+                prefix: ended.prefix.clone(),
+            };
+        }
+        let run = self.run.as_ref().and_then(|run| match run.phase {
+            Phase::Probing { at } | Phase::Assembling { at } | Phase::Copying { look: at } => {
+                Some(at)
+            }
+            Phase::Sending | Phase::Settling(_) => None,
+        });
+        let ended = self.ended.iter().map(|ended| ended.at);
+        ended.chain(run).min().map_or(Task::Rest, Task::Wait)
+    }
+
+    fn run_task(&mut self, now: Timestamp) -> Option<Task> {
+        let run = self.run.as_mut()?;
+        if let Phase::Copying { look } = run.phase
+            && look <= now
+        {
+            run.phase = if run.rounds < ROUNDS {
+                Phase::Sending
+            } else {
+                Phase::Settling(Verdict::Quarantine(parts_lost(run.rounds)))
+            };
+        }
+        let id = run.id.clone();
+        match &run.phase {
+            Phase::Probing { at } if *at <= now => Some(Task::Probe {
+                run: id,
+                bucket: run.order.bucket.clone(),
+                folder: run.order.folder.clone(),
+            }),
+            Phase::Sending => {
+                let missing = (0..run.order.parts.count())
+                    .filter(|number| !self.copies.contains_key(number))
+                    .map(|number| run.order.part(number, &id));
+                Some(Task::Send {
+                    parts: missing.collect(),
+                    run: id,
+                })
+            }
+            Phase::Assembling { at } if *at <= now => Some(Task::Assemble {
+                prefix: run.order.prefix(&id),
+                run: id,
+                order: Box::new(run.order.clone()),
+                parts: self.copies.values().cloned().collect(),
+            }),
+            Phase::Settling(verdict) => Some(Task::Settle {
+                run: id,
+                message: Box::new(run.order.message.clone()),
+                verdict: verdict.clone(),
+                parts: run.order.parts.count(),
+                started_at: run.started_at,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether parts may be deleted where the run `id` would put them.
+    pub fn probed(
+        &mut self,
+        id: &str,
+        may_delete: Result<bool, TransferError>,
+        now: Timestamp,
+        seed: u64,
+    ) {
+        let Some(run) = self.run_mut(id) else { return };
+        run.phase = match may_delete {
+            Ok(true) => Phase::Sending,
+            Ok(false) => {
+                let mut message = run.order.message.clone();
+                message.one_stream = true;
+                Phase::Settling(Verdict::Again {
+                    message,
+                    delay: Duration::ZERO,
+                    error: not_deletable(&run.order.bucket),
+                })
+            }
+            Err(error) => match run.wait(error, now, seed) {
+                Ok(at) => Phase::Probing { at },
+                Err(error) => Phase::Settling(Verdict::Quarantine(error)),
+            },
+        };
+    }
+
+    /// The queue has the parts of the run `id`.
+    pub fn sent(&mut self, id: &str, now: Timestamp) {
+        if let Some(run) = self.run_mut(id)
+            && run.phase == Phase::Sending
+        {
+            run.rounds += 1;
+            run.phase = Phase::Copying {
+                look: later(now, SILENCE),
+            };
+        }
+    }
+
+    /// What came of composing the run `id`.
+    pub fn assembled(
+        &mut self,
+        id: &str,
+        result: Result<Outcome, TransferError>,
+        now: Timestamp,
+        seed: u64,
+    ) {
+        let Some(run) = self.run_mut(id) else { return };
+        run.phase = match result {
+            Ok(outcome) => Phase::Settling(Verdict::Done(outcome)),
+            Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
+                match run.wait(error, now, seed) {
+                    Ok(at) => Phase::Assembling { at },
+                    Err(error) => Phase::Settling(Verdict::Quarantine(error)),
+                }
+            }
+            Err(error) => Phase::Settling(run.again(error, seed)),
+        };
+    }
+
+    /// The verdict on the run `id` is where it belongs.
+    pub fn settled(&mut self, id: &str, now: Timestamp) {
+        if self.run_called(id).is_some() {
+            self.end(now);
+        }
+    }
+
+    /// What came of deleting what is under `prefix`. The error comes back when it is given up.
+    pub fn swept(
+        &mut self,
+        prefix: &str,
+        result: Result<(), TransferError>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Option<TransferError> {
+        let place = self.ended.iter().position(|ended| ended.prefix == prefix)?;
+        let ended = &mut self.ended[place];
+        match result {
+            Ok(()) if ended.late => {
+                self.ended.remove(place);
+                None
+            }
+            Ok(()) => {
+                ended.late = true;
+                ended.at = later(now, LATE);
+                None
+            }
+            Err(error) => {
+                ended.attempts += 1;
+                match after_delivery(&error, ended.attempts, seed) {
+                    Disposition::RetryAfter(wait) => {
+                        ended.at = later(now, wait);
+                        None
+                    }
+                    Disposition::Quarantine => {
+                        self.ended.remove(place);
+                        Some(error)
+                    }
+                }
+            }
+        }
+    }
+
+    fn run_called(&self, id: &str) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.id == id)
+    }
+
+    fn run_mut(&mut self, id: &str) -> Option<&mut Run> {
+        self.run.as_mut().filter(|run| run.id == id)
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.copies.clear();
+        self.ended.extend(self.run.take().map(|run| Ended {
+            prefix: run.order.prefix(&run.id),
+            bucket: run.order.bucket,
+            at: now,
+            late: false,
+            attempts: 0,
+        }));
+    }
+}
+
+impl Run {
+    /// When to try again what failed with `error`; the error if not any more.
+    fn wait(
+        &mut self,
+        error: TransferError,
+        now: Timestamp,
+        seed: u64,
+    ) -> Result<Timestamp, TransferError> {
+        self.attempts += 1;
+        match after_delivery(&error, self.attempts, seed) {
+            Disposition::RetryAfter(wait) => Ok(later(now, wait)),
+            Disposition::Quarantine => Err(error),
+        }
+    }
+
+    fn is_of_source_of(&self, order: &Order) -> bool {
+        let ours = &self.order.object.metadata;
+        Provenance::read(ours) == Provenance::read(&order.object.metadata)
+    }
+
+    /// Everything is looked at again, unless that was tried too often or cannot help.
+    fn again(&self, error: TransferError, seed: u64) -> Verdict {
+        let mut message = self.order.message.clone();
+        message.returns += 1;
+        match after_delivery(&error, message.returns, seed) {
+            Disposition::RetryAfter(delay) => Verdict::Again {
+                message,
+                delay,
+                error,
+            },
+            Disposition::Quarantine => Verdict::Quarantine(error),
+        }
+    }
+}
+
+fn parts_lost(rounds: u32) -> TransferError {
+    TransferError::new(
+        ErrorKind::PartsLost,
+        format!(
+            "Parts of the object were sent {rounds} times, and not all of them were heard of again."
+        ),
+        "Look for errors of the consumer of the queue of parts; then send the key again.",
+    )
+}
+
+fn not_deletable(bucket: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::DestinationDenied,
+        format!(
+            "gs://{bucket} does not let parts be deleted (a retention policy, a hold, or no storage.objects.delete)."
+        ),
+        "Nothing to do: the object goes in one stream. Say `parts = false` in the route to spare the attempt.",
+    )
+}

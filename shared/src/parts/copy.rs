@@ -1,0 +1,143 @@
+//! One part: its bytes are read under the ETag of the whole and written under a name of their own.
+
+use bytes::Bytes;
+use http::Response;
+use jiff::{SignedDuration, Timestamp};
+
+use super::PartCopy;
+use super::client::{Client, destination_lost};
+use crate::access::{Access, Read, authorize};
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
+use crate::integrity::{Checksum, Digests};
+use crate::message::PartMessage;
+use crate::port::{Lost, Port, Side};
+use crate::route::Route;
+use crate::s3::Span;
+
+/// After this long a part is not tried again here but in another delivery: a consumer has 15 minutes.
+const AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// Copies `part` along `route`. Each attempt writes an object of its own, so that two deliveries of
+/// one message, or a reply that was lost, cannot disturb each other; whatever is not used in the end
+/// is swept. `seed` is random, and new for each call.
+///
+/// # Errors
+/// [`ErrorKind::SourceChanged`] when the source no longer has the ETag: the whole is to start over.
+/// Any other as its kind says.
+pub async fn copy_part<P: Port>(
+    port: &mut P,
+    access: &Access,
+    route: &Route,
+    part: &PartMessage,
+    seed: u128,
+) -> Result<PartCopy, TransferError> {
+    let until = port
+        .now()
+        .checked_add(AGAIN_WITHIN)
+        .unwrap_or(Timestamp::MAX);
+    let mut client = Client { port, access, seed };
+    let (mut attempt, mut renewed) = (1, false);
+    loop {
+        match copy_once(&mut client, route, part, attempt).await {
+            Err(error) if error.kind == ErrorKind::DestinationCredentialRefused && !renewed => {
+                renewed = true;
+                access.gcs.forget();
+            }
+            Err(error) if client.port.now() < until => client.wait_or_end(error, attempt).await?,
+            ended => return ended,
+        }
+        attempt += 1;
+    }
+}
+
+async fn copy_once<P: Port>(
+    client: &mut Client<'_, P>,
+    route: &Route,
+    part: &PartMessage,
+    attempt: u32,
+) -> Result<PartCopy, TransferError> {
+    open(client, route, part).await?;
+    let name = format!("{}{:04}-{}", part.prefix, part.part, client.nonce(attempt));
+    let bucket = &route.destination.bucket;
+    let object = Object {
+        name: name.clone(),
+        storage_class: route.storage_class.clone(),
+        kms_key_name: route.kms_key.clone(),
+        ..Object::default()
+    };
+    let address = client.access.gcs.address(bucket, &name);
+    let mut sink = multipart_upload(&address, &object, Precondition::DoesNotExist, client.seed)?;
+    authorize(&mut sink.request, client.bearer().await?.as_ref());
+    let piped = client.port.pipe(sink, part.length, part.digest).await;
+    let reply = piped.map_err(|lost| broken(&lost))?;
+    if !reply.status().is_success() {
+        return Err(refusal(&reply, bucket));
+    }
+    let stored = Object::read(&reply)?;
+    let digests = match part.digest {
+        Some(digest) => {
+            let taken = client.port.take(0, digest).await;
+            taken.map_err(|lost| broken(&lost))?.digests
+        }
+        None => Digests {
+            crc32c: stored.stored_crc32c()?,
+            other: None,
+        },
+    };
+    stored.verify(part.length, Checksum::Crc32c(digests.crc32c))?;
+    Ok(PartCopy {
+        component: Component {
+            name,
+            generation: stored.generation(),
+        },
+        digests,
+    })
+}
+
+/// Opens the part's bytes at the source, of the very object that was planned.
+async fn open<P: Port>(
+    client: &mut Client<'_, P>,
+    route: &Route,
+    part: &PartMessage,
+) -> Result<(), TransferError> {
+    let read = Read {
+        span: Some((part.first, part.length)),
+        if_match: Some(part.etag.clone()),
+    };
+    let bucket = &route.source.bucket;
+    let now = client.port.now();
+    let region = route.region.as_deref();
+    let request = client
+        .access
+        .s3
+        .get_object(region, bucket, &part.key, &read, now)?;
+    let reply: Response<Bytes> = client.port.open(request).await.map_err(|lost| {
+        TransferError::new(
+            ErrorKind::SourceUnavailable,
+            format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),
+            "Nothing to do: it is tried again.",
+        )
+    })?;
+    let span = Span {
+        start: part.first,
+        length: part.length,
+        total: part.total,
+        etag: &part.etag,
+    };
+    span.check(&reply, bucket)
+}
+
+fn broken(lost: &Lost) -> TransferError {
+    match lost.side {
+        Side::Sink => destination_lost(lost),
+        Side::Source => TransferError::new(
+            ErrorKind::SourceBroken,
+            format!(
+                "Reading from S3 broke off: {}.",
+                lost.detail.trim_end_matches('.')
+            ),
+            "Nothing to do: it is tried again.",
+        ),
+    }
+}

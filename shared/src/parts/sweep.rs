@@ -1,0 +1,86 @@
+//! What is left behind: the parts of a run that has ended are deleted, and whether a bucket lets
+//! them be deleted is tried before there are any.
+
+use super::client::Client;
+use crate::access::Access;
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::{Component, Object, Page, Precondition, buffered_upload};
+use crate::port::Port;
+
+/// Deletes every object of `bucket` whose name begins with `prefix`; gives how many there were.
+///
+/// # Errors
+/// The first refusal that trying again did not help against.
+pub async fn sweep<P: Port>(
+    port: &mut P,
+    access: &Access,
+    bucket: &str,
+    prefix: &str,
+    seed: u128,
+) -> Result<u64, TransferError> {
+    let mut client = Client { port, access, seed };
+    let folder = access.gcs.address(bucket, prefix);
+    let (mut deleted, mut next) = (0, None::<String>);
+    loop {
+        let list = folder.list(next.as_deref())?;
+        let page = Page::read(&client.send(&list, bucket).await?.reply)?;
+        for object in &page.objects {
+            delete(&mut client, bucket, object).await?;
+            deleted += 1;
+        }
+        next = page.next;
+        if next.is_none() {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Deletes one object, if it is still there in this generation.
+async fn delete<P: Port>(
+    client: &mut Client<'_, P>,
+    bucket: &str,
+    object: &Component,
+) -> Result<(), TransferError> {
+    let address = client.access.gcs.address(bucket, &object.name);
+    let request = address.delete(object.generation)?;
+    client.send(&request, bucket).await.map(drop)
+}
+
+/// Whether `bucket` lets what was written under `prefix` be deleted: tried with an empty object.
+/// Where it does not (a retention policy, a hold, a permission that is missing), that one object is
+/// all that stays behind, however often this is asked.
+///
+/// # Errors
+/// When neither a yes nor a no was to be had.
+pub async fn may_delete<P: Port>(
+    port: &mut P,
+    access: &Access,
+    bucket: &str,
+    prefix: &str,
+    seed: u128,
+) -> Result<bool, TransferError> {
+    let mut client = Client { port, access, seed };
+    let address = access
+        .gcs
+        .address(bucket, &format!("{prefix}may-be-deleted"));
+    let object = Object {
+        name: address.name.clone(),
+        ..Object::default()
+    };
+    let write = buffered_upload(&address, &object, Precondition::DoesNotExist, seed, b"")?;
+    client.send(&write, bucket).await?;
+    let found = client.send(&address.get()?, bucket).await?.reply;
+    if !found.status().is_success() {
+        // Somebody else, who asked the same, has deleted it.
+        return Ok(true);
+    }
+    let probe = Component {
+        generation: Object::read(&found)?.generation(),
+        name: address.name,
+    };
+    match delete(&mut client, bucket, &probe).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == ErrorKind::DestinationDenied => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,438 @@
+//! An upload in a session: slice by slice, asked after every doubt how far it is, and handed on to
+//! another message where one is not enough.
+//!
+//! What GCS has is never remembered, only asked. A checksum that has to be computed runs over each
+//! slice by itself and is put together; what GCS has beyond the last of them is read once more for
+//! it, and not sent again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use jiff::Timestamp;
+
+use super::upload::{no_upload, unavailable};
+use super::{Ask, Ending, Next, Outcome, State, Step, Transfer, wait_until};
+use crate::access::Read;
+use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Tail;
+use crate::gcs::{
+    ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
+};
+use crate::integrity::{Checksum, Digests};
+use crate::mapping;
+use crate::message::{CarriedSession, Running};
+use crate::plan::Plan;
+use crate::retry::{Disposition, after_delivery};
+use crate::s3::Span;
+
+/// A session that is under way in this transfer.
+#[derive(Debug)]
+pub(super) struct Underway {
+    carried: CarriedSession,
+    /// It came with the message: a later delivery can take it up again.
+    came: bool,
+    /// How far its checksums went when it was taken up.
+    began_at: u64,
+    /// What was computed over the whole, once that is known.
+    whole: Option<Digests>,
+}
+
+/// What is read from the source next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    start: u64,
+    length: u64,
+    /// GCS has these bytes; only their checksum is missing.
+    is_known: bool,
+}
+
+impl Underway {
+    /// One that came with the message.
+    pub(super) fn taken_up(carried: CarriedSession) -> Self {
+        Self {
+            began_at: carried.running.as_ref().map_or(0, |running| running.offset),
+            carried,
+            came: true,
+            whole: None,
+        }
+    }
+
+    /// How many bytes the running checksums cover; `None` where there are none.
+    fn covered(&self) -> Option<u64> {
+        let running = self.carried.running.as_ref();
+        running.map(|running| running.offset)
+    }
+
+    /// Adds what was computed over `length` more bytes.
+    fn add(&mut self, digests: Digests, length: u64) {
+        let running = self.carried.running.get_or_insert_default();
+        running.digests = if running.offset == 0 {
+            digests
+        } else {
+            running.digests.followed_by(&digests, length)
+        };
+        running.offset += length;
+    }
+
+    /// Whether it can go on after a break. A checksum that cannot be put together is lost with it.
+    fn is_resumable(&self) -> bool {
+        let digest = self.carried.plan.digest;
+        digest.is_none_or(|digest| digest.is_combinable())
+    }
+}
+
+impl Transfer {
+    /// The session that was asked for is there; the open body is the object's beginning.
+    pub(super) fn started(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+        match reply.status() {
+            StatusCode::OK | StatusCode::CREATED => {}
+            StatusCode::PRECONDITION_FAILED => return self.look_again(),
+            _ => return Err(self.refused(reply)),
+        }
+        let uri = ResumableSession::read(reply)?;
+        let upload = self.upload.take().ok_or_else(no_upload)?;
+        let Plan::Session(plan) = upload.plan else {
+            return Err(no_upload());
+        };
+        let size = upload.source.size;
+        self.session = Some(Underway {
+            carried: CarriedSession {
+                uri,
+                etag: upload.source.etag,
+                size,
+                plan,
+                stored: upload.source.checksums,
+                running: plan.digest.map(|_| Running::default()),
+            },
+            came: false,
+            began_at: 0,
+            whole: None,
+        });
+        if size <= plan.slice {
+            self.send_from(0)
+        } else {
+            self.reopen(0, now)
+        }
+    }
+
+    /// Sends the beginning of the open body, a slice from `start` on.
+    fn send_from(&mut self, start: u64) -> Next {
+        let session = &self.session()?.carried;
+        let (plan, total) = (session.plan, session.size);
+        let (length, rest) = plan.slice_at(start, total);
+        if length == 0 {
+            return self.take_rest(start, rest);
+        }
+        let range = ContentRange::Bytes {
+            start,
+            length,
+            total,
+        };
+        let sink = resume(&session.uri, range);
+        self.state = State::Sending {
+            end: start + length,
+            rest,
+        };
+        Ok(Ask::plain(Step::Pipe {
+            sink,
+            length,
+            digest: plan.digest,
+        }))
+    }
+
+    pub(super) fn sent(
+        &mut self,
+        reply: &Response<Bytes>,
+        (end, rest): (u64, u64),
+        now: Timestamp,
+    ) -> Next {
+        match self.status(reply)? {
+            Status::Ended(ask) => Ok(*ask),
+            Status::Failed(error) => self.interrupted(error, now),
+            Status::Persisted(count) if count == end => {
+                self.note(count);
+                match self.session()?.carried.plan.digest {
+                    Some(_) => self.take_rest(end, rest),
+                    None => self.go_on(count, now),
+                }
+            }
+            Status::Persisted(count) => self.interrupted(self.incomplete(count)?, now),
+        }
+    }
+
+    /// Reads what is left of the open body behind `end`: nothing, or the object's last piece.
+    fn take_rest(&mut self, end: u64, rest: u64) -> Next {
+        let digest = self.session()?.carried.plan.digest.unwrap_or_default();
+        self.state = State::Taking { end };
+        Ok(Ask::plain(Step::Take {
+            length: rest,
+            digest,
+        }))
+    }
+
+    pub(super) fn taken(&mut self, tail: Tail, end: u64, now: Timestamp) -> Next {
+        let session = self.session.as_mut().ok_or_else(no_upload)?;
+        let length = tail.bytes.len() as u64;
+        let covered = session.covered().unwrap_or_default();
+        session.add(tail.digests, end + length - covered);
+        if length == 0 {
+            return self.go_on(end, now);
+        }
+        let digests = session.carried.running.take().unwrap_or_default().digests;
+        if let Err(error) = session.carried.stored.check(&digests) {
+            return self.give_up(error);
+        }
+        let range = ContentRange::Bytes {
+            start: end,
+            length,
+            total: session.carried.size,
+        };
+        let request = finish(&session.carried.uri, range, tail.bytes, digests.crc32c);
+        session.whole = Some(digests);
+        self.state = State::Finishing;
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    /// The checksums of bytes that GCS had already.
+    pub(super) fn caught_up(&mut self, tail: Tail, piece: Piece, now: Timestamp) -> Next {
+        let session = self.session.as_mut().ok_or_else(no_upload)?;
+        session.add(tail.digests, piece.length);
+        self.go_on(piece.start + piece.length, now)
+    }
+
+    pub(super) fn finished(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+        match self.status(reply)? {
+            Status::Ended(ask) => Ok(*ask),
+            Status::Failed(error) => Err(error),
+            Status::Persisted(count) => {
+                self.ambiguous = true;
+                self.interrupted(self.incomplete(count)?, now)
+            }
+        }
+    }
+
+    pub(super) fn query(&mut self) -> Next {
+        let session = &self.session()?.carried;
+        let request = upload_status(&session.uri, session.size);
+        self.state = State::Querying;
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    pub(super) fn queried(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+        let count = match self.status(reply)? {
+            Status::Ended(ask) => return Ok(*ask),
+            Status::Failed(error) => return self.interrupted(error, now),
+            Status::Persisted(count) => count,
+        };
+        if count >= self.session()?.carried.size {
+            return Err(self.incomplete(count)?);
+        }
+        if self.found.is_none() {
+            self.found = Some(count);
+            self.persisted = count;
+        }
+        self.note(count);
+        self.go_on(count, now)
+    }
+
+    /// GCS has the first `offset` bytes: the rest follows here, or with another message.
+    fn go_on(&mut self, offset: u64, now: Timestamp) -> Next {
+        if self.until.is_none_or(|until| now < until) {
+            return self.reopen(offset, now);
+        }
+        if !self.has_progressed(self.session()?) {
+            return Err(unavailable(format!(
+                "GCS took no byte of the upload beyond the first {offset} for {} s.",
+                self.route.carry_after
+            )));
+        }
+        let session = self.session.take().ok_or_else(no_upload)?;
+        Ok(carry(session, Duration::ZERO))
+    }
+
+    /// Reads the source from `offset` on, if it is still the same object.
+    fn reopen(&mut self, offset: u64, now: Timestamp) -> Next {
+        let session = self.session()?;
+        let (plan, size) = (session.carried.plan, session.carried.size);
+        let piece = match session.covered() {
+            Some(covered) if covered > offset => {
+                // It expires by itself.
+                self.session = None;
+                return Err(unavailable(format!(
+                    "GCS has {offset} bytes of an upload of which it had acknowledged {covered}."
+                )));
+            }
+            Some(covered) if covered < offset => Piece {
+                start: covered,
+                length: offset - covered,
+                is_known: true,
+            },
+            _ => Piece {
+                start: offset,
+                length: plan.slice.min(size - offset),
+                is_known: false,
+            },
+        };
+        let is_all = piece.start == 0 && piece.length == size;
+        let read = Read {
+            span: (!is_all).then_some((piece.start, piece.length)),
+            if_match: Some(session.carried.etag.clone()),
+        };
+        let step = self.read_source(&read, now)?;
+        self.state = State::Reopening(piece);
+        Ok(step)
+    }
+
+    pub(super) fn reopened(
+        &mut self,
+        reply: &Response<Bytes>,
+        piece: Piece,
+        now: Timestamp,
+    ) -> Next {
+        let session = &self.session()?.carried;
+        let digest = session.plan.digest.unwrap_or_default();
+        let span = Span {
+            start: piece.start,
+            length: piece.length,
+            total: session.size,
+            etag: &session.etag,
+        };
+        if let Err(error) = span.check(reply, &self.message.hint.bucket) {
+            return match error.kind {
+                ErrorKind::SourceUnavailable => self.interrupted(error, now),
+                _ => self.give_up(error),
+            };
+        }
+        if !piece.is_known {
+            return self.send_from(piece.start);
+        }
+        self.state = State::CatchingUp(piece);
+        Ok(Ask::plain(Step::Digest {
+            length: piece.length,
+            digest,
+        }))
+    }
+
+    /// A session's request broke or was refused: GCS is asked what it has, if that can help.
+    pub(super) fn interrupted(&mut self, error: TransferError, now: Timestamp) -> Next {
+        let resumes = self.session.as_ref().is_some_and(Underway::is_resumable);
+        if !resumes || !error.kind.is_transient() {
+            return Err(error);
+        }
+        let Some(wait) = self.backoff(&error) else {
+            return Err(error);
+        };
+        self.state = State::Pausing;
+        Ok(Ask::plain(wait_until(now, wait)))
+    }
+
+    /// What becomes of the session when the transfer ends in `error`: it goes on with another
+    /// message if it came further here, is left to a later delivery if it came with this one, and is
+    /// given up otherwise.
+    pub(super) fn leave(&mut self, session: Underway, error: TransferError) -> Next {
+        let passes = matches!(
+            error.kind,
+            ErrorKind::SourceUnavailable
+                | ErrorKind::SourceBroken
+                | ErrorKind::DestinationUnavailable
+        );
+        if passes && session.is_resumable() {
+            #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
+            let disposition = after_delivery(&error, 1, self.seed as u64);
+            if let Disposition::RetryAfter(delay) = disposition
+                && self.has_progressed(&session)
+            {
+                return Ok(carry(session, delay));
+            }
+            if session.came {
+                return Err(error);
+            }
+        }
+        self.session = Some(session);
+        self.give_up(error)
+    }
+
+    /// Ends the session because of `error`: nothing of it can be used.
+    fn give_up(&mut self, error: TransferError) -> Next {
+        let session = self.session.take().ok_or_else(no_upload)?;
+        let cancel = session.carried.uri.cancel();
+        self.state = State::Cancelling(error);
+        Ok(Ask::plain(Step::Send(cancel)))
+    }
+
+    fn status(&mut self, reply: &Response<Bytes>) -> Result<Status, TransferError> {
+        if reply.status() == StatusCode::PRECONDITION_FAILED {
+            return self.look_again().map(Box::new).map(Status::Ended);
+        }
+        Ok(
+            match ResumableUploadStatus::read(reply, &self.address.bucket) {
+                Ok(ResumableUploadStatus::Finalized(object)) => {
+                    Status::Ended(Box::new(self.session_committed(&object)?))
+                }
+                Ok(ResumableUploadStatus::Persisted(count)) => Status::Persisted(count),
+                Ok(ResumableUploadStatus::Gone) => {
+                    self.session = None;
+                    Status::Failed(unavailable("GCS no longer knows the upload's session."))
+                }
+                Err(error) => Status::Failed(error),
+            },
+        )
+    }
+
+    /// GCS has committed; what it says of the object must be what was sent.
+    fn session_committed(&mut self, object: &Object) -> Next {
+        let session = self.session.take().ok_or_else(no_upload)?;
+        let CarriedSession { size, stored, .. } = session.carried;
+        let computed = session.whole.map(|whole| Checksum::Crc32c(whole.crc32c));
+        if let Some(checksum) = computed.or(stored.shared) {
+            object.verify(size, checksum)?;
+        }
+        Ok(Self::done(Outcome::Copied {
+            generation: object.generation(),
+            size,
+            proof: stored.proof(),
+            omitted: mapping::omitted(object),
+        }))
+    }
+
+    /// Only more than ever is progress: sessions that break at one place come to an end.
+    fn note(&mut self, count: u64) {
+        if count > self.persisted {
+            self.persisted = count;
+            self.attempt = 1;
+        }
+    }
+
+    /// Whether GCS has more of `session` than when it was taken up, or its checksums go further.
+    fn has_progressed(&self, session: &Underway) -> bool {
+        self.persisted > self.found.unwrap_or_default()
+            || session.covered().unwrap_or_default() > session.began_at
+    }
+
+    fn incomplete(&self, count: u64) -> Result<TransferError, TransferError> {
+        let size = self.session()?.carried.size;
+        Ok(unavailable(format!(
+            "GCS has {count} of {size} bytes and has not committed them."
+        )))
+    }
+
+    fn session(&self) -> Result<&Underway, TransferError> {
+        self.session.as_ref().ok_or_else(no_upload)
+    }
+}
+
+/// Where a session stands after a reply.
+enum Status {
+    /// It is over; this is what follows.
+    Ended(Box<Ask>),
+    /// GCS has this many bytes.
+    Persisted(u64),
+    /// It does not say.
+    Failed(TransferError),
+}
+
+fn carry(session: Underway, delay: Duration) -> Ask {
+    let session = Box::new(session.carried);
+    Ask::plain(Step::Done(Ending::Carry { session, delay }))
+}

@@ -1,0 +1,167 @@
+//! Sessions that go on with another message.
+
+use super::*;
+
+/// More than two slices, and no more than S3 takes in one request: an MD5 is checked by GCS.
+const HUGE: u64 = 5 << 29;
+const SLICE: u64 = 1 << 30;
+
+/// A transfer whose session has its first slice, `minutes` after the start.
+fn after_a_slice(minutes: i64) -> Run {
+    let mut run = Run::of(Some(HUGE));
+    run.answer(reply(404, &[], ""));
+    run.answer(source(HUGE, MD5_ETAG)).answer(session());
+    run.expect(&format!("open GET /src/k bytes=0-{} {MD5_ETAG}", SLICE - 1));
+    run.answer(span(0, SLICE, HUGE, MD5_ETAG));
+    run.expect(&format!("pipe PUT /session bytes 0-{}/{HUGE}", SLICE - 1));
+    run.answer_after(minutes, persisted(SLICE));
+    run
+}
+
+/// Another message with that session.
+fn taken_up(session: CarriedSession) -> Run {
+    let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
+    message.session = Some(Box::new(session));
+    let mut run = Run::of_message(access(None), &message);
+    run.expect(&format!("send PUT /session bytes */{HUGE}"));
+    run
+}
+
+#[test]
+fn slice_follows_slice_while_there_is_time() {
+    let mut run = after_a_slice(4);
+    run.expect(&format!(
+        "open GET /src/k bytes={SLICE}-{} {MD5_ETAG}",
+        2 * SLICE - 1
+    ));
+}
+
+#[test]
+fn after_that_the_session_goes_on_with_another_message() {
+    let (session, delay) = after_a_slice(6).carried();
+    assert_eq!(delay, Duration::ZERO);
+    let mut run = taken_up(session);
+    run.answer(persisted(SLICE));
+    run.expect(&format!(
+        "open GET /src/k bytes={SLICE}-{} {MD5_ETAG}",
+        2 * SLICE - 1
+    ));
+    run.answer(span(SLICE, SLICE, HUGE, MD5_ETAG));
+    run.answer(persisted(2 * SLICE));
+    run.answer(span(2 * SLICE, HUGE - 2 * SLICE, HUGE, MD5_ETAG));
+    run.expect(&format!(
+        "pipe PUT /session bytes {}-{}/{HUGE}",
+        2 * SLICE,
+        HUGE - 1
+    ));
+    run.answer(md5(5, HUGE));
+    assert_eq!(
+        run.done(),
+        &Outcome::Copied {
+            generation: Generation(5),
+            size: HUGE,
+            proof: Proof::StoredMd5,
+            omitted: None,
+        }
+    );
+}
+
+#[test]
+fn what_was_committed_without_a_reply_is_found() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(md5(5, HUGE));
+    assert!(matches!(run.done(), Outcome::Copied { .. }));
+}
+
+#[test]
+fn a_session_that_is_gone_has_everything_looked_at_again() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(reply(410, &[], "")).waits();
+    run.expect(LOOK);
+}
+
+#[test]
+fn an_upload_that_came_further_and_then_broke_is_not_started_over() {
+    let mut run = after_a_slice(0);
+    for _ in 1..retry::ATTEMPTS_IN_HAND {
+        run.answer(reply(503, &[], "")).waits();
+        run.answer(persisted(SLICE));
+    }
+    run.answer(reply(503, &[], ""));
+    let (session, delay) = run.carried();
+    assert!(delay <= Duration::from_secs(2));
+    // There it is no further: that message comes again, and still has the session.
+    let mut run = taken_up(session);
+    for _ in 1..retry::ATTEMPTS_IN_HAND {
+        run.answer(reply(503, &[], "")).waits();
+    }
+    run.answer(reply(503, &[], ""));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
+}
+
+#[test]
+fn one_that_gains_nothing_is_not_handed_on_for_ever() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(persisted(SLICE));
+    run.answer(span(SLICE, SLICE, HUGE, MD5_ETAG));
+    run.answer_after(6, reply(503, &[], ""));
+    run.answer_after(6, Event::Woken);
+    run.answer_after(6, persisted(SLICE));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
+}
+
+#[test]
+fn a_source_that_changed_ends_a_carried_session() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(persisted(SLICE)).answer(reply(412, &[], ""));
+    run.expect("send DELETE /session")
+        .answer(reply(499, &[], ""));
+    run.waits().expect(LOOK);
+}
+
+#[test]
+fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers() {
+    let size = 3 << 28;
+    let half = 1 << 28;
+    let mut run = Run::of(Some(size));
+    run.transfer.message.one_stream = true;
+    run.answer(reply(404, &[], ""))
+        .answer(source(size, KMS_ETAG));
+    run.answer(session());
+    run.answer(span(0, half, size, KMS_ETAG));
+    run.answer(persisted(half));
+    run.expect("Take { length: 0, digest: Digest { other: None } }");
+    let digests = crate::integrity::Digests {
+        crc32c: 7,
+        other: None,
+    };
+    let bytes = Bytes::new();
+    run.answer_after(6, Event::Taken(Tail { bytes, digests }));
+    let (session, _) = run.carried();
+    let running = session.running.clone().unwrap();
+    assert_eq!((running.offset, running.digests.crc32c), (half, 7));
+    let mut message = HintMessage::new("r", hint("k", None), Timestamp::UNIX_EPOCH);
+    message.session = Some(Box::new(session));
+    let mut run = Run::of_message(access(None), &message);
+    run.answer(persisted(half - 1)).waits();
+    run.expect(LOOK);
+
+    // What GCS has beyond the checksum takes the whole time to be read: that is progress, too.
+    let mut run = Run::of_message(access(None), &message);
+    run.answer(persisted(2 * half));
+    run.answer(span(half, half, size, KMS_ETAG));
+    run.expect(&format!(
+        "Digest {{ length: {half}, digest: Digest {{ other: None }} }}"
+    ));
+    let digests = crate::integrity::Digests {
+        crc32c: 8,
+        other: None,
+    };
+    let bytes = Bytes::new();
+    run.answer_after(6, Event::Taken(Tail { bytes, digests }));
+    assert_eq!(run.carried().0.running.unwrap().offset, 2 * half);
+}

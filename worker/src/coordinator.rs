@@ -1,0 +1,384 @@
+//! The Durable Object behind a large object: stores what `causeway_shared::parts::Coordinator` says,
+//! carries its tasks out in its alarm, and takes the reports on parts.
+//!
+//! One a route and key. It is told things by [`Handle`], from the queue's consumer alone: no request
+//! from outside reaches it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use causeway_shared::error::TransferError;
+use causeway_shared::message::{DeadLetter, PartMessage};
+use causeway_shared::order::Order;
+use causeway_shared::parts::{
+    Coordinator, PartCopy, Started, Task, Verdict, assemble, may_delete, sweep,
+};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
+use worker::durable::{ListOptions, State, Stub};
+use worker::{DurableObject, Env, Method, Request, RequestInit, Response, durable_object};
+
+use crate::config::Config;
+use crate::outcome;
+use crate::platform::{self, Queue, to_json};
+use crate::port::WorkerdPort;
+
+/// Where the state is stored, all but the copies.
+const STATE: &str = "coordinator";
+/// The alarm that goes off if this isolate dies in the middle of a task.
+const NET: Duration = Duration::from_mins(16);
+/// How long to wait where the platform refused something.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// What the consumer tells it.
+#[derive(Debug, Serialize, Deserialize)]
+enum Report {
+    Start(Box<Order>),
+    Wants {
+        run: String,
+        part: u32,
+    },
+    Copied {
+        run: String,
+        part: u32,
+        copy: PartCopy,
+    },
+    Failed {
+        run: String,
+        error: TransferError,
+    },
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+enum Answer {
+    New,
+    Underway,
+    Busy,
+    Yes,
+    No,
+}
+
+/// The Durable Object. Its name at the platform is this type's.
+#[durable_object(alarm)]
+pub struct PartsCoordinator {
+    state: State,
+    env: Env,
+    /// None until it is read.
+    coordinator: RefCell<Option<Coordinator>>,
+}
+
+impl DurableObject for PartsCoordinator {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            coordinator: RefCell::new(None),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let report = serde_json::from_slice(&request.bytes().await?)?;
+        self.load().await?;
+        let answer = self.take(report).await;
+        if answer.is_err() {
+            // What is stored is the truth.
+            self.coordinator.replace(None);
+        }
+        Response::ok(to_json(&answer?))
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Err(error) = self.work().await {
+            outcome::log_error(
+                &serde_json::json!({"event": "coordinator-failed", "message": error.to_string()}),
+            );
+            self.coordinator.replace(None);
+            self.state.storage().set_alarm(PAUSE).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl PartsCoordinator {
+    /// Reads what is stored, unless that was done.
+    async fn load(&self) -> worker::Result<()> {
+        if self.coordinator.borrow().is_some() {
+            return Ok(());
+        }
+        let storage = self.state.storage();
+        let coordinator = match storage.get::<String>(STATE).await? {
+            Some(text) => serde_json::from_str(&text)?,
+            None => Coordinator::default(),
+        };
+        let mut copies = BTreeMap::new();
+        if let Some(run) = coordinator.run() {
+            let prefix = format!("{run}/");
+            let stored = storage
+                .list_with_options(ListOptions::new().prefix(&prefix))
+                .await?;
+            for entry in stored.entries() {
+                let pair = js_sys::Array::from(&entry?);
+                let key = pair.get(0).as_string().unwrap_or_default();
+                let copy = pair.get(1).as_string().unwrap_or_default();
+                if let Some(number) = key.strip_prefix(&prefix).and_then(|n| n.parse().ok()) {
+                    copies.insert(number, serde_json::from_str(&copy)?);
+                }
+            }
+        }
+        self.coordinator
+            .replace(Some(coordinator.with_copies(copies)));
+        Ok(())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Coordinator) -> T) -> T {
+        act(self.coordinator.borrow_mut().get_or_insert_default())
+    }
+
+    async fn store(&self) -> worker::Result<()> {
+        let text = self.with(|coordinator| to_json(coordinator));
+        self.state
+            .storage()
+            .put_raw(STATE, JsValue::from_str(&text))
+            .await
+    }
+
+    async fn wake_now(&self) -> worker::Result<()> {
+        self.state.storage().set_alarm(Duration::ZERO).await
+    }
+
+    async fn take(&self, report: Report) -> worker::Result<Answer> {
+        let now = platform::now();
+        match report {
+            Report::Start(order) => {
+                let run = format!("{:016x}", platform::random() >> 64);
+                match self.with(|coordinator| coordinator.start(*order, &run, now)) {
+                    Started::Underway => return Ok(Answer::Underway),
+                    Started::Busy => return Ok(Answer::Busy),
+                    Started::New => {}
+                }
+                self.store().await?;
+                self.wake_now().await?;
+                Ok(Answer::New)
+            }
+            Report::Wants { run, part } => {
+                Ok(if self.with(|coordinator| coordinator.wants(&run, part)) {
+                    Answer::Yes
+                } else {
+                    Answer::No
+                })
+            }
+            Report::Copied { run, part, copy } => {
+                let text = to_json(&copy);
+                if !self.with(|coordinator| coordinator.copied(&run, part, copy, now)) {
+                    return Ok(Answer::No);
+                }
+                let key = format!("{run}/{part}");
+                let storage = self.state.storage();
+                storage.put_raw(&key, JsValue::from_str(&text)).await?;
+                if self.with(|coordinator| coordinator.is_complete()) {
+                    self.store().await?;
+                    self.wake_now().await?;
+                }
+                Ok(Answer::Yes)
+            }
+            Report::Failed { run, error } => {
+                self.with(|coordinator| coordinator.failed(&run, error, platform::seed()));
+                self.store().await?;
+                self.wake_now().await?;
+                Ok(Answer::Yes)
+            }
+        }
+    }
+
+    /// Carries tasks out until there is none for now.
+    async fn work(&self) -> worker::Result<()> {
+        let storage = self.state.storage();
+        storage.set_alarm(NET).await?;
+        self.load().await?;
+        let config = Config::of(&self.env).map_err(|error| error.to_string())?;
+        loop {
+            match self.with(|coordinator| coordinator.wake(platform::now())) {
+                Task::Wait(time) => {
+                    let wait = time.duration_since(platform::now());
+                    let wait = Duration::try_from(wait).unwrap_or_default();
+                    return storage.set_alarm(wait).await;
+                }
+                Task::Rest => {
+                    storage.delete_alarm().await?;
+                    return storage.delete_all().await;
+                }
+                task => self.carry_out(task, &config).await?,
+            }
+            self.store().await?;
+        }
+    }
+
+    async fn carry_out(&self, task: Task, config: &Config) -> worker::Result<()> {
+        let mut port = WorkerdPort::new(config.signing_key.clone());
+        let (access, random) = (&config.access, platform::random());
+        match task {
+            Task::Probe {
+                run,
+                bucket,
+                folder,
+            } => {
+                let may = may_delete(&mut port, access, &bucket, &folder, random).await;
+                self.with(|coordinator| {
+                    coordinator.probed(&run, may, platform::now(), platform::seed())
+                });
+            }
+            Task::Send { run, parts } => {
+                send(&self.env, &parts).await?;
+                self.with(|coordinator| coordinator.sent(&run, platform::now()));
+            }
+            Task::Assemble {
+                run,
+                order,
+                parts,
+                prefix,
+            } => {
+                let made = assemble(&mut port, access, &order, &parts, &prefix, random).await;
+                self.with(|coordinator| {
+                    coordinator.assembled(&run, made, platform::now(), platform::seed());
+                });
+            }
+            Task::Settle {
+                run,
+                message,
+                verdict,
+                parts,
+                started_at,
+            } => {
+                let ended = outcome::Run {
+                    message: &message,
+                    parts,
+                    elapsed: outcome::milliseconds_since(started_at),
+                };
+                self.settle(&ended, verdict).await?;
+                self.with(|coordinator| coordinator.settled(&run, platform::now()));
+            }
+            Task::Sweep { bucket, prefix } => {
+                let swept = sweep(&mut port, access, &bucket, &prefix, random).await;
+                let given_up = self.with(|coordinator| {
+                    coordinator.swept(&prefix, swept.map(drop), platform::now(), platform::seed())
+                });
+                if let Some(error) = given_up {
+                    outcome::log_parts_left(&bucket, &prefix, &error);
+                }
+            }
+            Task::Wait(_) | Task::Rest => {}
+        }
+        Ok(())
+    }
+
+    /// Puts what has ended where it belongs; it is there when this returns.
+    async fn settle(&self, run: &outcome::Run<'_>, verdict: Verdict) -> worker::Result<()> {
+        match &verdict {
+            Verdict::Done(_) => {}
+            Verdict::Again { message, delay, .. } => {
+                let queue = Queue::bound(&self.env, "HINTS")?;
+                queue.put_after(message, *delay).await?;
+            }
+            Verdict::Quarantine(error) => {
+                let letter = DeadLetter {
+                    message: serde_json::to_value(run.message)?,
+                    error: error.clone(),
+                    deliveries: run.message.returns + 1,
+                    failed_at: platform::now(),
+                };
+                Queue::bound(&self.env, "DEAD_LETTERS")?
+                    .put_after(&letter, Duration::ZERO)
+                    .await?;
+            }
+        }
+        run.log(&verdict);
+        Ok(())
+    }
+}
+
+async fn send(env: &Env, parts: &[PartMessage]) -> worker::Result<()> {
+    let queue = Queue::bound(env, "PARTS")?;
+    let messages: Vec<String> = parts.iter().map(to_json).collect();
+    for batch in platform::batches(&messages) {
+        queue.put_all(&messages[batch]).await?;
+    }
+    Ok(())
+}
+
+/// A coordinator, as the consumer of a queue sees it.
+pub(crate) struct Handle(Stub);
+
+impl Handle {
+    /// The coordinator called `name`.
+    ///
+    /// # Errors
+    /// The platform's words, if there is no such class.
+    pub(crate) fn new(env: &Env, name: &str) -> Result<Self, String> {
+        let stub = env
+            .durable_object("PARTS_COORDINATORS")
+            .and_then(|namespace| namespace.get_by_name(name));
+        stub.map(Self).map_err(|error| {
+            format!("PARTS_COORDINATORS is not bound to the class PartsCoordinator ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")
+        })
+    }
+
+    /// Hands an object over. Once this returns, the coordinator answers for the hint; `false` when
+    /// it has to be asked again in a moment.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn start(&self, order: Order) -> Result<bool, String> {
+        let answer = self.tell(&Report::Start(Box::new(order))).await?;
+        Ok(!matches!(answer, Answer::Busy))
+    }
+
+    /// Whether `part` is still to be copied.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn wants(&self, part: &PartMessage) -> Result<bool, String> {
+        let (run, part) = (part.run.clone(), part.part);
+        let answer = self.tell(&Report::Wants { run, part }).await?;
+        Ok(matches!(answer, Answer::Yes))
+    }
+
+    /// `part` stands at the destination as `copy`.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn copied(&self, part: &PartMessage, copy: PartCopy) -> Result<(), String> {
+        let (run, part) = (part.run.clone(), part.part);
+        self.tell(&Report::Copied { run, part, copy })
+            .await
+            .map(drop)
+    }
+
+    /// `part` cannot be copied.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn failed(
+        &self,
+        part: &PartMessage,
+        error: TransferError,
+    ) -> Result<(), String> {
+        let run = part.run.clone();
+        self.tell(&Report::Failed { run, error }).await.map(drop)
+    }
+
+    async fn tell(&self, report: &Report) -> Result<Answer, String> {
+        let told = async {
+            let mut init = RequestInit::new();
+            init.with_method(Method::Post)
+                .with_body(Some(JsValue::from_str(&to_json(report))));
+            // An object has no address; only the path of this URL is its.
+            let request = Request::new_with_init("http://coordinator/", &init)?;
+            let mut response = self.0.fetch_with_request(request).await?;
+            let body = response.bytes().await?;
+            Ok(serde_json::from_slice(&body)?)
+        };
+        told.await.map_err(|error: worker::Error| error.to_string())
+    }
+}

@@ -1,0 +1,63 @@
+//! A message of the queue of parts: one part copied, and its coordinator told.
+
+use causeway_shared::error::{ErrorKind, TransferError};
+use causeway_shared::message::PartMessage;
+use causeway_shared::parts::{PartCopy, copy_part};
+use causeway_shared::retry::{Disposition, after_delivery};
+use worker::Env;
+
+use crate::config::Config;
+use crate::coordinator::Handle;
+use crate::outcome;
+use crate::platform::{self, whole_seconds};
+use crate::port::WorkerdPort;
+use crate::settle::Delivery;
+
+/// How long a message waits when its coordinator cannot be told, in seconds.
+const COORDINATOR_DELAY: u32 = 10;
+
+/// Copies `part`, tells its coordinator, and settles `delivery`: it is acknowledged once the
+/// coordinator knows what came of it.
+pub(crate) async fn carry_out(part: &PartMessage, delivery: &Delivery, config: &Config, env: &Env) {
+    let told: Result<Option<u32>, String> = async {
+        let coordinator = Handle::new(env, &part.coordinator)?;
+        if !coordinator.wants(part).await? {
+            return Ok(None);
+        }
+        match copy(part, config).await {
+            Ok(copy) => coordinator.copied(part, copy).await?,
+            Err(error) => match disposition(&error, delivery) {
+                Disposition::RetryAfter(wait) => {
+                    let delay = whole_seconds(wait);
+                    outcome::log_part(part, &error, delay);
+                    return Ok(Some(delay));
+                }
+                Disposition::Quarantine => coordinator.failed(part, error).await?,
+            },
+        }
+        Ok(None)
+    }
+    .await;
+    match told {
+        Ok(None) => delivery.acknowledge(),
+        Ok(Some(delay)) => delivery.again_after(delay),
+        Err(reason) => {
+            outcome::log_untold(part, &reason);
+            delivery.again_after(COORDINATOR_DELAY);
+        }
+    }
+}
+
+/// A source that changed concerns the whole object, at once; anything else this part alone.
+fn disposition(error: &TransferError, delivery: &Delivery) -> Disposition {
+    if error.kind == ErrorKind::SourceChanged {
+        return Disposition::Quarantine;
+    }
+    after_delivery(error, delivery.count(), platform::seed())
+}
+
+async fn copy(part: &PartMessage, config: &Config) -> Result<PartCopy, TransferError> {
+    let route = config.route(&part.route)?;
+    let mut port = WorkerdPort::new(config.signing_key.clone());
+    copy_part(&mut port, &config.access, route, part, platform::random()).await
+}
