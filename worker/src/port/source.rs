@@ -6,9 +6,7 @@ use http::header::CONTENT_LENGTH;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode, Response,
-};
+use web_sys::{ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode, Response};
 
 use super::digest::Running;
 use super::exchange;
