@@ -19,7 +19,7 @@ use crate::exchange::Tail;
 use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
 };
-use crate::integrity::{Checksum, Digests};
+use crate::integrity::{Checksum, Digest, Digests};
 use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
@@ -78,7 +78,7 @@ impl Underway {
     /// Whether it can go on after a break. A checksum that cannot be put together is lost with it.
     fn is_resumable(&self) -> bool {
         let digest = self.carried.plan.digest;
-        digest.is_none_or(|digest| digest.is_combinable())
+        digest.is_none_or(Digest::is_combinable)
     }
 }
 
