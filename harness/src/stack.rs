@@ -74,6 +74,7 @@ impl LocalStack {
             access_key_id: ACCESS_KEY_ID.into(),
             secret_access_key: SECRET_ACCESS_KEY.into(),
             region: REGION.into(),
+            throttle: None,
         })
         .await
         .context("starting the embedded S3")?;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::error::{ConfigError, ErrorKind, TransferError};
 use crate::gcs::{AccessToken, Assertion, ObjectAddress, ServiceAccount};
 use crate::route::Routes;
-use crate::sigv4::{Credentials, PayloadHash, Signer, encode_key};
+use crate::sigv4::{Credentials, PayloadHash, Signer, encode_key, encode_query};
 
 /// Access to both sides.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl S3Access {
     ) -> Result<Request<Bytes>, TransferError> {
         let region = region.unwrap_or(&self.default_region);
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = self.object_uri(region, bucket, key)?;
+        *request.uri_mut() = self.object_uri(region, bucket, key, "")?;
         let headers = request.headers_mut();
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
         if let Some((first, length)) = read.span {
@@ -110,31 +110,61 @@ impl S3Access {
                     .map_err(|_| cannot_sign("its ETag is no header value"))?,
             );
         }
-        self.signers
-            .get(region)
-            .ok_or_else(|| cannot_sign(&format!("there is no signer for the region {region}")))?
-            .sign(&mut request, &PayloadHash::Empty, now)
-            .map_err(|error| cannot_sign(&error.to_string()))?;
+        self.sign(&mut request, region, now)?;
         Ok(request)
     }
 
-    fn object_uri(&self, region: &str, bucket: &str, key: &str) -> Result<Uri, TransferError> {
-        if key.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(TransferError::new(
-                ErrorKind::KeyUnreachable,
-                format!(
-                    "The key {key:?} has a segment \".\" or \"..\", which HTTP clients take out of a URL."
-                ),
-                "Rename the object at the source.",
-            ));
-        }
+    /// A signed GetObjectTagging of `version`, or of what stands there now
+    /// ([GetObjectTagging](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html)).
+    ///
+    /// # Errors
+    /// See [`Self::get_object`].
+    pub fn get_object_tagging(
+        &self,
+        region: Option<&str>,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Request<Bytes>, TransferError> {
+        let region = region.unwrap_or(&self.default_region);
+        let version = version.map(|version| ("versionId", version));
+        let query = encode_query([("tagging", "")].into_iter().chain(version));
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = self.object_uri(region, bucket, key, &format!("?{query}"))?;
+        self.sign(&mut request, region, now)?;
+        Ok(request)
+    }
+
+    fn sign(
+        &self,
+        request: &mut Request<Bytes>,
+        region: &str,
+        now: Timestamp,
+    ) -> Result<(), TransferError> {
+        self.signers
+            .get(region)
+            .ok_or_else(|| cannot_sign(&format!("there is no signer for the region {region}")))?
+            .sign(request, &PayloadHash::Empty, now)
+            .map_err(|error| cannot_sign(&error.to_string()))?;
+        Ok(())
+    }
+
+    fn object_uri(
+        &self,
+        region: &str,
+        bucket: &str,
+        key: &str,
+        query: &str,
+    ) -> Result<Uri, TransferError> {
+        check_reachable(key)?;
         let path = encode_key(key);
         let host = aws_host(region);
         let url = match &self.endpoint {
-            Some(endpoint) => format!("{endpoint}/{bucket}/{path}"),
+            Some(endpoint) => format!("{endpoint}/{bucket}/{path}{query}"),
             // A certificate for *.s3.<region> does not cover a bucket name with dots.
-            None if bucket.contains('.') => format!("https://{host}/{bucket}/{path}"),
-            None => format!("https://{bucket}.{host}/{path}"),
+            None if bucket.contains('.') => format!("https://{host}/{bucket}/{path}{query}"),
+            None => format!("https://{bucket}.{host}/{path}{query}"),
         };
         url.parse()
             .map_err(|error: http::uri::InvalidUri| cannot_sign(&error.to_string()))
@@ -347,6 +377,20 @@ mod tests {
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
         let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
         assert!(authorization.contains("if-match") && authorization.contains("range"));
+    }
+
+    #[test]
+    fn tags_are_asked_of_the_version_that_is_known() {
+        let ask = |version| {
+            let request =
+                s3(None).get_object_tagging(None, "src", "a b", version, Timestamp::UNIX_EPOCH);
+            let request = request.unwrap();
+            assert!(request.headers().contains_key(AUTHORIZATION));
+            request.uri().to_string()
+        };
+        let url = "https://src.s3.eu-west-1.amazonaws.com/a%20b?tagging=";
+        assert_eq!(ask(None), url);
+        assert_eq!(ask(Some("v+/=")), format!("{url}&versionId=v%2B%2F%3D"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::s3::StoredChecksums;
 
 /// What the names of all parts begin with, under a route's destination: nothing of the source's is
 /// expected there.
-const FOLDER: &str = ".causeway-parts/";
+pub const PARTS_FOLDER: &str = ".causeway-parts/";
 
 /// A large object to be made of parts: what was seen of both sides, the destination first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Order {
 /// Where parts stand at `destination`.
 #[must_use]
 pub fn parts_folder(destination: &Place) -> String {
-    format!("{}{FOLDER}", destination.prefix)
+    format!("{}{PARTS_FOLDER}", destination.prefix)
 }
 
 impl Order {

@@ -13,6 +13,11 @@ use crate::error::ConfigError;
 /// docs/performance.md has the measurement.
 pub const PARTS_ABOVE: u64 = 256 << 20;
 
+/// The longest time, and the usual one, after which an upload in one stream goes on with another
+/// message, in seconds. Its next request, and whatever follows a break, then still fits into the 15
+/// minutes of a queue's consumer.
+const CARRY_AFTER: u32 = 300;
+
 /// 5 TiB, the largest object: as good as no parts.
 const MOST_MEBIBYTES: u64 = 5 << 20;
 
@@ -30,6 +35,16 @@ pub struct Route {
     /// The size above which objects are copied in parts, in bytes; `None` where parts are not
     /// allowed.
     pub parts_above: Option<u64>,
+    /// An upload in one stream goes on with another message after this many seconds.
+    pub carry_after: u32,
+    /// Whether objects' tags are asked for and carried over.
+    pub tags: bool,
+    /// Whether `customTime` says when the source was last modified.
+    pub custom_time: bool,
+    /// The storage class of what is written, where it is not the bucket's own.
+    pub storage_class: Option<String>,
+    /// The Cloud KMS key that encrypts what is written, where it is not the bucket's own.
+    pub kms_key: Option<String>,
 }
 
 /// A bucket, and the prefix that the names in question begin with (possibly empty).
@@ -53,9 +68,33 @@ struct Table {
     region: Option<String>,
     parts: Option<bool>,
     parts_above_mib: Option<u64>,
+    carry_after_s: Option<u32>,
+    #[serde(default)]
+    tags: bool,
+    #[serde(default = "yes")]
+    custom_time: bool,
+    storage_class: Option<String>,
+    kms_key: Option<String>,
 }
 
 impl Table {
+    fn carry_after(&self) -> Result<u32, String> {
+        match self.carry_after_s {
+            None => Ok(CARRY_AFTER),
+            Some(seconds @ 1..=CARRY_AFTER) => Ok(seconds),
+            Some(other) => Err(format!(
+                "carry_after_s is {other}; expected 1 to {CARRY_AFTER} seconds."
+            )),
+        }
+    }
+
+    /// Whether what is written is billed for a minimum duration.
+    fn has_minimum_duration(&self) -> bool {
+        self.storage_class
+            .as_deref()
+            .is_some_and(|class| class != "STANDARD")
+    }
+
     /// The size above which there are parts, in bytes.
     fn parts_above(&self) -> Result<Option<u64>, String> {
         match (self.parts, self.parts_above_mib) {
@@ -63,6 +102,8 @@ impl Table {
             (Some(false), Some(_)) => {
                 Err("parts = false and parts_above_mib exclude each other.".into())
             }
+            // The parts are deleted within minutes, and each would be billed for the whole minimum.
+            (None, None) if self.has_minimum_duration() => Ok(None),
             (_, None) => Ok(Some(PARTS_ABOVE)),
             (_, Some(mebibytes @ 1..=MOST_MEBIBYTES)) => Ok(Some(mebibytes << 20)),
             (_, Some(other)) => Err(format!(
@@ -72,12 +113,20 @@ impl Table {
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
+/// The classes that an object may be written in
+/// ([Storage classes](https://cloud.google.com/storage/docs/storage-classes)).
+const STORAGE_CLASSES: [&str; 4] = ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"];
+
 impl Route {
     /// Reads the table of the variable `variable` (`ROUTE_PHOTOS` makes the route `photos`).
     ///
     /// # Errors
-    /// [`ConfigError`], with what was expected, for a missing or unknown field, or a place that is
-    /// not `s3://bucket[/prefix]` or `gs://bucket[/prefix]`.
+    /// [`ConfigError`], with what was expected, for a missing or unknown field, a place that is not
+    /// `s3://bucket[/prefix]` or `gs://bucket[/prefix]`, and an option with a value that is none.
     pub fn parse(variable: &str, table: serde_json::Value) -> Result<Self, ConfigError> {
         let wrong = |message: String| ConfigError::new(variable, message);
         let name = variable.strip_prefix("ROUTE_").unwrap_or_default();
@@ -86,7 +135,7 @@ impl Route {
         }
         let table: Table = serde_json::from_value(table).map_err(|error| {
             wrong(format!(
-                "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, `region`."
+                "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options."
             ))
         })?;
         Ok(Self {
@@ -96,7 +145,20 @@ impl Route {
             destination: Place::parse("gs", &table.destination)
                 .map_err(|message| wrong(format!("destination {message}")))?,
             parts_above: table.parts_above().map_err(wrong)?,
+            carry_after: table.carry_after().map_err(wrong)?,
             region: table.region,
+            tags: table.tags,
+            custom_time: table.custom_time,
+            storage_class: table
+                .storage_class
+                .map(storage_class)
+                .transpose()
+                .map_err(|message| wrong(format!("storage_class {message}")))?,
+            kms_key: table
+                .kms_key
+                .map(kms_key)
+                .transpose()
+                .map_err(|message| wrong(format!("kms_key {message}")))?,
         })
     }
 
@@ -111,6 +173,39 @@ impl Route {
     pub fn destination_name(&self, key: &str) -> Option<String> {
         let rest = key.strip_prefix(&self.source.prefix)?;
         Some(format!("{}{rest}", self.destination.prefix))
+    }
+}
+
+fn storage_class(class: String) -> Result<String, String> {
+    if STORAGE_CLASSES.contains(&class.as_str()) {
+        return Ok(class);
+    }
+    Err(format!(
+        "is {class:?}; expected one of {}.",
+        STORAGE_CLASSES.join(", ")
+    ))
+}
+
+/// A key's [resource name](https://cloud.google.com/kms/docs/getting-resource-ids); GCS chooses
+/// the version itself.
+fn kms_key(key: String) -> Result<String, String> {
+    let is_id_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(is_id_byte);
+    match key.split('/').collect::<Vec<_>>()[..] {
+        [
+            "projects",
+            project,
+            "locations",
+            location,
+            "keyRings",
+            ring,
+            "cryptoKeys",
+            name,
+        ] if [project, location, ring, name].into_iter().all(is_id) => Ok(key),
+        _ => Err(format!(
+            "is {key:?}; expected \"projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>\", without a version."
+        )),
     }
 }
 
@@ -232,6 +327,44 @@ mod tests {
     }
 
     #[test]
+    fn a_class_with_a_minimum_duration_has_parts_only_if_they_are_asked_for() {
+        let parts_above = |options: serde_json::Value| {
+            let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+            let options = options.as_object().unwrap().clone();
+            table.as_object_mut().unwrap().extend(options);
+            Route::parse("ROUTE_X", table).unwrap().parts_above
+        };
+        let nearline = "NEARLINE";
+        assert_eq!(parts_above(json!({"storage_class": nearline})), None);
+        assert_eq!(
+            parts_above(json!({"storage_class": "STANDARD"})),
+            Some(PARTS_ABOVE)
+        );
+        assert_eq!(
+            parts_above(json!({"storage_class": nearline, "parts": true})),
+            Some(PARTS_ABOVE)
+        );
+        assert_eq!(
+            parts_above(json!({"storage_class": nearline, "parts_above_mib": 1})),
+            Some(1 << 20)
+        );
+    }
+
+    #[test]
+    fn options_are_read_and_have_their_defaults() {
+        let plain = route("ROUTE_X", "s3://src", "gs://dst");
+        assert!(!plain.tags && plain.custom_time);
+        assert_eq!((plain.storage_class, plain.kms_key), (None, None));
+        let key = "projects/example.com:p-1/locations/eu/keyRings/r_1/cryptoKeys/k";
+        let table = json!({"source": "s3://src", "destination": "gs://dst", "tags": true,
+            "custom_time": false, "storage_class": "NEARLINE", "kms_key": key});
+        let full = Route::parse("ROUTE_X", table).unwrap();
+        assert!(full.tags && !full.custom_time);
+        assert_eq!(full.storage_class.as_deref(), Some("NEARLINE"));
+        assert_eq!(full.kms_key.as_deref(), Some(key));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_the_variables_name() {
         let good = json!({"source": "s3://src", "destination": "gs://dst"});
         for (field, value, says) in [
@@ -240,8 +373,33 @@ mod tests {
             ("destination", json!("dst"), "gs://bucket"),
             ("destination", json!(7), "string"),
             ("destnation", json!("x"), "destnation"),
+            ("tags", json!("yes"), "boolean"),
+            ("storage_class", json!("nearline"), "NEARLINE, COLDLINE"),
+            (
+                "storage_class",
+                json!("GLACIER"),
+                "storage_class is \"GLACIER\"",
+            ),
+            ("kms_key", json!("k"), "kms_key is \"k\""),
+            (
+                "kms_key",
+                json!("projects/p/locations/eu/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"),
+                "without a version",
+            ),
+            (
+                "kms_key",
+                json!("projects//locations/eu/keyRings/r/cryptoKeys/k"),
+                "cryptoKeys/<key>",
+            ),
+            (
+                "kms_key",
+                json!("projects/p&x=y/locations/eu/keyRings/r/cryptoKeys/k"),
+                "cryptoKeys/<key>",
+            ),
             ("parts", json!("no"), "boolean"),
             ("parts_above_mib", json!(0), "1 to"),
+            ("carry_after_s", json!(0), "1 to 300"),
+            ("carry_after_s", json!(301), "1 to 300"),
             ("parts_above_mib", json!(6 << 20), "1 to"),
         ] {
             let mut table = good.clone();

@@ -4,14 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::{Notification, decode_key, parse};
-use causeway_shared::gcs::{Provenance, ResumableUploadStatus, refusal as gcs_refusal};
-use causeway_shared::integrity::{Algorithm, Crc64Nvme, Digests, SourceChecksum, combine_crc32c};
+use causeway_shared::gcs::{
+    CUSTOM_METADATA_LIMIT, Provenance, ResumableUploadStatus, refusal as gcs_refusal,
+};
+use causeway_shared::integrity::{
+    Algorithm, Checksum, Crc64Nvme, Digests, Proof, SourceChecksum, combine_crc32c,
+};
+use causeway_shared::mapping::{OMITTED, custom_metadata, provenance};
 use causeway_shared::plan::{CHUNK_UNIT, LARGEST_OBJECT, Plan, plan};
-use causeway_shared::route::Route;
-use causeway_shared::s3::{SourceObject, refusal as s3_refusal};
+use causeway_shared::route::{PARTS_ABOVE, Route};
+use causeway_shared::s3::{
+    SourceObject, StoredChecksums, decode_words, read_tags, refusal as s3_refusal,
+};
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,6 +32,24 @@ fn reply(status: u16, body: Vec<u8>) -> Response<Bytes> {
         .status(status)
         .body(Bytes::from(body))
         .unwrap()
+}
+
+/// `bytes` as encoded words of `length` bytes each, `B` and `Q` by turns.
+fn encoded_words(bytes: &[u8], length: usize) -> String {
+    let words = bytes.chunks(length).enumerate().map(|(index, piece)| {
+        if index % 2 == 0 {
+            format!("=?UTF-8?B?{}?=", BASE64_STANDARD.encode(piece))
+        } else {
+            let hex: String = piece.iter().map(|byte| format!("={byte:02X}")).collect();
+            format!("=?utf-8?q?{hex}?=")
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The text that S3 takes a header's bytes for.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The digests of `bytes`, by code that is not ours.
@@ -40,6 +67,55 @@ fn digests(bytes: &[u8], algorithm: Algorithm) -> Digests {
 }
 
 proptest! {
+    #[test]
+    fn a_value_without_encoded_words_is_unchanged(value in ".{0,60}") {
+        prop_assume!(!value.contains("=?"));
+        prop_assert_eq!(decode_words(&value), value.as_str());
+    }
+
+    #[test]
+    fn no_value_panics_and_what_is_no_word_is_unchanged(
+        value in "[a =?_]{0,12}(=\\?(UTF-8|x)\\?[BQbq]\\?[A-Za-z0-9+/=?_ ]{0,20}\\?=[ ,a]?){0,3}"
+    ) {
+        let decoded = decode_words(&value);
+        prop_assert!(decoded == value || value.contains("=?UTF-8?"), "{} became {}", value, decoded);
+    }
+
+    #[test]
+    fn text_survives_the_way_s3_writes_it(text in "[^\\p{Cc}]{1,40}", length in 1_usize..50) {
+        prop_assume!(!text.is_ascii());
+        let as_s3_writes_it = encoded_words(latin1(text.as_bytes()).as_bytes(), length);
+        prop_assert_eq!(decode_words(&as_s3_writes_it), text.as_str());
+    }
+
+    #[test]
+    fn text_survives_encoded_words(text in "[^\\p{Cc}]{1,40}", length in 1_usize..50) {
+        let is_latin1 = text.chars().all(|char| u8::try_from(char).is_ok());
+        prop_assume!(text.is_ascii() || !is_latin1);
+        let encoded = encoded_words(text.as_bytes(), length);
+        prop_assert_eq!(decode_words(&encoded), text.as_str());
+    }
+
+    #[test]
+    fn custom_metadata_fits_and_says_what_is_missing(
+        user in prop::collection::btree_map("[a-z-]{0,40}", ".{0,900}", 0..14),
+        tags in prop::collection::btree_map(".{1,128}", ".{0,256}", 0..14),
+        missing in 0_u32..3,
+    ) {
+        let source = SourceObject {
+            metadata: user, tags, missing_metadata: missing, etag: "\"e\"".into(),
+            ..SourceObject::default()
+        };
+        let origin = provenance(&source, "src", "k");
+        let metadata = custom_metadata(&source, &origin, Proof::ComputedCrc32c);
+        let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        prop_assert!(size <= CUSTOM_METADATA_LIMIT, "{}", size);
+        prop_assert_eq!(Provenance::read(&metadata), Some(origin));
+        let kept = metadata.len() - usize::from(metadata.contains_key(OMITTED)) - 5;
+        let wanted = source.metadata.len() + source.tags.len();
+        prop_assert_eq!(metadata.contains_key(OMITTED), kept < wanted || missing > 0);
+    }
+
     #[test]
     fn the_digests_of_parts_make_those_of_the_whole(
         bytes in prop::collection::vec(any::<u8>(), 0..600), at in any::<prop::sample::Index>()
@@ -106,13 +182,30 @@ proptest! {
     }
 
     #[test]
-    fn every_size_is_planned_whole(size in 0..=LARGEST_OBJECT, shared in any::<bool>()) {
-        if let Plan::ResumableComputed { first, last } = plan(size, shared).unwrap() {
-            prop_assert!(!shared);
-            prop_assert_eq!(first + last, size);
-            prop_assert_eq!(first % CHUNK_UNIT, 0);
-            prop_assert!((1..=CHUNK_UNIT).contains(&last));
+    fn every_size_is_planned_whole(size in 0..=LARGEST_OBJECT, shared in any::<bool>(), parts in any::<bool>()) {
+        let stored = StoredChecksums {
+            shared: shared.then_some(Checksum::Crc32c(1)),
+            full: None,
+        };
+        let mut start = 0;
+        match plan(size, &stored, parts.then_some(PARTS_ABOVE)).unwrap() {
+            Plan::Parts(parts) => {
+                for number in 0..parts.count() {
+                    let (first, length) = parts.span(number);
+                    prop_assert_eq!(first, start);
+                    start += length;
+                }
+            }
+            Plan::Session(session) => while start < size {
+                let (length, last) = session.slice_at(start, size);
+                prop_assert!(length + last > 0);
+                prop_assert!(length % CHUNK_UNIT == 0 || start + length == size);
+                prop_assert!(last <= CHUNK_UNIT);
+                start += length + last;
+            },
+            Plan::Single | Plan::Buffered(_) => start = size,
         }
+        prop_assert_eq!(start, size);
     }
 
     #[test]
@@ -122,6 +215,7 @@ proptest! {
         let mut reply = reply(status, body);
         drop(s3_refusal(&reply, "b"));
         drop(gcs_refusal(&reply, "b"));
+        drop(read_tags(&reply, "b"));
         if let Ok(range) = HeaderValue::from_str(&range) {
             reply.headers_mut().insert("range", range);
         }

@@ -118,7 +118,10 @@ impl Seen {
     /// The log's lines on `key` of `bucket`: how transfers ended, in their order.
     #[must_use]
     pub fn outcomes(&self, bucket: &str, key: &str) -> Vec<&Value> {
-        let is_ours = |line: &&Value| line["bucket"] == bucket && line["key"] == key;
+        let is_ours = |line: &&Value| {
+            let goes_on = matches!(line["event"].as_str(), Some("in-parts" | "carried-on"));
+            line["bucket"] == bucket && line["key"] == key && !goes_on
+        };
         self.log.iter().filter(is_ours).collect()
     }
 }

@@ -256,7 +256,7 @@ impl PartsCoordinator {
                     parts,
                     elapsed: outcome::milliseconds_since(started_at),
                 };
-                self.settle(&ended, verdict).await?;
+                self.settle(&ended, &verdict).await?;
                 self.with(|coordinator| coordinator.settled(&run, platform::now()));
             }
             Task::Sweep { bucket, prefix } => {
@@ -274,12 +274,12 @@ impl PartsCoordinator {
     }
 
     /// Puts what has ended where it belongs; it is there when this returns.
-    async fn settle(&self, run: &outcome::Run<'_>, verdict: Verdict) -> worker::Result<()> {
-        match &verdict {
+    async fn settle(&self, run: &outcome::Run<'_>, verdict: &Verdict) -> worker::Result<()> {
+        match verdict {
             Verdict::Done(_) => {}
             Verdict::Again { message, delay, .. } => {
                 let queue = Queue::bound(&self.env, "HINTS")?;
-                queue.put_after(message, *delay).await?;
+                queue.put_after(&**message, *delay).await?;
             }
             Verdict::Quarantine(error) => {
                 let letter = DeadLetter {
@@ -293,7 +293,7 @@ impl PartsCoordinator {
                     .await?;
             }
         }
-        run.log(&verdict);
+        run.log(verdict);
         Ok(())
     }
 }

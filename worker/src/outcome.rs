@@ -147,7 +147,15 @@ fn succeeded(outcome: &Outcome) -> Value {
             generation,
             size,
             proof,
-        } => json!({"event": "copied", "generation": generation, "bytes": size, "proof": proof}),
+            omitted,
+        } => {
+            let mut line =
+                json!({"event": "copied", "generation": generation, "bytes": size, "proof": proof});
+            if let Some(omitted) = omitted {
+                line["omitted"] = json!(omitted);
+            }
+            line
+        }
         Outcome::Identical { generation } => {
             json!({"event": "identical", "generation": generation})
         }

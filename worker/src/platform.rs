@@ -191,19 +191,24 @@ impl Queue {
         sent.await.map(drop).map_err(|error| describe(&error))
     }
 
-    /// Sends messages, each given as JSON text; the queue has them all when this returns.
+    /// Sends messages, each a text; the queue has them all when this returns.
     ///
     /// # Errors
     /// The queue's own words.
     pub(crate) async fn put_all(&self, messages: &[String]) -> Result<(), String> {
         let sent = async {
-            let list = Array::new();
-            for text in messages {
-                let message = object("body", &JSON::parse(text)?);
-                set(&message, "contentType", &"json".into());
-                list.push(&message);
-            }
-            wasm_bindgen_futures::JsFuture::from(self.send_batch(&list)?).await
+            let promise = if let [message] = messages {
+                self.send(&message.into(), &object("contentType", &"text".into()))?
+            } else {
+                let list = Array::new();
+                for text in messages {
+                    let message = object("body", &text.into());
+                    set(&message, "contentType", &"text".into());
+                    list.push(&message);
+                }
+                self.send_batch(&list)?
+            };
+            wasm_bindgen_futures::JsFuture::from(promise).await
         };
         sent.await.map(drop).map_err(|error| describe(&error))
     }

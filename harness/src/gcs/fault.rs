@@ -1,15 +1,11 @@
-//! Faults that a test asks the server for: the next request that matches fails in a named way.
+//! What a request to the embedded GCS can suffer.
 //!
 //! Names are those of Google's storage-testbench where it has one; `reset-after-commit` ("committed,
 //! but the reply was lost") is ours.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-
-use super::state::lock;
+use http::StatusCode;
 
 /// What a matching request suffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,63 +50,8 @@ pub enum Fault {
     },
 }
 
-/// One fault and the requests it is meant for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultSpec {
-    /// Only requests with this method; `None`: any.
-    pub method: Option<Method>,
-    /// Only requests whose path and query, as sent, contain this; empty: any.
-    pub path_contains: String,
-    /// What happens to the first of them.
-    pub fault: Fault,
-}
+/// A fault and the requests it is meant for.
+pub type FaultSpec = crate::fault::FaultSpec<Fault>;
 
-/// The faults asked for and not yet suffered.
-#[derive(Default)]
-pub struct Faults {
-    waiting: Mutex<Vec<FaultSpec>>,
-    consumed: AtomicUsize,
-}
-
-impl Faults {
-    /// Lets the next matching request fail. Faults that match the same request are used up one a
-    /// request, in the order they were asked for.
-    pub fn fail_next(&self, spec: FaultSpec) {
-        lock(&self.waiting).push(spec);
-    }
-
-    /// How many faults were suffered.
-    #[must_use]
-    pub fn consumed(&self) -> usize {
-        self.consumed.load(Ordering::Relaxed)
-    }
-
-    /// The faults that no request has met yet.
-    #[must_use]
-    pub fn pending(&self) -> Vec<FaultSpec> {
-        lock(&self.waiting).clone()
-    }
-
-    /// For the end of a test.
-    ///
-    /// # Panics
-    ///
-    /// When a fault is still waiting: the test did not test what it meant to.
-    pub fn assert_consumed(&self) {
-        let pending = self.pending();
-        assert!(
-            pending.is_empty(),
-            "faults that no request met: {pending:?}"
-        );
-    }
-
-    pub(super) fn take(&self, method: &Method, path_and_query: &str) -> Option<Fault> {
-        let mut waiting = lock(&self.waiting);
-        let at = waiting.iter().position(|spec| {
-            spec.method.as_ref().is_none_or(|wanted| wanted == method)
-                && path_and_query.contains(&spec.path_contains)
-        })?;
-        self.consumed.fetch_add(1, Ordering::Relaxed);
-        Some(waiting.remove(at).fault)
-    }
-}
+/// The faults of one server.
+pub type Faults = crate::fault::Faults<Fault>;

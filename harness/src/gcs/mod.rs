@@ -1,8 +1,8 @@
 //! An embedded Google Cloud Storage: the JSON API's buckets, objects and uploads over HTTP/1.1, for
 //! tests, the demo and benchmarks. Stricter than the service where a client could rely on leniency.
 //!
-//! Not here: gRPC, XML beyond reading an object, batch requests, ACLs and IAM, versioning, retention
-//! and holds, customer-supplied encryption keys, TLS.
+//! Not here: gRPC, XML beyond reading an object, batch requests, ACLs and IAM, versioning, soft delete,
+//! locked policies and objects' own retention, customer-supplied encryption keys, TLS.
 //!
 //! Reference: <https://cloud.google.com/storage/docs/json_api/v1>.
 
@@ -23,6 +23,8 @@ pub use account::{ServiceAccount, ServiceAccountKey};
 pub use fault::{Fault, FaultSpec, Faults};
 pub use state::{Commit, Permission, Settings, State};
 
+use crate::throttle::Throttle;
+
 /// How to start the server.
 #[derive(Debug, Clone)]
 pub struct GcsOptions {
@@ -38,6 +40,9 @@ pub struct GcsOptions {
     pub discard_bodies: bool,
     /// Make a bucket when something is first written to it.
     pub create_buckets: bool,
+    /// Read no upload faster than this many bytes a second for each connection. What the operating
+    /// system's buffers take beyond that, a few MiB, is read later.
+    pub throttle: Option<u64>,
 }
 
 impl Default for GcsOptions {
@@ -49,6 +54,7 @@ impl Default for GcsOptions {
             require_content_length: false,
             discard_bodies: false,
             create_buckets: false,
+            throttle: None,
         }
     }
 }
@@ -58,6 +64,7 @@ pub struct EmbeddedGcs {
     address: SocketAddr,
     state: Arc<State>,
     faults: Arc<Faults>,
+    throttle: Throttle,
     accepting: JoinHandle<()>,
 }
 
@@ -78,17 +85,20 @@ impl EmbeddedGcs {
         };
         let state = Arc::new(State::new(settings));
         let faults = Arc::new(Faults::default());
+        let throttle = Throttle::new(options.throttle);
         let server = http::Server {
             state: Arc::clone(&state),
             faults: Arc::clone(&faults),
             accounts: account::Accounts::new(&options.accounts)?,
             require_content_length: options.require_content_length,
+            throttle: throttle.clone(),
             port: address.port(),
         };
         Ok(Self {
             address,
             state,
             faults,
+            throttle,
             accepting: tokio::spawn(http::serve(listener, Arc::new(server))),
         })
     }
@@ -109,6 +119,12 @@ impl EmbeddedGcs {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// How fast uploads are read; may be changed at any time.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Tells of every write and delete from now on.

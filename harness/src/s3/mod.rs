@@ -5,10 +5,12 @@
 //! its state apart from HTTP; changes become event notifications ([`EventTarget`]) as S3 sends them
 //! and are POSTed with retries. Path-style addresses only; no TLS.
 //!
-//! Not here: faults. A proxy in front of it can have those.
+//! Answers can be made to fail ([`Fault`]) and to come slowly; a request's way in cannot.
 
 mod event;
+pub mod fault;
 mod notify;
+mod serve;
 mod service;
 pub mod store;
 
@@ -17,22 +19,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::header::{CONNECTION, EXPECT, HeaderValue};
-use http::{Request, Response};
-use hyper::body::{Body as _, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{Body, HttpError, S3Result, s3_error};
-use tokio::net::{TcpListener, TcpStream};
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3Result, s3_error};
+use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use event::event_json;
+pub use fault::{Fault, FaultSpec, Faults};
 use notify::Notifier;
 pub use notify::{Delivery, EventTarget};
 pub use store::Store;
+
+use crate::throttle::Throttle;
 
 /// Where an [`EmbeddedS3`] listens, and who may use it.
 #[derive(Clone)]
@@ -45,6 +45,8 @@ pub struct S3Options {
     pub secret_access_key: String,
     /// The region of buckets that are not told another.
     pub region: String,
+    /// Send no answer to a GET faster than this many bytes a second for each connection.
+    pub throttle: Option<u64>,
 }
 
 impl fmt::Debug for S3Options {
@@ -61,6 +63,8 @@ impl fmt::Debug for S3Options {
 pub struct EmbeddedS3 {
     address: SocketAddr,
     store: Arc<Store>,
+    faults: Arc<Faults>,
+    throttle: Throttle,
     notifier: Notifier,
     /// One task, which ends with this and takes its connections with it.
     _server: JoinSet<()>,
@@ -78,15 +82,25 @@ impl EmbeddedS3 {
         let address = listener.local_addr()?;
         let store = Arc::new(Store::new(options.region.clone()));
         let notifier = Notifier::start(store.subscribe());
+        let faults = Arc::new(Faults::default());
+        let throttle = Throttle::new(options.throttle);
         let mut builder = S3ServiceBuilder::new(service::Service::new(Arc::clone(&store)));
         builder.set_auth(OneKey::new(options));
-        let mut server = JoinSet::new();
-        server.spawn(serve(listener, builder.build()));
+        let server = serve::Server {
+            service: builder.build(),
+            store: Arc::clone(&store),
+            faults: Arc::clone(&faults),
+            throttle: throttle.clone(),
+        };
+        let mut accepting = JoinSet::new();
+        accepting.spawn(serve::serve(listener, Arc::new(server)));
         Ok(Self {
             address,
             store,
+            faults,
+            throttle,
             notifier,
-            _server: server,
+            _server: accepting,
         })
     }
 
@@ -100,6 +114,19 @@ impl EmbeddedS3 {
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The faults to inject.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// How fast answers to GETs are sent; may be changed at any time. An answer begun without a
+    /// limit stays without.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Sends the events of all buckets to `target` from now on, and to no earlier one.
@@ -142,48 +169,4 @@ impl S3Auth for OneKey {
             ))
         }
     }
-}
-
-async fn serve(listener: TcpListener, service: S3Service) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, service.clone()));
-                }
-                // Out of file handles, mostly: connections that end give some back.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// A connection's end, however it comes, is its client's affair.
-async fn serve_connection(stream: TcpStream, service: S3Service) {
-    // Without it, small answers wait 40 ms for the client's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| answer(&service, request));
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
-
-/// Answers one request, and says that the connection ends where the client waits for a 100 that does
-/// not come: hyper sends none for an empty body or one that nobody reads, and botocore takes the final
-/// status in its place for that of the next request, too, if the connection lives on.
-async fn answer(
-    service: &S3Service,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, HttpError> {
-    let expects = request.headers().contains_key(EXPECT);
-    let empty = request.body().is_end_stream();
-    let mut response = service.call(request.map(Body::from)).await?;
-    if expects && (empty || !response.status().is_success()) {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    Ok(response)
 }

@@ -16,7 +16,7 @@ use super::Reporter;
 const TAIL: usize = 25;
 
 /// The path of `program` on `PATH`, if it is there.
-pub(super) fn which(program: &str) -> Option<PathBuf> {
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
@@ -68,7 +68,7 @@ fn is_left_by_cargo(name: &str) -> bool {
 ///
 /// # Errors
 /// When it cannot be started or does not succeed; the error ends with its last lines of output.
-pub(super) fn run(command: &mut Command, reporter: &Reporter) -> anyhow::Result<()> {
+pub(crate) fn run(command: &mut Command, reporter: &Reporter) -> anyhow::Result<()> {
     let shown = format!("{command:?}");
     let (reader, writer) = std::io::pipe().context("no pipe")?;
     let mut child = command

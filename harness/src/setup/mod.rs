@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+pub(crate) use command::{run, which};
 pub use compiler::WasmCompiler;
 pub use report::Reporter;
 

@@ -24,7 +24,7 @@ impl Reporter {
     }
 
     /// Announces a step, in one line: what is done, how long it takes and why.
-    pub(super) fn step(&mut self, line: &str) {
+    pub(crate) fn step(&mut self, line: &str) {
         let text = format!("causeway set-up: {line}\n");
         let write = || {
             // Nobody reads a closed stderr; the set-up goes on.

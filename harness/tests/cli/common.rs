@@ -30,6 +30,7 @@ impl Stores {
             access_key_id: "TESTKEY".to_owned(),
             secret_access_key: SECRET.to_owned(),
             region: "eu-west-1".to_owned(),
+            throttle: None,
         });
         let gcs = EmbeddedGcs::start(GcsOptions {
             accounts: vec![key],

@@ -50,12 +50,12 @@ impl ObjectAddress {
         let body = json!({
             "kind": "storage#composeRequest",
             "sourceObjects": sources,
-            "destination": object,
+            "destination": object.as_body(),
         });
         let url = format!(
             "{}/compose?{}",
             self.object_url(),
-            self.write_parameters(precondition)
+            Self::write_parameters(object, precondition)
         );
         let mut compose = request(Method::POST, &url, Bytes::from(body.to_string()))?;
         compose.headers_mut().insert(

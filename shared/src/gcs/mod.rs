@@ -14,7 +14,7 @@ mod token;
 pub use compose::{COMPOSE_LIMIT, Component};
 pub use list::Page;
 pub use multipart::{buffered_upload, multipart_upload};
-pub use object::{Generation, Object, Precondition, object_fields};
+pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
 pub use provenance::Provenance;
 pub use refusal::refusal;
 pub use resumable::{
@@ -70,22 +70,29 @@ impl ObjectAddress {
         format!("{endpoint}/storage/v1/b/{bucket}/o/{name}")
     }
 
-    /// What every write says of itself: over what it is made, and what its reply is to hold.
-    fn write_parameters(&self, precondition: Precondition) -> String {
+    /// What every write says of itself: over what it is made, what its reply is to hold, and which
+    /// key encrypts it.
+    fn write_parameters(object: &Object, precondition: Precondition) -> String {
+        let kms_key = object
+            .kms_key_name
+            .as_deref()
+            .map_or_else(String::new, |key| {
+                format!("&kmsKeyName={}", utf8_percent_encode(key, NAME))
+            });
         format!(
-            "ifGenerationMatch={}&fields={}",
+            "ifGenerationMatch={}&fields={}{kms_key}",
             precondition.generation(),
             object_fields()
         )
     }
 
-    fn upload_url(&self, upload_type: &str, precondition: Precondition) -> String {
+    fn upload_url(&self, upload_type: &str, object: &Object, precondition: Precondition) -> String {
         let Self {
             endpoint, bucket, ..
         } = self;
         format!(
             "{endpoint}/upload/storage/v1/b/{bucket}/o?uploadType={upload_type}&{}",
-            self.write_parameters(precondition)
+            Self::write_parameters(object, precondition)
         )
     }
 }
@@ -103,4 +110,45 @@ fn request<B>(method: Method, url: &str, body: B) -> Result<Request<B>, Transfer
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_key_stands_in_the_url_of_every_write_and_in_no_body() {
+        let address = ObjectAddress {
+            endpoint: "http://gcs".into(),
+            bucket: "b".into(),
+            name: "n".into(),
+        };
+        let object = Object {
+            name: "n".into(),
+            kms_key_name: Some("projects/p/k".into()),
+            ..Object::default()
+        };
+        let new = Precondition::DoesNotExist;
+        let sink = multipart_upload(&address, &object, new, 7).unwrap();
+        let start = start_session(&address, &object, 1, new).unwrap();
+        let component = Component {
+            name: "c".into(),
+            generation: Generation(1),
+        };
+        let compose = address.compose([&component], &object, new).unwrap();
+        for (uri, body) in [
+            (sink.request.uri(), &sink.prefix),
+            (start.uri(), start.body()),
+            (compose.uri(), compose.body()),
+        ] {
+            let query = uri.query().unwrap();
+            assert!(query.ends_with("&kmsKeyName=projects%2Fp%2Fk"), "{query}");
+            let body = std::str::from_utf8(body).unwrap();
+            assert!(
+                body.contains("\"n\"") && !body.contains("projects"),
+                "{body}"
+            );
+        }
+    }
 }

@@ -24,7 +24,8 @@ pub fn multipart_upload(
     seed: u128,
 ) -> Result<Sink, TransferError> {
     let boundary = format!("causeway-{seed:032x}");
-    let metadata = serde_json::to_string(object).expect("strings alone always become JSON");
+    let metadata =
+        serde_json::to_string(&object.as_body()).expect("strings alone always become JSON");
     let media_type = object
         .content_type
         .as_deref()
@@ -34,7 +35,7 @@ pub fn multipart_upload(
     );
     let mut request = request(
         Method::POST,
-        &address.upload_url("multipart", precondition),
+        &address.upload_url("multipart", object, precondition),
         (),
     )?;
     let content_type = HeaderValue::try_from(format!("multipart/related; boundary={boundary}"))

@@ -1,5 +1,6 @@
 //! The object resource of the JSON API, as far as Causeway writes and reads it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -37,6 +38,10 @@ impl Precondition {
     }
 }
 
+/// Custom metadata may take this many bytes in all, names and values together
+/// ([Quotas and limits](https://cloud.google.com/storage/quotas#objects)).
+pub const CUSTOM_METADATA_LIMIT: usize = 8192;
+
 /// [Objects resource](https://cloud.google.com/storage/docs/json_api/v1/objects#resource).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -70,7 +75,16 @@ pub struct Object {
     /// Base64 of the MD5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5_hash: Option<String>,
-    /// User metadata and, under `causeway-…`, [`super::Provenance`].
+    /// RFC 3339. A new generation may have an earlier one than the last; an update may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_time: Option<String>,
+    /// One of Google's storage classes; the bucket's own where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// The Cloud KMS key that encrypts it. A write says it in its URL, and not in its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_name: Option<String>,
+    /// User metadata and, under `causeway-…`, what Causeway says of it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
@@ -103,6 +117,17 @@ impl Object {
                     "Check the GCS endpoint.",
                 )
             })
+    }
+
+    /// As it stands in a request's body.
+    pub(super) fn as_body(&self) -> Cow<'_, Self> {
+        match self.kms_key_name {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(Self {
+                kms_key_name: None,
+                ..self.clone()
+            }),
+        }
     }
 
     /// The generation; 0 for a resource that was never stored.

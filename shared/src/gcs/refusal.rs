@@ -80,6 +80,10 @@ fn classify(status: u16, reason: &str, message: &str, bucket: &str) -> (ErrorKin
             ErrorKind::DestinationUnavailable,
             "Nothing to do: it is tried again.".into(),
         ),
+        (400 | 403, _) if is_about_key(message) => (
+            ErrorKind::DestinationDenied,
+            "The route's kms_key (or the bucket's default key) cannot be used: it must be enabled and in the bucket's location, and Cloud Storage's service agent must be allowed to use it (gcloud storage service-agent --authorize-cmek=<key>).".into(),
+        ),
         (403, _) => (
             ErrorKind::DestinationDenied,
             format!("Give the service account storage.objects.create, .get, .delete and .update on gs://{bucket}, for example the role Storage Object User."),
@@ -97,6 +101,12 @@ fn classify(status: u16, reason: &str, message: &str, bucket: &str) -> (ErrorKin
             "This answer is not one that GCS documents; check STORAGE_EMULATOR_HOST, if it is set.".into(),
         ),
     }
+}
+
+/// GCS says in words, too, that a key cannot be used: "Permission denied on Cloud KMS key…", "Cloud
+/// KMS region 'global' not available for use with GCS region 'US'."
+fn is_about_key(message: &str) -> bool {
+    message.contains("Cloud KMS") || message.contains("cryptoKeys/")
 }
 
 /// GCS says a wrong checksum only in words: "Provided MD5 hash … doesn't match calculated …".
@@ -191,6 +201,26 @@ mod tests {
         );
         assert!(error.advice.contains("storage.objects.create"));
         assert_eq!(error.request_id.as_deref(), Some("U1"));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_has_its_own_advice() {
+        for (status, reason, message) in [
+            (
+                403,
+                "forbidden",
+                "Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account has been authorized to use this key.",
+            ),
+            (
+                400,
+                "invalid",
+                "Cloud KMS region 'global' not available for use with GCS region 'US'.",
+            ),
+        ] {
+            let error = error(status, reason, message);
+            assert_eq!(error.kind, ErrorKind::DestinationDenied, "{message}");
+            assert!(error.advice.contains("--authorize-cmek"), "{error}");
+        }
     }
 
     #[test]

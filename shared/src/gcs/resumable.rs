@@ -100,10 +100,10 @@ pub fn start_session(
     size: u64,
     precondition: Precondition,
 ) -> Result<Request<Bytes>, TransferError> {
-    let body = serde_json::to_vec(object).expect("strings alone always become JSON");
+    let body = serde_json::to_vec(&object.as_body()).expect("strings alone always become JSON");
     let mut start = request(
         Method::POST,
-        &address.upload_url("resumable", precondition),
+        &address.upload_url("resumable", object, precondition),
         Bytes::from(body),
     )?;
     let headers = start.headers_mut();

@@ -15,7 +15,7 @@ type Tables = [[u64; 256]; 8];
 static TABLES: LazyLock<Box<[Tables; 2]>> = LazyLock::new(|| {
     let mut tables = Box::new([[[0; 256]; 8]; 2]);
     let all = tables.as_flattened_mut();
-    for (byte, remainder) in (0..).zip(&mut all[0]) {
+    for (byte, remainder) in (0..=255).zip(&mut all[0]) {
         *remainder = CRC64_NVME.of_byte(byte);
     }
     for n in 1..all.len() {

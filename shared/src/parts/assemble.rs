@@ -10,6 +10,7 @@ use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
 use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
+use crate::mapping;
 use crate::order::Order;
 use crate::port::Port;
 use crate::transfer::Outcome;
@@ -61,6 +62,7 @@ pub async fn assemble<P: Port>(
         generation: committed.generation(),
         size: order.parts.total,
         proof,
+        omitted: mapping::omitted(&committed),
     })
 }
 
@@ -99,6 +101,8 @@ async fn compose_group<P: Port>(
     let address = client.access.gcs.address(&order.bucket, &name);
     let object = Object {
         name: name.clone(),
+        storage_class: order.object.storage_class.clone(),
+        kms_key_name: order.object.kms_key_name.clone(),
         ..Object::default()
     };
     let components = group.iter().map(|piece| &piece.component);

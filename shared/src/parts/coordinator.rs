@@ -63,7 +63,7 @@ enum Phase {
     /// All parts are here.
     Assembling { at: Timestamp },
     /// The end is to be made known.
-    Settling(Verdict),
+    Settling(Box<Verdict>),
 }
 
 /// A run that is over, whose parts are to be deleted.
@@ -86,7 +86,7 @@ pub enum Verdict {
     /// The hint goes back to the queue: both sides are to be looked at again.
     Again {
         /// What goes back.
-        message: HintMessage,
+        message: Box<HintMessage>,
         /// After how long.
         delay: Duration,
         /// Why.
@@ -145,7 +145,7 @@ pub enum Task {
         /// What it was to answer.
         message: Box<HintMessage>,
         /// How it ended.
-        verdict: Verdict,
+        verdict: Box<Verdict>,
         /// How many parts there were.
         parts: u32,
         /// When it began.
@@ -242,7 +242,7 @@ impl Coordinator {
         if let Some(run) = self.run_mut(id)
             && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
         {
-            run.phase = Phase::Settling(match error.kind {
+            run.phase = settling(match error.kind {
                 ErrorKind::SourceChanged => run.again(error, seed),
                 _ => Verdict::Quarantine(error),
             });
@@ -279,7 +279,7 @@ impl Coordinator {
             run.phase = if run.rounds < ROUNDS {
                 Phase::Sending
             } else {
-                Phase::Settling(Verdict::Quarantine(parts_lost(run.rounds)))
+                settling(Verdict::Quarantine(parts_lost(run.rounds)))
             };
         }
         let id = run.id.clone();
@@ -327,9 +327,9 @@ impl Coordinator {
         run.phase = match may_delete {
             Ok(true) => Phase::Sending,
             Ok(false) => {
-                let mut message = run.order.message.clone();
+                let mut message = Box::new(run.order.message.clone());
                 message.one_stream = true;
-                Phase::Settling(Verdict::Again {
+                settling(Verdict::Again {
                     message,
                     delay: Duration::ZERO,
                     error: not_deletable(&run.order.bucket),
@@ -337,7 +337,7 @@ impl Coordinator {
             }
             Err(error) => match run.wait(error, now, seed) {
                 Ok(at) => Phase::Probing { at },
-                Err(error) => Phase::Settling(Verdict::Quarantine(error)),
+                Err(error) => settling(Verdict::Quarantine(error)),
             },
         };
     }
@@ -364,14 +364,14 @@ impl Coordinator {
     ) {
         let Some(run) = self.run_mut(id) else { return };
         run.phase = match result {
-            Ok(outcome) => Phase::Settling(Verdict::Done(outcome)),
+            Ok(outcome) => settling(Verdict::Done(outcome)),
             Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
                 match run.wait(error, now, seed) {
                     Ok(at) => Phase::Assembling { at },
-                    Err(error) => Phase::Settling(Verdict::Quarantine(error)),
+                    Err(error) => settling(Verdict::Quarantine(error)),
                 }
             }
-            Err(error) => Phase::Settling(run.again(error, seed)),
+            Err(error) => settling(run.again(error, seed)),
         };
     }
 
@@ -460,7 +460,7 @@ impl Run {
 
     /// Everything is looked at again, unless that was tried too often or cannot help.
     fn again(&self, error: TransferError, seed: u64) -> Verdict {
-        let mut message = self.order.message.clone();
+        let mut message = Box::new(self.order.message.clone());
         message.returns += 1;
         match after_delivery(&error, message.returns, seed) {
             Disposition::RetryAfter(delay) => Verdict::Again {
@@ -471,6 +471,10 @@ impl Run {
             Disposition::Quarantine => Verdict::Quarantine(error),
         }
     }
+}
+
+fn settling(verdict: Verdict) -> Phase {
+    Phase::Settling(Box::new(verdict))
 }
 
 fn parts_lost(rounds: u32) -> TransferError {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
+use jiff::{SignedDuration, Timestamp};
 
 use super::PartCopy;
 use super::client::{Client, destination_lost};
@@ -13,6 +14,9 @@ use crate::message::PartMessage;
 use crate::port::{Lost, Port, Side};
 use crate::route::Route;
 use crate::s3::Span;
+
+/// After this long a part is not tried again here but in another delivery: a consumer has 15 minutes.
+const AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Copies `part` along `route`. Each attempt writes an object of its own, so that two deliveries of
 /// one message, or a reply that was lost, cannot disturb each other; whatever is not used in the end
@@ -28,6 +32,10 @@ pub async fn copy_part<P: Port>(
     part: &PartMessage,
     seed: u128,
 ) -> Result<PartCopy, TransferError> {
+    let until = port
+        .now()
+        .checked_add(AGAIN_WITHIN)
+        .unwrap_or(Timestamp::MAX);
     let mut client = Client { port, access, seed };
     let (mut attempt, mut renewed) = (1, false);
     loop {
@@ -36,8 +44,8 @@ pub async fn copy_part<P: Port>(
                 renewed = true;
                 access.gcs.forget();
             }
-            Err(error) => client.wait_or_end(error, attempt).await?,
-            copied => return copied,
+            Err(error) if client.port.now() < until => client.wait_or_end(error, attempt).await?,
+            ended => return ended,
         }
         attempt += 1;
     }
@@ -54,6 +62,8 @@ async fn copy_once<P: Port>(
     let bucket = &route.destination.bucket;
     let object = Object {
         name: name.clone(),
+        storage_class: route.storage_class.clone(),
+        kms_key_name: route.kms_key.clone(),
         ..Object::default()
     };
     let address = client.access.gcs.address(bucket, &name);

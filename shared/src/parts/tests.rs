@@ -84,6 +84,7 @@ fn copied() -> Outcome {
         generation: Generation(9),
         size: 5,
         proof: Proof::StoredCrc32c,
+        omitted: None,
     }
 }
 
@@ -140,7 +141,7 @@ fn settle(mut coordinator: Coordinator) -> Verdict {
         assert_eq!(coordinator.swept(&prefix, Ok(()), at(2), 7), None);
     }
     assert_eq!(coordinator.wake(at(20)), Task::Rest);
-    verdict
+    *verdict
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_part_that_nobody_heard_of_is_sent_again_alone_and_not_for_ever() {
                 coordinator.sent("1", at(minutes));
             }
             Task::Settle { verdict, .. } => {
-                let Verdict::Quarantine(error) = verdict else {
+                let Verdict::Quarantine(error) = *verdict else {
                     panic!("{verdict:?}")
                 };
                 assert_eq!(error.kind, ErrorKind::PartsLost);

@@ -4,11 +4,15 @@
 //! [`crate::access`].
 
 mod checksum;
+mod encoded_word;
 mod object;
 mod range;
 mod refusal;
+mod tagging;
 
 pub use checksum::StoredChecksums;
+pub use encoded_word::decode as decode_words;
 pub use object::SourceObject;
 pub use range::Span;
 pub use refusal::{Refusal, refusal};
+pub use tagging::{Tags, read_tags};

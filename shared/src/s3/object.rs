@@ -1,12 +1,14 @@
 //! What a GetObject reply's headers say about the object, as far as a copy needs it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, LAST_MODIFIED,
+    CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
 };
 
-use super::StoredChecksums;
+use super::{StoredChecksums, Tags, decode_words};
 use crate::error::{ErrorKind, TransferError};
 
 const AWS_CHUNKED: &str = "aws-chunked";
@@ -35,8 +37,19 @@ pub struct SourceObject {
     pub content_language: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
-    /// User metadata: names without `x-amz-meta-`, in the reply's order.
-    pub metadata: Vec<(String, String)>,
+    /// `Expires`, as it stands.
+    pub expires: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    pub website_redirect_location: Option<String>,
+    /// User metadata by its names without `x-amz-meta-`; encoded words are decoded.
+    pub metadata: BTreeMap<String, String>,
+    /// `x-amz-missing-meta`: how many entries S3 keeps and cannot show in a header.
+    pub missing_metadata: u32,
+    /// Headers of the above that are none of it: their values are no UTF-8, or they have no name
+    /// behind `x-amz-meta-`.
+    pub unreadable: Vec<String>,
+    /// The tags. No header says them: empty until they are asked for.
+    pub tags: Tags,
     /// The checksums of the whole object that S3 has.
     pub checksums: StoredChecksums,
 }
@@ -72,12 +85,19 @@ impl SourceObject {
             etag,
             version_id: text(headers, "x-amz-version-id").filter(|version| version != "null"),
             last_modified: text(headers, LAST_MODIFIED.as_str()),
-            content_type: text(headers, CONTENT_TYPE.as_str()),
+            content_type: readable(headers, CONTENT_TYPE.as_str()),
             content_encoding: content_encoding(headers),
-            content_disposition: text(headers, CONTENT_DISPOSITION.as_str()),
-            content_language: text(headers, CONTENT_LANGUAGE.as_str()),
-            cache_control: text(headers, CACHE_CONTROL.as_str()),
+            content_disposition: readable(headers, CONTENT_DISPOSITION.as_str()),
+            content_language: readable(headers, CONTENT_LANGUAGE.as_str()),
+            cache_control: readable(headers, CACHE_CONTROL.as_str()),
+            expires: readable(headers, EXPIRES.as_str()),
+            website_redirect_location: readable(headers, WEBSITE_REDIRECT_LOCATION),
             metadata: user_metadata(headers),
+            missing_metadata: text(headers, "x-amz-missing-meta")
+                .and_then(|count| count.parse().ok())
+                .unwrap_or_default(),
+            unreadable: unreadable(headers),
+            tags: Tags::new(),
             checksums,
         })
     }
@@ -107,7 +127,7 @@ fn check_unframed(headers: &HeaderMap, size: u64) -> Result<(), TransferError> {
 /// stores may not
 /// ([Chunked uploads](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)).
 fn content_encoding(headers: &HeaderMap) -> Option<String> {
-    let stored = text(headers, CONTENT_ENCODING.as_str())?;
+    let stored = readable(headers, CONTENT_ENCODING.as_str())?;
     let is_framing = |token: &str| token.trim().eq_ignore_ascii_case(AWS_CHUNKED);
     if !stored.split(',').any(is_framing) {
         return Some(stored);
@@ -121,15 +141,60 @@ fn content_encoding(headers: &HeaderMap) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-fn user_metadata(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
+const USER_METADATA: &str = "x-amz-meta-";
+const WEBSITE_REDIRECT_LOCATION: &str = "x-amz-website-redirect-location";
+
+/// What stands for bytes that are no UTF-8. The runtime has put it there before we see them.
+const REPLACEMENT: char = '\u{fffd}';
+
+fn readable(headers: &HeaderMap, name: &str) -> Option<String> {
+    text(headers, name).filter(|value| !value.contains(REPLACEMENT))
+}
+
+fn unreadable(headers: &HeaderMap) -> Vec<String> {
+    let carried = [
+        CONTENT_TYPE.as_str(),
+        CONTENT_ENCODING.as_str(),
+        CONTENT_DISPOSITION.as_str(),
+        CONTENT_LANGUAGE.as_str(),
+        CACHE_CONTROL.as_str(),
+        EXPIRES.as_str(),
+        WEBSITE_REDIRECT_LOCATION,
+    ];
+    let mut names: Vec<String> = headers
         .iter()
-        .filter_map(|(name, value)| {
-            let name = name.as_str().strip_prefix("x-amz-meta-")?;
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            Some((name.to_owned(), value))
+        .filter(|(name, _)| {
+            name.as_str().starts_with(USER_METADATA) || carried.contains(&name.as_str())
         })
-        .collect()
+        .filter(|(name, value)| {
+            name.as_str() == USER_METADATA
+                || String::from_utf8_lossy(value.as_bytes()).contains(REPLACEMENT)
+        })
+        .map(|(name, _)| name.as_str().to_owned())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Headers of the same name are joined as S3 joins them: by a comma.
+fn user_metadata(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix(USER_METADATA) else {
+            continue;
+        };
+        let value = String::from_utf8_lossy(value.as_bytes());
+        metadata
+            .entry(name.to_owned())
+            .and_modify(|joined| *joined = format!("{joined},{value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    metadata.retain(|name, value| !name.is_empty() && !value.contains(REPLACEMENT));
+    for value in metadata.values_mut() {
+        *value = decode_words(value).into_owned();
+    }
+    metadata
 }
 
 #[cfg(test)]
@@ -165,8 +230,55 @@ mod tests {
         assert_eq!(object.size, 5);
         assert_eq!(object.version_id.as_deref(), Some("v"));
         assert_eq!(object.content_encoding.as_deref(), Some("gzip"));
-        assert_eq!(object.metadata, [("author".into(), "Zoë".into())]);
+        assert_eq!(
+            object.metadata,
+            BTreeMap::from([("author".into(), "Zoë".into())])
+        );
         assert!(object.checksums.shared.is_some());
+    }
+
+    #[test]
+    fn user_metadata_is_joined_and_decoded() {
+        let object = SourceObject::read(&headers(&[
+            ("content-length", "0"),
+            ("etag", "\"e\""),
+            ("x-amz-meta-word", "=?UTF-8?B?5pel?= =?UTF-8?B?5pys?="),
+            ("x-amz-meta-twice", "one"),
+            ("x-amz-meta-twice", "=?UTF-8?Q?zw=C3=B6lf?="),
+            ("x-amz-missing-meta", "2"),
+            ("expires", "0"),
+            ("x-amz-website-redirect-location", "/elsewhere"),
+        ]))
+        .unwrap();
+        assert_eq!(object.metadata["word"], "日本");
+        assert_eq!(object.metadata["twice"], "one,zwölf");
+        assert_eq!(object.missing_metadata, 2);
+        assert_eq!(object.expires.as_deref(), Some("0"));
+        let redirect = object.website_redirect_location.as_deref();
+        assert_eq!(redirect, Some("/elsewhere"));
+        assert_eq!(object.unreadable, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_named_and_not_shown() {
+        let mut headers = headers(&[
+            ("content-length", "0"),
+            ("etag", "\"e\""),
+            ("x-amz-meta-", "nameless"),
+            ("x-amz-meta-fine", "fine"),
+        ]);
+        for name in ["x-amz-meta-author", "content-disposition", "server"] {
+            let value = HeaderValue::from_bytes(b"Zo\xEB").unwrap();
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let object = SourceObject::read(&headers).unwrap();
+        let unreadable = ["content-disposition", "x-amz-meta-", "x-amz-meta-author"];
+        assert_eq!(object.unreadable, unreadable);
+        assert_eq!(object.content_disposition, None);
+        assert_eq!(
+            object.metadata,
+            BTreeMap::from([("fine".into(), "fine".into())])
+        );
     }
 
     #[test]

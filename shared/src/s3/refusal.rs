@@ -31,10 +31,7 @@ struct ErrorBody {
 /// Reads a GetObject reply that is not a 2xx, for an object of `bucket`.
 #[must_use]
 pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
-    let body: ErrorBody = std::str::from_utf8(reply.body())
-        .ok()
-        .and_then(|text| quick_xml::de::from_str(text).ok())
-        .unwrap_or_default();
+    let body = error_body(reply);
     let status = reply.status();
     let gone = status == StatusCode::NOT_FOUND && body.code != "NoSuchBucket"
         || reply.headers().contains_key("x-amz-delete-marker");
@@ -53,6 +50,18 @@ pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
             .and_then(|seconds| seconds.parse().ok())
             .map(Duration::from_secs),
     })
+}
+
+/// S3's own word for the error; empty if there is none.
+pub(super) fn error_code(reply: &Response<Bytes>) -> String {
+    error_body(reply).code
+}
+
+fn error_body(reply: &Response<Bytes>) -> ErrorBody {
+    std::str::from_utf8(reply.body())
+        .ok()
+        .and_then(|text| quick_xml::de::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 fn describe(status: StatusCode, body: &ErrorBody, bucket: &str) -> String {

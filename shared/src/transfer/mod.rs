@@ -31,6 +31,7 @@ use crate::message::{CarriedSession, HintMessage};
 use crate::order::Order;
 use crate::retry;
 use crate::route::Route;
+use crate::s3::SourceObject;
 
 use session::{Piece, Underway};
 use upload::Upload;
@@ -140,6 +141,9 @@ pub enum Outcome {
         size: u64,
         /// How its bytes were proven.
         proof: Proof,
+        /// What of its metadata did not fit or could not be read, as `causeway-omitted` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<String>,
     },
     /// The same object stood there already; no bytes moved.
     Identical {
@@ -152,10 +156,6 @@ pub enum Outcome {
 
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
-
-/// A session goes on with another message after this long: its next request, and whatever follows a
-/// break, then still fits into the 15 minutes of a queue's consumer.
-const CARRY_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// One hint on its way along one route.
 #[derive(Debug)]
@@ -193,6 +193,8 @@ enum State {
     Looking,
     /// The source was asked for.
     Opening,
+    /// The source's tags were asked for, while its body is open.
+    Tagging(Box<SourceObject>),
     /// The whole body is being read into memory.
     Buffering,
     /// The one upload request is under way.
@@ -327,7 +329,8 @@ impl Transfer {
         match (state, event) {
             (State::Idle, Event::Start) => self.begin(now),
             (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
-            (State::Opening, Event::Reply(reply)) => self.opened(&reply),
+            (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
+            (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
             (State::Buffering, Event::Taken(tail)) => self.buffered(&tail),
             (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
             (State::Starting, Event::Reply(reply)) => self.started(&reply, now),
@@ -387,7 +390,10 @@ impl Transfer {
 
     /// A broken request or body, in a state where that is an error.
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
-        let opening = matches!(state, State::Opening | State::Reopening(_));
+        let opening = matches!(
+            state,
+            State::Opening | State::Tagging(_) | State::Reopening(_)
+        );
         let reading = matches!(
             state,
             State::Buffering | State::Taking { .. } | State::CatchingUp(_)

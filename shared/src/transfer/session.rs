@@ -19,7 +19,8 @@ use crate::exchange::Tail;
 use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
 };
-use crate::integrity::{Checksum, Digests};
+use crate::integrity::{Checksum, Digest, Digests};
+use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
 use crate::retry::{Disposition, after_delivery};
@@ -31,6 +32,8 @@ pub(super) struct Underway {
     carried: CarriedSession,
     /// It came with the message: a later delivery can take it up again.
     came: bool,
+    /// How far its checksums went when it was taken up.
+    began_at: u64,
     /// What was computed over the whole, once that is known.
     whole: Option<Digests>,
 }
@@ -48,6 +51,7 @@ impl Underway {
     /// One that came with the message.
     pub(super) fn taken_up(carried: CarriedSession) -> Self {
         Self {
+            began_at: carried.running.as_ref().map_or(0, |running| running.offset),
             carried,
             came: true,
             whole: None,
@@ -74,7 +78,7 @@ impl Underway {
     /// Whether it can go on after a break. A checksum that cannot be put together is lost with it.
     fn is_resumable(&self) -> bool {
         let digest = self.carried.plan.digest;
-        digest.is_none_or(|digest| digest.is_combinable())
+        digest.is_none_or(Digest::is_combinable)
     }
 }
 
@@ -102,6 +106,7 @@ impl Transfer {
                 running: plan.digest.map(|_| Running::default()),
             },
             came: false,
+            began_at: 0,
             whole: None,
         });
         if size <= plan.slice {
@@ -233,9 +238,14 @@ impl Transfer {
 
     /// GCS has the first `offset` bytes: the rest follows here, or with another message.
     fn go_on(&mut self, offset: u64, now: Timestamp) -> Next {
-        let has_time = self.until.is_none_or(|until| now < until);
-        if has_time || !self.has_progressed() {
+        if self.until.is_none_or(|until| now < until) {
             return self.reopen(offset, now);
+        }
+        if !self.has_progressed(self.session()?) {
+            return Err(unavailable(format!(
+                "GCS took no byte of the upload beyond the first {offset} for {} s.",
+                self.route.carry_after
+            )));
         }
         let session = self.session.take().ok_or_else(no_upload)?;
         Ok(carry(session, Duration::ZERO))
@@ -331,7 +341,7 @@ impl Transfer {
             #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
             let disposition = after_delivery(&error, 1, self.seed as u64);
             if let Disposition::RetryAfter(delay) = disposition
-                && self.has_progressed()
+                && self.has_progressed(&session)
             {
                 return Ok(carry(session, delay));
             }
@@ -382,6 +392,7 @@ impl Transfer {
             generation: object.generation(),
             size,
             proof: stored.proof(),
+            omitted: mapping::omitted(object),
         }))
     }
 
@@ -393,8 +404,10 @@ impl Transfer {
         }
     }
 
-    fn has_progressed(&self) -> bool {
+    /// Whether GCS has more of `session` than when it was taken up, or its checksums go further.
+    fn has_progressed(&self, session: &Underway) -> bool {
         self.persisted > self.found.unwrap_or_default()
+            || session.covered().unwrap_or_default() > session.began_at
     }
 
     fn incomplete(&self, count: u64) -> Result<TransferError, TransferError> {

@@ -2,23 +2,22 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Ask, CARRY_AFTER, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload,
-};
+use super::{Ask, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Generation, Object, Precondition, Provenance, refusal as gcs_refusal};
+use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
-use crate::s3::{Refusal, SourceObject, refusal as s3_refusal};
+use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal};
 
 impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
     /// stood at the destination.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
-        self.until = now.checked_add(CARRY_AFTER).ok();
+        let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
+        self.until = now.checked_add(carry_after).ok();
         if self.session.is_some() {
             return self.query();
         }
@@ -80,7 +79,7 @@ impl Transfer {
         Ok(Ask::plain(Step::Open(request)))
     }
 
-    pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
+    pub(super) fn opened(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         if reply.status() != StatusCode::OK {
             return match s3_refusal(reply, &self.message.hint.bucket) {
                 Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
@@ -88,19 +87,56 @@ impl Transfer {
             };
         }
         let source = SourceObject::read(reply.headers())?;
+        let plan = self.plan(&source)?;
+        if matches!(self.destination, Destination::Unknown)
+            && !matches!(plan, Plan::Single | Plan::Buffered(_))
+        {
+            return self.look();
+        }
+        if self.route.tags {
+            return self.ask_for_tags(source, now);
+        }
+        self.compared(source)
+    }
+
+    fn plan(&self, source: &SourceObject) -> Result<Plan, TransferError> {
         let parts_above = self.route.parts_above.filter(|_| !self.message.one_stream);
-        let plan = plan(source.size, &source.checksums, parts_above)?;
+        plan(source.size, &source.checksums, parts_above)
+    }
+
+    /// Asks for the tags, of the version that is open if there are versions. Where there are none,
+    /// they may be those of a newer object: its event brings that one, and its own tags.
+    fn ask_for_tags(&mut self, source: SourceObject, now: Timestamp) -> Next {
+        let request = self.access.s3.get_object_tagging(
+            self.route.region.as_deref(),
+            &self.message.hint.bucket,
+            &self.message.hint.key,
+            source.version_id.as_deref(),
+            now,
+        )?;
+        self.state = State::Tagging(Box::new(source));
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    pub(super) fn tagged(&mut self, mut source: SourceObject, reply: &Response<Bytes>) -> Next {
+        source.tags = read_tags(reply, &self.message.hint.bucket)?;
+        self.compared(source)
+    }
+
+    /// All is known of the source: it is there already, or it is sent.
+    fn compared(&mut self, source: SourceObject) -> Next {
+        let plan = self.plan(&source)?;
         let seen = match &self.destination {
-            Destination::Unknown if !matches!(plan, Plan::Single | Plan::Buffered(_)) => {
-                return self.look();
-            }
             Destination::Unknown => None,
             Destination::Seen(object) => object.as_deref(),
         };
         let provenance =
             mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
-        if let Some(object) = seen.filter(|object| is_identical(object, &source, &provenance)) {
-            return Ok(Self::done(self.already_there(object.generation(), &source)));
+        if let Some(object) = seen.filter(|object| {
+            is_identical(object, &source, &provenance)
+                && (!self.route.tags || has_its_tags(object, &source, &provenance))
+        }) {
+            return Ok(Self::done(self.already_there(object, &source)));
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
@@ -116,7 +152,8 @@ impl Transfer {
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
-    fn already_there(&self, generation: Generation, source: &SourceObject) -> Outcome {
+    fn already_there(&self, object: &Object, source: &SourceObject) -> Outcome {
+        let generation = object.generation();
         if !self.ambiguous {
             return Outcome::Identical { generation };
         }
@@ -124,6 +161,7 @@ impl Transfer {
             generation,
             size: source.size,
             proof: source.checksums.proof(),
+            omitted: mapping::omitted(object),
         }
     }
 
@@ -140,4 +178,11 @@ fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance)
         None => object.size == source.size.to_string(),
     };
     same_bytes && Provenance::read(&object.metadata).as_ref() == Some(provenance)
+}
+
+/// Whether `object` has the tags that a copy of `source` has. They may change with nothing else.
+fn has_its_tags(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
+    let proof = source.checksums.proof();
+    let metadata = mapping::custom_metadata(source, provenance, proof);
+    mapping::tags_of(&object.metadata).eq(mapping::tags_of(&metadata))
 }

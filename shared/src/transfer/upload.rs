@@ -13,6 +13,7 @@ use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping;
 use crate::order::{Order, parts_folder};
 use crate::plan::{Parts, Plan};
+use crate::route::Route;
 use crate::s3::SourceObject;
 
 /// An object on its way: what was read of the source, and how and over what it is written.
@@ -29,8 +30,20 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    fn object(&self, name: &str) -> Object {
-        mapping::object(&self.source, name, &self.provenance, self.checksum)
+    fn object(&self, route: &Route, name: &str) -> Object {
+        let proof = match (self.plan, self.source.checksums.shared) {
+            // An MD5 proves nothing but the whole in one stream.
+            (Plan::Parts(_), Some(Checksum::Md5(_))) => Proof::ComputedCrc32c,
+            _ => self.proof,
+        };
+        mapping::object(
+            route,
+            &self.source,
+            name,
+            &self.provenance,
+            self.checksum,
+            proof,
+        )
     }
 
     /// Takes what was computed over the whole body; before its last bytes are sent.
@@ -44,7 +57,7 @@ impl Upload {
 impl Transfer {
     pub(super) fn start_upload(&mut self, upload: Upload) -> Next {
         let size = upload.source.size;
-        let object = upload.object(&self.address.name);
+        let object = upload.object(&self.route, &self.address.name);
         let ask = match upload.plan {
             Plan::Single => {
                 self.state = State::Uploading;
@@ -63,7 +76,7 @@ impl Transfer {
                     digest,
                 })
             }
-            Plan::Parts(parts) => return Ok(self.order(upload, parts)),
+            Plan::Parts(parts) => return Ok(self.order(upload, object, parts)),
             Plan::Session(_) => {
                 self.state = State::Starting;
                 let start = start_session(&self.address, &object, size, upload.precondition)?;
@@ -75,12 +88,12 @@ impl Transfer {
     }
 
     /// What the coordinator is to make.
-    fn order(&self, upload: Upload, parts: Parts) -> Ask {
+    fn order(&self, upload: Upload, object: Object, parts: Parts) -> Ask {
         let order = Order {
             message: self.message.clone(),
             bucket: self.address.bucket.clone(),
             folder: parts_folder(&self.route.destination),
-            object: mapping::object(&upload.source, &self.address.name, &upload.provenance, None),
+            object,
             precondition: upload.precondition,
             etag: upload.source.etag,
             stored: upload.source.checksums,
@@ -94,7 +107,7 @@ impl Transfer {
         upload.prove(&tail.digests)?;
         let request = buffered_upload(
             &self.address,
-            &upload.object(&self.address.name),
+            &upload.object(&self.route, &self.address.name),
             upload.precondition,
             self.seed,
             &tail.bytes,
@@ -123,6 +136,7 @@ impl Transfer {
             generation: object.generation(),
             size,
             proof: upload.proof,
+            omitted: mapping::omitted(object),
         }))
     }
 

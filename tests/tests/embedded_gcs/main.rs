@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::large_futures)]
 
 mod client;
+mod compose;
 mod fixture;
+mod kept;
 mod objects;
 mod options;
 mod resumable;

@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, sign,
 };
 use causeway_harness::s3::store::Store;
 use causeway_harness::s3::{EmbeddedS3, S3Options};
@@ -37,6 +37,7 @@ pub(crate) async fn fixture() -> Fixture {
         access_key_id: "AKIATEST".to_owned(),
         secret_access_key: SECRET.to_owned(),
         region: REGION.to_owned(),
+        throttle: None,
     })
     .await
     .unwrap();
@@ -94,6 +95,7 @@ pub(crate) fn signed_at(method: &str, url: &str, time: SystemTime) -> reqwest::R
     let identity = Credentials::new("AKIATEST", SECRET, None, None, "test").into();
     let mut settings = SigningSettings::default();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
     let params = aws_sigv4::sign::v4::SigningParams::builder()
         .identity(&identity)
         .region(REGION)

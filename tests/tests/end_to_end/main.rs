@@ -5,5 +5,6 @@
 mod events;
 mod faults;
 mod many;
+mod metadata;
 mod objects;
 mod sizes;

@@ -76,6 +76,8 @@ fn everything_that_belongs_to_an_object_arrives_with_it() {
                 "causeway-source-etag": written.e_tag(),
                 "causeway-source-last-modified": last_modified.to_string(),
                 "causeway-source-size": "300000",
+                "causeway-source-checksum": format!("crc32c={}", written.checksum_crc32_c().unwrap()),
+                "causeway-proof": "stored-crc32c",
             })
         );
         let outcome = &lane.outcomes("photos/a.jpg", 1).await[0];
@@ -174,7 +176,7 @@ fn an_object_without_a_content_type_or_metadata_arrives() {
         assert!(
             names
                 .iter()
-                .all(|name| name.starts_with("causeway-source-")),
+                .all(|name| name.starts_with("causeway-source-") || *name == "causeway-proof"),
             "{names:?}"
         );
     });

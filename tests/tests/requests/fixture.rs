@@ -9,9 +9,10 @@ use bytes::Bytes;
 use causeway_harness::gcs::{ServiceAccount, ServiceAccountKey};
 use causeway_harness::runtime::{Runtime, RuntimeOptions};
 use causeway_tests::{Witness, toolchain, write_event};
+use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
-use wiremock::matchers::{method, path_regex};
+use wiremock::matchers::{method, path_regex, query_param};
 use wiremock::{Mock, MockBuilder, MockServer, Request, ResponseTemplate};
 
 pub(crate) const KEY_ID: &str = "AKIDSCRIPTED";
@@ -19,6 +20,8 @@ pub(crate) const SECRET: &str = "the-secret-of-the-scripted-store";
 pub(crate) const EMAIL: &str = "tests@project.iam.gserviceaccount.com";
 const TOKEN: &str = "the-token-of-events";
 const SITES: usize = 40;
+/// The key of the routes with options.
+pub(crate) const KMS_KEY: &str = "projects/p/locations/eu/keyRings/r/cryptoKeys/k";
 
 /// A worker and its stores.
 pub(crate) struct Fixture {
@@ -28,6 +31,7 @@ pub(crate) struct Fixture {
     pub(crate) gcs: MockServer,
     pub(crate) account: ServiceAccountKey,
     taken: AtomicUsize,
+    taken_with_options: AtomicUsize,
 }
 
 /// The one that most tests share.
@@ -42,9 +46,11 @@ impl Fixture {
         let (s3, gcs) = (MockServer::start().await, MockServer::start().await);
         let (credentials, account) = ServiceAccount::generate(EMAIL).unwrap();
         let mut bindings: Map<String, Value> = (0..SITES)
-            .map(|n| {
-                let route = json!({"source": format!("s3://source-{n:02}"), "destination": format!("gs://destination-{n:02}")});
-                (format!("ROUTE_{n:02}"), route)
+            .flat_map(|n| {
+                let plain = json!({"source": format!("s3://source-{n:02}"), "destination": format!("gs://destination-{n:02}")});
+                let options = json!({"source": format!("s3://options-{n:02}"), "destination": format!("gs://of-options-{n:02}"),
+                    "tags": true, "custom_time": false, "storage_class": "NEARLINE", "kms_key": KMS_KEY});
+                [(format!("ROUTE_{n:02}"), plain), (format!("ROUTE_O{n:02}"), options)]
             })
             .collect();
         let rest = json!({
@@ -75,6 +81,7 @@ impl Fixture {
             gcs,
             account,
             taken: AtomicUsize::new(0),
+            taken_with_options: AtomicUsize::new(0),
         }
     }
 
@@ -86,6 +93,17 @@ impl Fixture {
             fixture: self,
             source: format!("source-{n:02}"),
             destination: format!("destination-{n:02}"),
+        }
+    }
+
+    /// A route with every option that no other test uses.
+    pub(crate) fn site_with_options(&self) -> Site<'_> {
+        let n = self.taken_with_options.fetch_add(1, Ordering::Relaxed);
+        assert!(n < SITES);
+        Site {
+            fixture: self,
+            source: format!("options-{n:02}"),
+            destination: format!("of-options-{n:02}"),
         }
     }
 }
@@ -107,6 +125,16 @@ impl Site<'_> {
     pub(crate) async fn holds(&self, object: &Scripted) {
         self.source()
             .respond_with(object.reply())
+            .mount(&self.fixture.s3)
+            .await;
+    }
+
+    /// Answers every request for tags.
+    pub(crate) async fn answers_tags(&self, reply: ResponseTemplate) {
+        self.source()
+            .and(query_param("tagging", ""))
+            .respond_with(reply)
+            .with_priority(1)
             .mount(&self.fixture.s3)
             .await;
     }
@@ -184,7 +212,7 @@ pub(crate) struct Scripted {
     pub(crate) bytes: Bytes,
     /// With its quotes.
     pub(crate) etag: String,
-    headers: BTreeMap<&'static str, String>,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 impl Scripted {
@@ -195,7 +223,7 @@ impl Scripted {
         Self {
             etag: format!("\"{hex:032x}\""),
             bytes,
-            headers: BTreeMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -204,12 +232,13 @@ impl Scripted {
         Self {
             etag: "\"an-opaque-etag\"".into(),
             bytes: bytes.into(),
-            headers: BTreeMap::new(),
+            headers: Vec::new(),
         }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.insert(name, value.to_owned());
+    pub(crate) fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
+        let value = HeaderValue::from_bytes(value.as_ref()).unwrap();
+        self.headers.push((name, value));
         self
     }
 
@@ -228,7 +257,7 @@ impl Scripted {
             .set_body_bytes(self.bytes.to_vec())
             .insert_header("etag", self.etag.as_str());
         self.headers.iter().fold(reply, |reply, (name, value)| {
-            reply.append_header(*name, value.as_str())
+            reply.append_header(*name, value.clone())
         })
     }
 

@@ -139,9 +139,13 @@ fn a_small_object_is_one_post_that_says_everything() {
             "contentDisposition": "inline",
             "contentLanguage": "fr",
             "contentEncoding": "gzip",
+            "customTime": "2015-10-21T07:28:00Z",
             "md5Hash": object.md5(),
             "metadata": {
                 "author": "somebody",
+                "causeway-omitted": "x-amz-meta-causeway-source-key",
+                "causeway-proof": "stored-md5",
+                "causeway-source-checksum": format!("md5={}", object.md5()),
                 "causeway-source-bucket": site.source,
                 "causeway-source-key": "key",
                 "causeway-source-etag": object.etag,

@@ -5,6 +5,7 @@
 mod broken;
 mod fixture;
 mod gcs;
+mod metadata;
 mod proofs;
 mod raw;
 mod replies;

@@ -19,7 +19,7 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 const KEY: &str = "dir/a b+%/ü~*'(1).txt";
 
 /// The Authorization that AWS's own crate gives the received request.
-fn authorization_by_aws(request: &Request, token: Option<&str>) -> String {
+pub(crate) fn authorization_by_aws(request: &Request, token: Option<&str>) -> String {
     let date = header(request, "x-amz-date").unwrap();
     let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).unwrap();
     let date = jiff::tz::TimeZone::UTC.to_timestamp(date).unwrap();
@@ -50,10 +50,12 @@ fn authorization_by_aws(request: &Request, token: Option<&str>) -> String {
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
         .filter(|(name, _)| signed.iter().any(|other| other == name) && !added.contains(name));
+    let query = request.url.query();
     let uri = format!(
-        "http://{}{}",
+        "http://{}{}{}",
         header(request, "host").unwrap(),
-        request.url.path()
+        request.url.path(),
+        query.map_or_else(String::new, |query| format!("?{query}"))
     );
     let signable =
         SignableRequest::new("GET", uri.as_str(), headers, SignableBody::Bytes(b"")).unwrap();

@@ -1,5 +1,6 @@
 //! A request's body, up to a limit.
 
+use js_sys::Uint8Array;
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Request};
@@ -19,11 +20,10 @@ pub(super) enum Unread {
 /// read to its end.
 pub(super) async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Unread> {
     let declared = request.headers().get("content-length").ok().flatten();
-    if declared
-        .and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|length| length > limit as u64)
-    {
-        return Err(Unread::TooLong);
+    match declared.and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) if length > limit => return Err(Unread::TooLong),
+        Some(_) => return whole(request).await,
+        None => {}
     }
     let Some(stream) = request.body() else {
         return Ok(Vec::new());
@@ -45,4 +45,13 @@ pub(super) async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Unr
         body.resize(start + chunk.length() as usize, 0);
         chunk.copy_to(&mut body[start..]);
     }
+}
+
+/// The body of a request whose length is known.
+async fn whole(request: &Request) -> Result<Vec<u8>, Unread> {
+    let read = async { JsFuture::from(request.array_buffer()?).await };
+    let body = read
+        .await
+        .map_err(|error| Unread::Broken(describe(&error)))?;
+    Ok(Uint8Array::new(&body).to_vec())
 }

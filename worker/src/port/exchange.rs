@@ -4,14 +4,16 @@
 
 use bytes::{Bytes, BytesMut};
 use causeway_shared::port::REPLY_LIMIT;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
-use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use js_sys::{Array, JSON, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, RequestRedirect};
+use web_sys::{ReadableStreamDefaultReader, RequestInit};
 
 use super::source::chunk_of;
-use crate::platform::{self, describe};
+use crate::platform::{self, describe, to_json};
 
 /// What happens to a reply's body under a Content-Encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,23 @@ pub(super) enum Body {
 /// that one would forget `encodeResponseBody`.
 pub(super) struct Outgoing {
     url: String,
-    init: RequestInit,
+    /// All but the body.
+    pub(super) init: RequestInit,
+}
+
+/// [RequestInit](https://developers.cloudflare.com/workers/runtime-apis/request/#options). Made as
+/// one JSON text: each call into the platform costs more than all of these members do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Init<'a> {
+    method: &'a str,
+    headers: Vec<(&'a str, String)>,
+    redirect: &'a str,
+    /// Never an answer from the edge's cache: the bucket is the truth.
+    cache: &'a str,
+    /// The standard has no such member: without it workerd decompresses what says it is gzip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encode_response_body: Option<&'a str>,
 }
 
 /// A request with `request`'s bytes as its body, none where the method has none.
@@ -35,38 +53,34 @@ pub(super) struct Outgoing {
 /// The platform's reason why it is no request.
 pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, String> {
     let (parts, body) = request.into_parts();
-    let init = RequestInit::new();
-    if !matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE) {
-        init.set_body(&Uint8Array::from(body.as_ref()));
+    let has_body = !matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+    let outgoing = build(&Request::from_parts(parts, ()), reply)?;
+    if has_body {
+        outgoing.init.set_body(&Uint8Array::from(body.as_ref()));
     }
-    if reply == Body::AsStored {
-        // The standard has no such member: without it workerd decompresses what says it is gzip.
-        platform::set(&init, "encodeResponseBody", &"manual".into());
-    }
-    build(&Request::from_parts(parts, ()), init)
+    Ok(outgoing)
 }
 
-/// A request with `init`'s body.
+/// A request without a body.
 ///
 /// # Errors
 /// The platform's reason why it is no request.
-pub(super) fn build(request: &Request<()>, init: RequestInit) -> Result<Outgoing, String> {
-    let headers = || {
-        let headers = Headers::new()?;
-        for (name, value) in request.headers() {
-            headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
-        }
-        Ok(headers)
+pub(super) fn build(request: &Request<()>, reply: Body) -> Result<Outgoing, String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = request.headers().iter();
+    let init = Init {
+        method: request.method().as_str(),
+        headers: headers
+            .map(|(name, value)| (name.as_str(), text(value)))
+            .collect(),
+        redirect: "manual",
+        cache: "no-store",
+        encode_response_body: (reply == Body::AsStored).then_some("manual"),
     };
-    let headers = headers().map_err(|error: JsValue| describe(&error))?;
-    init.set_method(request.method().as_str());
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    // Never an answer from the edge's cache: the bucket is the truth.
-    init.set_cache(RequestCache::NoStore);
+    let init = JSON::parse(&to_json(&init)).map_err(|error| describe(&error))?;
     Ok(Outgoing {
         url: request.uri().to_string(),
-        init,
+        init: init.unchecked_into(),
     })
 }
 
@@ -92,11 +106,9 @@ pub(super) fn head(response: &web_sys::Response) -> Result<Response<Bytes>, Stri
     let mut head = Response::new(Bytes::new());
     *head.status_mut() =
         http::StatusCode::from_u16(response.status()).map_err(|error| error.to_string())?;
-    for entry in response.headers().entries().into_iter().flatten() {
-        let pair: js_sys::Array = entry.unchecked_into();
-        let (Some(name), Some(value)) = (pair.get(0).as_string(), pair.get(1).as_string()) else {
-            continue;
-        };
+    // One call for all: an array of [name, value] is joined as `name,value`, and a name has no comma.
+    let lines = String::from(Array::from(&response.headers()).join("\n"));
+    for (name, value) in lines.split('\n').filter_map(|line| line.split_once(',')) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             head.headers_mut().append(name, value);
         }
@@ -110,11 +122,39 @@ pub(super) fn head(response: &web_sys::Response) -> Result<Response<Bytes>, Stri
 /// The platform's reason why the body broke off.
 pub(super) async fn read(response: &web_sys::Response) -> Result<Response<Bytes>, String> {
     let mut reply = head(response)?;
+    *reply.body_mut() = if is_short(reply.headers()) {
+        whole(response).await.map(|bytes| bytes.to_vec().into())?
+    } else {
+        beginning(response).await?
+    };
+    Ok(reply)
+}
+
+/// Whether a body says that it has no more than [`REPLY_LIMIT`] bytes, and may be believed.
+fn is_short(headers: &HeaderMap) -> bool {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let length: Option<usize> = length.and_then(|length| length.parse().ok());
+    length.is_some_and(|length| length <= REPLY_LIMIT) && !headers.contains_key(CONTENT_ENCODING)
+}
+
+/// The whole body, in the platform's memory.
+///
+/// # Errors
+/// The platform's reason why the body broke off.
+pub(super) async fn whole(response: &web_sys::Response) -> Result<Uint8Array, String> {
+    let read = async { JsFuture::from(response.array_buffer()?).await };
+    let buffer = read.await.map_err(|error| describe(&error))?;
+    Ok(Uint8Array::new(&buffer))
+}
+
+async fn beginning(response: &web_sys::Response) -> Result<Bytes, String> {
+    let mut body = BytesMut::new();
     let Some(stream) = response.body() else {
-        return Ok(reply);
+        return Ok(body.freeze());
     };
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let mut body = BytesMut::new();
     while body.len() < REPLY_LIMIT {
         let read = JsFuture::from(reader.read())
             .await
@@ -130,6 +170,5 @@ pub(super) async fn read(response: &web_sys::Response) -> Result<Response<Bytes>
         body.truncate(REPLY_LIMIT);
         super::source::forget(reader.cancel());
     }
-    *reply.body_mut() = body.freeze();
-    Ok(reply)
+    Ok(body.freeze())
 }

@@ -10,6 +10,7 @@ mod pipe;
 mod pump;
 mod sign;
 mod source;
+mod whole;
 
 pub(crate) use sign::SigningKey;
 pub(crate) use source::chunk_of;
@@ -68,7 +69,7 @@ impl Port for WorkerdPort {
             let response = exchange::fetch(&request).await?;
             if response.ok() {
                 let head = exchange::head(&response)?;
-                let source = Source::new(response.body(), head.headers());
+                let source = Source::new(response, head.headers());
                 return Ok((head, Some(source)));
             }
             Ok((exchange::read(&response).await?, None))
@@ -87,6 +88,9 @@ impl Port for WorkerdPort {
         let Some(mut open) = self.source.take() else {
             return Err(source("no body is open".to_owned()));
         };
+        if digest.is_none() && length <= whole::LIMIT {
+            return whole::send(open, &sink, length).await;
+        }
         let (reply, is_whole) = pipe::pipe(&mut open, sink, length, digest).await?;
         if digest.is_some() && is_whole {
             self.source = Some(open);

@@ -17,9 +17,7 @@ use http::Response;
 use js_sys::{BigInt, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, RequestInit, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
-};
+use web_sys::{AbortController, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
 use worker::worker_sys::FixedLengthStream;
 
@@ -70,7 +68,7 @@ pub(super) async fn pipe(
 }
 
 /// A body of another length than the upload's is refused before anything is sent.
-fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Result<(), Lost> {
+pub(super) fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Result<(), Lost> {
     match left {
         Some(left) if left == length || in_part && left > length => Ok(()),
         Some(left) => Err(at_source(format!(
@@ -130,11 +128,11 @@ impl Upload {
             Ok((stream, AbortController::new()?))
         };
         let (stream, abort) = made().map_err(|error: JsValue| describe(&error))?;
-        let init = RequestInit::new();
-        init.set_body(&stream.readable());
-        init.set_signal(Some(&abort.signal()));
+        let request = exchange::build(&sink.request, exchange::Body::Decoded)?;
+        request.init.set_body(&stream.readable());
+        request.init.set_signal(Some(&abort.signal()));
         Ok(Self {
-            request: exchange::build(&sink.request, init)?,
+            request,
             writable: stream.writable(),
             writer: RefCell::new(None),
             abort,

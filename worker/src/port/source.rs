@@ -6,13 +6,15 @@ use http::header::CONTENT_LENGTH;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
+use web_sys::{ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode, Response};
 
 use super::digest::Running;
+use super::exchange;
 use crate::platform::{ByobReader, describe};
 
 /// An open body. It is cancelled when it is dropped, so that its connection is not held.
 pub(super) struct Source {
+    response: Response,
     stream: Option<ReadableStream>,
     reader: Option<ByobReader>,
     running: Option<Running>,
@@ -21,8 +23,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The body `stream` of a reply with `headers`; no stream is an empty body.
-    pub(super) fn new(stream: Option<ReadableStream>, headers: &HeaderMap) -> Self {
+    /// The body of `response`, which has `headers`; no stream is an empty body.
+    pub(super) fn new(response: Response, headers: &HeaderMap) -> Self {
+        let stream = response.body();
         let length = headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok());
@@ -31,6 +34,7 @@ impl Source {
             None => Some(0),
         };
         Self {
+            response,
             stream,
             reader: None,
             running: None,
@@ -46,6 +50,17 @@ impl Source {
     /// The stream, to be piped whole; none if the body is empty.
     pub(super) fn take_stream(&mut self) -> Option<ReadableStream> {
         self.stream.take()
+    }
+
+    /// All of the body, in the platform's memory.
+    ///
+    /// # Errors
+    /// The platform's reason why the body broke off.
+    pub(super) async fn whole(mut self) -> Result<Uint8Array, String> {
+        let body = exchange::whole(&self.response).await;
+        // It has ended or broken off: there is nothing to cancel.
+        self.stream = None;
+        body
     }
 
     /// Reads up to the length of `buffer`, at least `at_least` bytes unless the body ends before;

@@ -1,13 +1,14 @@
-//! Buckets: insert, list, get, delete (<https://cloud.google.com/storage/docs/json_api/v1/buckets>).
+//! Buckets: insert, list, get, patch, delete
+//! (<https://cloud.google.com/storage/docs/json_api/v1/buckets>).
 
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::error::{Fail, bare, json_answer};
+use super::error::{Fail, bare, invalid};
 use super::request::{Call, RequestBody};
-use super::resource;
-use crate::gcs::state::Refusal;
+use super::resource::{boolean, number, string, time};
+use crate::gcs::state::{Bucket, BucketSettings, Refusal};
 
 /// `/b`: insert and list.
 pub(super) async fn collection(
@@ -18,51 +19,104 @@ pub(super) async fn collection(
     if call.query.get("project").is_none() {
         return Err(Refusal::Required("project").into());
     }
+    let state = &call.server.state;
     match *method {
         Method::POST => {
-            let resource = body.json().await?;
-            let name = resource
+            let said = body.json().await?;
+            let name = said
                 .get("name")
                 .and_then(Value::as_str)
                 .ok_or(Refusal::Required("name"))?;
-            let bucket = call.server.state.create_bucket(name)?;
-            Ok(json_answer(
-                StatusCode::OK,
-                &resource::bucket(&bucket, &call.base),
-            ))
+            let mut settings = BucketSettings::default();
+            apply(&said, &mut settings)?;
+            let bucket = state.create_bucket_with(name, settings)?;
+            Ok(call.answer(resource(&bucket, &call.base)))
         }
         Method::GET => {
-            let buckets = call
-                .server
-                .state
-                .buckets(call.query.get("prefix").unwrap_or_default());
+            let buckets = state.buckets(call.query.get("prefix").unwrap_or_default());
             let items: Vec<_> = buckets
                 .iter()
-                .map(|bucket| resource::bucket(bucket, &call.base))
+                .map(|bucket| resource(bucket, &call.base))
                 .collect();
-            Ok(json_answer(
-                StatusCode::OK,
-                &json!({ "kind": "storage#buckets", "items": items }),
-            ))
+            Ok(call.answer(json!({ "kind": "storage#buckets", "items": items })))
         }
         _ => Err(Fail::NoRoute),
     }
 }
 
-/// `/b/{bucket}`: get and delete.
-pub(super) fn one(call: &Call<'_>, method: &Method, name: &str) -> Result<Response<Body>, Fail> {
-    match *method {
-        Method::GET => {
-            let bucket = call.server.state.bucket(name)?;
-            Ok(json_answer(
-                StatusCode::OK,
-                &resource::bucket(&bucket, &call.base),
-            ))
+/// `/b/{bucket}`: get, patch and delete.
+pub(super) async fn one(
+    call: &Call<'_>,
+    method: &Method,
+    name: &str,
+    body: &mut RequestBody,
+) -> Result<Response<Body>, Fail> {
+    let state = &call.server.state;
+    let bucket = match *method {
+        Method::GET => state.bucket(name)?,
+        Method::PATCH => {
+            let said = body.json().await?;
+            let mut settings = state.bucket(name)?.settings;
+            apply(&said, &mut settings)?;
+            state.configure_bucket(name, |current| *current = settings)?
         }
         Method::DELETE => {
-            call.server.state.delete_bucket(name)?;
-            Ok(bare(StatusCode::NO_CONTENT))
+            state.delete_bucket(name)?;
+            return Ok(bare(StatusCode::NO_CONTENT));
         }
-        _ => Err(Fail::NoRoute),
+        _ => return Err(Fail::NoRoute),
+    };
+    Ok(call.answer(resource(&bucket, &call.base)))
+}
+
+/// A bucket as the API shows it.
+fn resource(bucket: &Bucket, base: &str) -> Value {
+    let settings = &bucket.settings;
+    let mut value = json!({
+        "kind": "storage#bucket",
+        "id": bucket.name,
+        "selfLink": format!("{base}/storage/v1/b/{}", bucket.name),
+        "name": bucket.name,
+        "projectNumber": "0",
+        "metageneration": bucket.metageneration.to_string(),
+        "location": "US",
+        "locationType": "multi-region",
+        "storageClass": settings.storage_class.as_deref().unwrap_or("STANDARD"),
+        "defaultEventBasedHold": settings.event_based_hold,
+        "etag": "CAE=",
+        "timeCreated": time(bucket.created),
+        "updated": time(bucket.created),
+        "iamConfiguration": { "uniformBucketLevelAccess": { "enabled": true } },
+    });
+    if let Some(key) = &settings.kms_key_name {
+        value["encryption"] = json!({ "defaultKmsKeyName": key });
     }
+    if let Some(seconds) = settings.retention_seconds {
+        value["retentionPolicy"] = json!({ "retentionPeriod": seconds.to_string() });
+    }
+    value
+}
+
+/// Lays what a resource says over `settings`: `null` clears, what is not there stays.
+fn apply(said: &Map<String, Value>, settings: &mut BucketSettings) -> Result<(), Fail> {
+    if let Some(class) = said.get("storageClass") {
+        settings.storage_class = string("storageClass", class)?;
+    }
+    if let Some(held) = said.get("defaultEventBasedHold") {
+        settings.event_based_hold = boolean("defaultEventBasedHold", held)?.unwrap_or_default();
+    }
+    if let Some(encryption) = said.get("encryption") {
+        let key = encryption.get("defaultKmsKeyName").unwrap_or(&Value::Null);
+        settings.kms_key_name = string("encryption.defaultKmsKeyName", key)?;
+    }
+    match said.get("retentionPolicy") {
+        None => {}
+        Some(Value::Null) => settings.retention_seconds = None,
+        Some(policy) => {
+            let seconds = number("retentionPeriod", policy.get("retentionPeriod"))?;
+            let missing = || invalid("A retention policy has a retentionPeriod in seconds.");
+            settings.retention_seconds = Some(seconds.ok_or_else(missing)?);
+        }
+    }
+    Ok(())
 }

@@ -109,6 +109,10 @@ fn of_refusal(refusal: &Refusal, principal: &str) -> Response<Body> {
                  Permission '{permission}' denied on resource (or it may not exist)."
             ),
         ),
+        // The service documents `objectUnderActiveHold` for a hold and answers with the reason that a
+        // missing permission has.
+        Refusal::Held { .. } => error(403, "forbidden", &message),
+        Refusal::Retained { .. } => error(403, "retentionPolicyNotMet", &message),
         Refusal::RangeNotSatisfiable(_) => error(416, "requestedRangeNotSatisfiable", &message),
         Refusal::Superseded | Refusal::Gap { .. } => error(503, "backendError", &message),
         Refusal::Discarded => error(501, "notImplemented", &message),

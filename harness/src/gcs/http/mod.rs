@@ -2,7 +2,9 @@
 //! is `state`'s to know.
 
 mod buckets;
+mod compose;
 mod error;
+mod fields;
 mod media;
 mod multipart;
 mod objects;
@@ -15,8 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::header::{AUTHORIZATION, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -28,10 +28,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use self::error::Fail;
+use self::fields::Fields;
 use self::request::{Call, Query, RequestBody, decode};
 use super::account::Accounts;
 use super::fault::{Fault, Faults};
 use super::state::State;
+use crate::fault::{Spoil, spoil};
+use crate::throttle::Throttle;
 
 /// What every request shares.
 pub(super) struct Server {
@@ -39,6 +42,8 @@ pub(super) struct Server {
     pub(super) faults: Arc<Faults>,
     pub(super) accounts: Accounts,
     pub(super) require_content_length: bool,
+    /// How fast each connection's uploads are read.
+    pub(super) throttle: Throttle,
     pub(super) port: u16,
 }
 
@@ -95,12 +100,8 @@ struct Reset;
 
 async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
     let (parts, incoming) = request.into_parts();
-    let mut body = RequestBody::new(incoming);
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("", |target| target.as_str());
-    let fault = server.faults.take(&parts.method, target);
+    let mut body = RequestBody::new(incoming, server.throttle.pace());
+    let fault = server.faults.take(&parts);
     let mut principal = String::from("Anonymous caller");
     let early = fault
         .as_ref()
@@ -111,7 +112,7 @@ async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<
     };
     match (result, fault) {
         (_, Some(Fault::ResetAfterCommit)) | (Err(Fail::Reset), _) => Err(Reset),
-        (Ok(response), fault) => Ok(spoil(response, fault.as_ref(), has_body(&parts))),
+        (Ok(response), fault) => Ok(spoilt(response, fault.as_ref(), has_body(&parts))),
         (Err(fail), _) => {
             body.drain().await;
             fail.answer(&principal).ok_or(Reset)
@@ -145,49 +146,14 @@ fn has_body(parts: &Parts) -> bool {
 }
 
 /// Does to a response what a fault asks for.
-fn spoil(response: Response<Body>, fault: Option<&Fault>, uploaded: bool) -> Response<Body> {
-    let (pause, after, corrupt, breaks) = match fault {
-        Some(Fault::Stall { pause, after }) if !uploaded => (*pause, *after, false, false),
-        Some(Fault::CorruptDownload) => (Duration::ZERO, 0, true, false),
-        Some(Fault::BreakDownload { after }) => (Duration::ZERO, *after, false, true),
+fn spoilt(response: Response<Body>, fault: Option<&Fault>, uploaded: bool) -> Response<Body> {
+    let (after, what) = match fault {
+        Some(Fault::Stall { pause, after }) if !uploaded => (*after, Spoil::Stall(*pause)),
+        Some(Fault::CorruptDownload) => (0, Spoil::Corrupt),
+        Some(Fault::BreakDownload { after }) => (*after, Spoil::Break),
         _ => return response,
     };
-    response.map(|body| {
-        let mut sent = 0;
-        let pieces = body
-            .into_data_stream()
-            .map_err(std::io::Error::other)
-            .flat_map(move |piece| {
-                let piece = piece.unwrap_or_default();
-                let split = usize::try_from(after.saturating_sub(sent))
-                    .unwrap_or(usize::MAX)
-                    .min(piece.len());
-                let here = sent <= after && after < sent + piece.len() as u64;
-                sent += piece.len() as u64;
-                let (head, tail) = (piece.slice(..split), piece.slice(split..));
-                futures::stream::iter([(head, false), (tail, here)])
-            });
-        Body::from_stream(pieces.then(move |(piece, here)| async move {
-            if !here {
-                return Ok(piece);
-            }
-            tokio::time::sleep(pause).await;
-            if breaks {
-                return Err(std::io::Error::other(
-                    "an injected fault breaks the response off",
-                ));
-            }
-            Ok(if corrupt { flipped(&piece) } else { piece })
-        }))
-    })
-}
-
-fn flipped(piece: &Bytes) -> Bytes {
-    let mut bytes = piece.to_vec();
-    if let Some(first) = bytes.first_mut() {
-        *first ^= 1;
-    }
-    bytes.into()
+    response.map(|body| Body::from_stream(spoil(body.into_data_stream(), after, what)))
 }
 
 async fn dispatch(
@@ -197,10 +163,12 @@ async fn dispatch(
     principal: &mut String,
 ) -> Result<Response<Body>, Fail> {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let query = Query::parse(parts.uri.query().unwrap_or_default())?;
     let call = Call {
         server,
         headers: &parts.headers,
-        query: Query::parse(parts.uri.query().unwrap_or_default())?,
+        fields: query.get("fields").map(Fields::parse).transpose()?,
+        query,
         base: server.base(host),
     };
     let path = parts.uri.path().trim_start_matches('/');
@@ -256,13 +224,13 @@ async fn route(
             media::read(call, &decode(bucket)?, &decode(object)?)
         }
         ["storage", "v1", "b"] => buckets::collection(call, method, body).await,
-        ["storage", "v1", "b", bucket] => buckets::one(call, method, &decode(bucket)?),
+        ["storage", "v1", "b", bucket] => buckets::one(call, method, &decode(bucket)?, body).await,
         ["storage", "v1", "b", bucket, "o"] if get => objects::list(call, &decode(bucket)?),
         ["storage", "v1", "b", bucket, "o", object] => {
             objects::one(call, method, &decode(bucket)?, &decode(object)?, body).await
         }
         ["storage", "v1", "b", bucket, "o", object, "compose"] if post => {
-            objects::compose(call, &decode(bucket)?, &decode(object)?, body).await
+            compose::compose(call, &decode(bucket)?, &decode(object)?, body).await
         }
         [
             "storage",

@@ -1,20 +1,21 @@
-//! Objects: get, list, patch, update, delete, compose, rewrite and copy
-//! (<https://cloud.google.com/storage/docs/json_api/v1/objects>). Uploads and media are apart.
+//! Objects: get, list, patch, update, delete, rewrite and copy
+//! (<https://cloud.google.com/storage/docs/json_api/v1/objects>). Uploads, media and composing are
+//! apart.
 
 use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE;
 use http::header::ETAG;
 use http::{HeaderValue, Method, Response, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::error::{Fail, bare, invalid, json_answer};
+use super::error::{Fail, bare, invalid};
 use super::media;
 use super::request::{Call, RequestBody};
 use super::resource;
 use super::upload::created;
 use crate::gcs::state::{
-    ListQuery, NewObject, Object, ObjectMetadata, Permission, Preconditions, Refusal, Source,
+    ListQuery, NewObject, Object, ObjectMetadata, Permission, Preconditions, Refusal,
 };
 
 /// A page holds at most this many entries.
@@ -53,7 +54,7 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
         answer["items"] = listing
             .items
             .iter()
-            .map(|object| resource::object(object, &call.base))
+            .map(|object| resource::listed(object, &call.base))
             .collect();
     }
     if !listing.prefixes.is_empty() {
@@ -62,7 +63,7 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
     if let Some(next) = listing.next {
         answer["nextPageToken"] = BASE64_URL_SAFE.encode(next).into();
     }
-    Ok(json_answer(StatusCode::OK, &answer))
+    Ok(call.answer(answer))
 }
 
 fn from_token(token: &str) -> Result<String, Fail> {
@@ -113,6 +114,8 @@ pub(super) async fn one(
                     Fail::Refused(refusal) => refusal,
                     _ => Refusal::Invalid("The resource cannot be read.".into()),
                 })?;
+                // Changed by rewriting only; clients send back what they were shown.
+                next.kms_key_name.clone_from(&current.kms_key_name);
                 Ok(next)
             })?;
             Ok(created(call, &object))
@@ -130,60 +133,6 @@ fn emptied(current: &ObjectMetadata) -> ObjectMetadata {
     }
 }
 
-/// `/b/{bucket}/o/{object}/compose`.
-pub(super) async fn compose(
-    call: &Call<'_>,
-    bucket: &str,
-    name: &str,
-    body: &mut RequestBody,
-) -> Result<Response<Body>, Fail> {
-    let request = body.json().await?;
-    let empty = Map::new();
-    let destination = match request.get("destination") {
-        None | Some(Value::Null) => &empty,
-        Some(Value::Object(destination)) => destination,
-        Some(_) => return Err(invalid("destination is not an object resource.")),
-    };
-    let mut metadata = ObjectMetadata::default();
-    resource::apply(destination, &mut metadata)?;
-    let sources = request
-        .get("sourceObjects")
-        .and_then(Value::as_array)
-        .ok_or(Refusal::Required("sourceObjects"))?;
-    let sources = sources.iter().map(source).collect::<Result<Vec<_>, _>>()?;
-    let new = NewObject {
-        bucket: bucket.to_owned(),
-        name: name.to_owned(),
-        metadata,
-        preconditions: call.query.preconditions("if")?,
-        expected: resource::expected(destination)?,
-    };
-    Ok(created(call, &*call.server.state.compose(new, &sources)?))
-}
-
-fn source(value: &Value) -> Result<Source, Fail> {
-    let name = value
-        .get("name")
-        .and_then(Value::as_str)
-        .ok_or(Refusal::Required("sourceObjects.name"))?;
-    let number = |value: Option<&Value>| match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| invalid("A source's generation is no number.")),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| invalid("A source's generation is no number.")),
-    };
-    Ok(Source {
-        name: name.to_owned(),
-        generation: number(value.get("generation"))?,
-        generation_match: number(value.pointer("/objectPreconditions/ifGenerationMatch"))?,
-    })
-}
-
 /// `/b/../o/../rewriteTo/b/../o/..` and `copyTo`: always done in one step.
 pub(super) async fn copy(
     call: &Call<'_>,
@@ -199,12 +148,15 @@ pub(super) async fn copy(
     source_preconditions(call, &source)?;
     let mut metadata = ObjectMetadata::default();
     resource::apply(&resource, &mut metadata)?;
-    let new = NewObject {
+    let mut new = NewObject {
         bucket: to.0.to_owned(),
         name: to.1.to_owned(),
         preconditions: call.query.preconditions("if")?,
         ..NewObject::default()
     };
+    let key = call.query.owned("destinationKmsKeyName");
+    metadata.kms_key_name = key.or(metadata.kms_key_name);
+    new.metadata.kms_key_name.clone_from(&metadata.kms_key_name);
     let object = state.copy(&source, new, (!resource.is_empty()).then_some(metadata))?;
     if !rewrite {
         return Ok(created(call, &object));
@@ -217,7 +169,7 @@ pub(super) async fn copy(
         "done": true,
         "resource": resource::object(&object, &call.base),
     });
-    Ok(json_answer(StatusCode::OK, &answer))
+    Ok(call.answer(answer))
 }
 
 fn source_preconditions(call: &Call<'_>, source: &Object) -> Result<(), Fail> {

@@ -4,15 +4,18 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::Server;
-use super::error::{Fail, invalid};
+use super::error::{Fail, invalid, json_answer};
+use super::fields::Fields;
 use crate::gcs::state::{Preconditions, Refusal};
+use crate::throttle::Pace;
 
 /// A JSON body may have this many bytes.
 const JSON_LIMIT: usize = 1 << 20;
@@ -22,6 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) server: &'a Server,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: Query,
+    /// What of a resource the client wants to see, if not all.
+    pub(super) fields: Option<Fields>,
     /// Scheme and host as the client sees them.
     pub(super) base: String,
 }
@@ -30,6 +35,15 @@ impl Call<'_> {
     /// A header's value, if it is there and is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A success with a JSON body, cut to what the client wants to see.
+    pub(super) fn answer(&self, value: Value) -> Response<Body> {
+        let shown = match &self.fields {
+            Some(fields) => fields.cut(value),
+            None => value,
+        };
+        json_answer(StatusCode::OK, &shown)
     }
 }
 
@@ -102,6 +116,7 @@ pub(super) fn decode(encoded: &str) -> Result<String, Fail> {
 /// The request's body, and what an injected fault does to it.
 pub(super) struct RequestBody {
     incoming: Incoming,
+    pace: Pace,
     content_length: Option<u64>,
     received: u64,
     pub(super) cut: Option<(u64, Fail)>,
@@ -109,10 +124,11 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming) -> Self {
+    pub(super) fn new(incoming: Incoming, pace: Pace) -> Self {
         let content_length = incoming.size_hint().exact();
         Self {
             incoming,
+            pace,
             content_length,
             received: 0,
             cut: None,
@@ -153,6 +169,7 @@ impl RequestBody {
                 data.truncate(usize::try_from(after - self.received).unwrap_or(usize::MAX));
             }
             self.received += data.len() as u64;
+            self.pace.moved(data.len()).await;
             return Ok(Some(data));
         }
     }

@@ -1,5 +1,5 @@
-//! The JSON resources (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>):
-//! objects and buckets written, an object's metadata read.
+//! The JSON resource of an object (<https://cloud.google.com/storage/docs/json_api/v1/objects#resource>),
+//! written, and what a client says of one, read.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::error::{Fail, invalid};
-use crate::gcs::state::{Bucket, Expected, Object, ObjectMetadata};
+use crate::gcs::state::{Expected, Object, ObjectMetadata};
 
 /// What a path segment may hold unescaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -56,7 +56,14 @@ pub(super) fn object(object: &Object, base: &str) -> Value {
         ("contentDisposition", metadata.content_disposition.clone()),
         ("contentLanguage", metadata.content_language.clone()),
         ("cacheControl", metadata.cache_control.clone()),
-        ("kmsKeyName", metadata.kms_key_name.clone()),
+        // The key is shown with the version that was its primary one.
+        (
+            "kmsKeyName",
+            metadata
+                .kms_key_name
+                .as_ref()
+                .map(|key| format!("{key}/cryptoKeyVersions/1")),
+        ),
         ("customTime", metadata.custom_time.map(time)),
         (
             "md5Hash",
@@ -71,29 +78,32 @@ pub(super) fn object(object: &Object, base: &str) -> Value {
     if let Some(count) = object.component_count {
         value["componentCount"] = count.into();
     }
+    for (key, held) in [
+        ("temporaryHold", metadata.temporary_hold),
+        ("eventBasedHold", metadata.event_based_hold),
+    ] {
+        if let Some(held) = held {
+            value[key] = held.into();
+        }
+    }
     if !metadata.custom.is_empty() {
         value["metadata"] = json!(metadata.custom);
     }
     value
 }
 
-/// A bucket as the API shows it.
-pub(super) fn bucket(bucket: &Bucket, base: &str) -> Value {
-    json!({
-        "kind": "storage#bucket",
-        "id": bucket.name,
-        "selfLink": format!("{base}/storage/v1/b/{}", bucket.name),
-        "name": bucket.name,
-        "projectNumber": "0",
-        "metageneration": "1",
-        "location": "US",
-        "locationType": "multi-region",
-        "storageClass": "STANDARD",
-        "etag": "CAE=",
-        "timeCreated": time(bucket.created),
-        "updated": time(bucket.created),
-        "iamConfiguration": { "uniformBucketLevelAccess": { "enabled": true } },
-    })
+/// An object as a listing shows it: the hashes of an object under a customer's key are encrypted with
+/// that key, and a listing does not ask for it.
+pub(super) fn listed(object: &Object, base: &str) -> Value {
+    let mut value = self::object(object, base);
+    if let (true, Some(fields)) = (
+        object.metadata.kms_key_name.is_some(),
+        value.as_object_mut(),
+    ) {
+        fields.remove("crc32c");
+        fields.remove("md5Hash");
+    }
+    value
 }
 
 /// CRC32C as the API writes it: base64 of the four bytes, most significant first.
@@ -106,7 +116,7 @@ pub(super) fn etag(object: &Object) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", object.generation, object.metageneration))
 }
 
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
@@ -128,6 +138,14 @@ pub(super) fn apply(
     for (key, field) in fields {
         if let Some(value) = resource.get(key) {
             *field = string(key, value)?;
+        }
+    }
+    for (key, field) in [
+        ("temporaryHold", &mut metadata.temporary_hold),
+        ("eventBasedHold", &mut metadata.event_based_hold),
+    ] {
+        if let Some(value) = resource.get(key) {
+            *field = boolean(key, value)?;
         }
     }
     if let Some(value) = resource.get("customTime") {
@@ -220,7 +238,29 @@ fn parse_hash<const N: usize>(name: &str, text: &str) -> Result<[u8; N], Fail> {
     })
 }
 
-fn string(key: &str, value: &Value) -> Result<Option<String>, Fail> {
+pub(super) fn boolean(key: &str, value: &Value) -> Result<Option<bool>, Fail> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(*flag)),
+        _ => Err(invalid(format!(
+            "The value of '{key}' is neither true nor false."
+        ))),
+    }
+}
+
+/// A 64-bit number, which the API writes as a string and takes as either.
+pub(super) fn number(key: &str, value: Option<&Value>) -> Result<Option<u64>, Fail> {
+    let number = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_u64(),
+    };
+    number
+        .map(Some)
+        .ok_or_else(|| invalid(format!("The value of '{key}' is not a number.")))
+}
+
+pub(super) fn string(key: &str, value: &Value) -> Result<Option<String>, Fail> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),

@@ -4,9 +4,10 @@
 use axum::body::Body;
 use http::header::LOCATION;
 use http::{HeaderValue, Response, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::error::{Fail, bare, invalid, json_answer};
+use super::error::{Fail, bare, invalid};
 use super::multipart::Related;
 use super::request::{Call, RequestBody, upload_name};
 use super::resource;
@@ -86,8 +87,11 @@ async fn start(
     };
     let id = session_id()?;
     call.server.state.open_session(id.clone(), new, total)?;
+    let fields = call.query.get("fields").map_or_else(String::new, |fields| {
+        format!("&fields={}", utf8_percent_encode(fields, NON_ALPHANUMERIC))
+    });
     let location = format!(
-        "{}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id}",
+        "{}/upload/storage/v1/b/{bucket}/o?uploadType=resumable{fields}&upload_id={id}",
         call.base
     );
     let mut response = bare(StatusCode::OK);
@@ -99,7 +103,12 @@ async fn start(
 
 /// The answer to a write: the object's resource.
 pub(super) fn created(call: &Call<'_>, object: &Object) -> Response<Body> {
-    json_answer(StatusCode::OK, &resource::object(object, &call.base))
+    let mut value = resource::object(object, &call.base);
+    let bucket = call.server.state.bucket(&object.bucket).ok();
+    if let Some(until) = bucket.and_then(|bucket| bucket.retained_until(object)) {
+        value["retentionExpirationTime"] = resource::time(until).into();
+    }
+    call.answer(value)
 }
 
 /// What the request says of the object to be written; `media_type` is the Content-Type that came

@@ -116,13 +116,32 @@ pub struct HashedBody {
 }
 
 impl HashedBody {
+    /// A body of `length` bytes that nobody sent.
+    #[cfg(test)]
+    pub(super) fn sham(length: u64) -> Self {
+        let segment = Segment {
+            content: Content::Discarded,
+            length,
+        };
+        Self {
+            body: Body {
+                segments: Arc::new([segment]),
+                length,
+            },
+            crc32c: 0,
+            md5: None,
+        }
+    }
+
     /// `parts` one after the other; the CRC32C is combined, there is no MD5.
     #[must_use]
     pub fn concatenate(parts: &[&Self]) -> Self {
         let mut segments = Vec::new();
         let (mut length, mut crc32c) = (0, 0);
         for part in parts {
-            segments.extend_from_slice(&part.body.segments);
+            for segment in part.body.segments.iter() {
+                join(&mut segments, segment);
+            }
             length += part.body.length;
             let (left, right) = (u64::from(crc32c), u64::from(part.crc32c));
             crc32c = low_32(checksum_combine(
@@ -140,6 +159,17 @@ impl HashedBody {
             crc32c,
             md5: None,
         }
+    }
+}
+
+/// Appends a segment; what is empty or discarded takes no place of its own.
+fn join(segments: &mut Vec<Segment>, next: &Segment) {
+    if let (Some(last), Content::Discarded) = (segments.last_mut(), &next.content)
+        && matches!(last.content, Content::Discarded)
+    {
+        last.length += next.length;
+    } else if next.length > 0 {
+        segments.push(next.clone());
     }
 }
 

@@ -1,92 +1,17 @@
-//! Changes to objects: insert, update, delete, compose, copy. Each takes effect at once, under the
-//! store's lock, after its preconditions held there.
+//! Changes to objects: insert, update, delete, copy. Each takes effect at once, under the store's
+//! lock, after its preconditions held there and whatever it would replace may be let go.
+//!
+//! Preconditions come first: a 412 is answered where both it and a 403 for a kept object would do.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
-use super::object::validate_name;
+use super::object::{validate_name, validate_size};
 use super::{
-    Commit, HashedBody, Inner, Object, ObjectMetadata, Permission, Preconditions, Refusal, State,
-    lock,
+    Commit, Expected, HashedBody, Inner, Object, ObjectMetadata, Permission, Preconditions,
+    Refusal, State, lock,
 };
-
-/// Composing takes this many sources at most.
-const COMPOSE_LIMIT: usize = 32;
-
-/// Checksums that the sender says the bytes have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected {
-    /// CRC32C.
-    pub crc32c: Option<u32>,
-    /// MD5.
-    pub md5: Option<[u8; 16]>,
-}
-
-impl Expected {
-    /// Both expectations at once.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Invalid`] when they contradict each other.
-    pub fn merge(&self, other: &Self) -> Result<Self, Refusal> {
-        let contradiction = |a: bool, name: &str| {
-            if a {
-                Err(Refusal::Invalid(format!(
-                    "Two different {name} values were provided."
-                )))
-            } else {
-                Ok(())
-            }
-        };
-        contradiction(
-            self.crc32c
-                .is_some_and(|a| other.crc32c.is_some_and(|b| a != b)),
-            "CRC32C",
-        )?;
-        contradiction(
-            self.md5.is_some_and(|a| other.md5.is_some_and(|b| a != b)),
-            "MD5",
-        )?;
-        Ok(Self {
-            crc32c: self.crc32c.or(other.crc32c),
-            md5: self.md5.or(other.md5),
-        })
-    }
-
-    /// Compares with what was received. An MD5 that was not computed (discarded body) is not
-    /// compared.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Invalid`] with both values.
-    pub fn check(&self, content: &HashedBody) -> Result<(), Refusal> {
-        let mismatch = |name: &str, expected: &[u8], found: &[u8]| {
-            let (expected, found) = (
-                BASE64_STANDARD.encode(expected),
-                BASE64_STANDARD.encode(found),
-            );
-            Err(Refusal::Invalid(format!(
-                "Provided {name} \"{expected}\" doesn't match calculated {name} \"{found}\"."
-            )))
-        };
-        if let Some(crc32c) = self.crc32c.filter(|crc32c| *crc32c != content.crc32c) {
-            return mismatch(
-                "CRC32C",
-                &crc32c.to_be_bytes(),
-                &content.crc32c.to_be_bytes(),
-            );
-        }
-        match (self.md5, content.md5) {
-            (Some(expected), Some(found)) if expected != found => {
-                mismatch("MD5 hash", &expected, &found)
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// An object to be written, all but its bytes.
 #[derive(Debug, Clone, Default)]
@@ -115,25 +40,14 @@ impl NewObject {
     }
 }
 
-/// An object to compose from.
-#[derive(Debug, Clone, Default)]
-pub struct Source {
-    /// Its name, in the destination's bucket.
-    pub name: String,
-    /// Its generation, if it must be that one.
-    pub generation: Option<u64>,
-    /// `objectPreconditions.ifGenerationMatch`.
-    pub generation_match: Option<u64>,
-}
-
 impl State {
     /// Writes an object with the bytes of `content`.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Invalid`] for the name, the metadata or a checksum that does not match,
-    /// [`Refusal::BucketNotFound`], [`Refusal::ConditionNotMet`], [`Refusal::Denied`]; nothing has
-    /// changed then.
+    /// [`Refusal::Invalid`] for the name, the metadata, the size or a checksum that does not match,
+    /// [`Refusal::BucketNotFound`], [`Refusal::ConditionNotMet`], [`Refusal::Denied`],
+    /// [`Refusal::Held`], [`Refusal::Retained`]; nothing has changed then.
     pub fn insert(&self, new: NewObject, content: HashedBody) -> Result<Arc<Object>, Refusal> {
         new.validate()?;
         new.expected.check(&content)?;
@@ -142,20 +56,24 @@ impl State {
         self.put(&mut inner, new, content, None)
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         inner: &mut Inner,
-        new: NewObject,
+        mut new: NewObject,
         content: HashedBody,
         component_count: Option<u32>,
     ) -> Result<Arc<Object>, Refusal> {
+        validate_size(content.body.length())?;
         inner.require(&new.bucket, Permission::Create)?;
-        let current = inner.bucket(&new.bucket)?.objects.get(&new.name).cloned();
-        new.preconditions.check_write(current.as_deref())?;
-        if current.is_some() {
-            inner.require(&new.bucket, Permission::Delete)?;
-        }
+        let bucket = inner.bucket(&new.bucket)?;
+        let current = bucket.objects.get(&new.name);
+        new.preconditions.check_write(current.map(Arc::as_ref))?;
         let now = Timestamp::now();
+        if let Some(current) = current {
+            inner.require(&new.bucket, Permission::Delete)?;
+            bucket.let_go(current, now)?;
+        }
+        bucket.settings.complete(&mut new.metadata);
         let object = Arc::new(Object {
             generation: inner.next_generation(now),
             metageneration: 1,
@@ -166,13 +84,15 @@ impl State {
             component_count,
             created: now,
             updated: now,
+            retained_from: now,
         });
         inner.store(&object)?;
         self.announce(&object, now, false);
         Ok(object)
     }
 
-    /// Changes an object's metadata to what `change` makes of it.
+    /// Changes an object's metadata to what `change` makes of it. Releasing an event-based hold lets
+    /// the bucket's retention period begin.
     ///
     /// # Errors
     ///
@@ -192,10 +112,14 @@ impl State {
         preconditions.check_write(Some(&current))?;
         let metadata = change(&current.metadata)?;
         current.metadata.validate_change(&metadata)?;
+        let now = Timestamp::now();
+        let held = |metadata: &ObjectMetadata| metadata.event_based_hold == Some(true);
+        let released = held(&current.metadata) && !held(&metadata);
         let object = Arc::new(Object {
             metadata,
             metageneration: current.metageneration + 1,
-            updated: Timestamp::now(),
+            updated: now,
+            retained_from: if released { now } else { current.retained_from },
             ..Object::clone(&current)
         });
         inner.store(&object)?;
@@ -206,7 +130,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// As [`State::object`]; [`Refusal::ConditionNotMet`], [`Refusal::Denied`].
+    /// As [`State::object`]; [`Refusal::ConditionNotMet`], [`Refusal::Denied`], [`Refusal::Held`],
+    /// [`Refusal::Retained`].
     pub fn delete(
         &self,
         bucket: &str,
@@ -218,59 +143,22 @@ impl State {
         inner.require(bucket, Permission::Delete)?;
         let current = inner.object(bucket, name, generation)?;
         preconditions.check_write(Some(&current))?;
-        inner
-            .buckets
-            .get_mut(bucket)
-            .ok_or(Refusal::BucketNotFound)?
-            .objects
-            .remove(name);
-        self.announce(&current, Timestamp::now(), true);
+        let now = Timestamp::now();
+        inner.bucket(bucket)?.let_go(&current, now)?;
+        self.remove(&mut inner, &current, now);
         Ok(())
     }
 
-    /// Writes an object made of `sources`, one after the other.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Invalid`] for no or more than 32 sources, for sources of different storage
-    /// classes, and for what `new` breaks; [`Refusal::ObjectNotFound`] for a source that is not
-    /// there in its generation; [`Refusal::ConditionNotMet`], [`Refusal::Denied`].
-    pub fn compose(&self, new: NewObject, sources: &[Source]) -> Result<Arc<Object>, Refusal> {
-        new.validate()?;
-        if !(1..=COMPOSE_LIMIT).contains(&sources.len()) {
-            return Err(Refusal::Invalid(format!(
-                "The number of source components provided ({}) must be 1 to {COMPOSE_LIMIT}.",
-                sources.len()
-            )));
+    /// Takes `object` away, after all that could be against it was looked at.
+    pub(super) fn remove(&self, inner: &mut Inner, object: &Object, now: Timestamp) {
+        if let Some(bucket) = inner.buckets.get_mut(&object.bucket) {
+            bucket.objects.remove(&object.name);
+            self.announce(object, now, true);
         }
-        let mut inner = lock(&self.inner);
-        inner.require(&new.bucket, Permission::Get)?;
-        let mut parts = Vec::with_capacity(sources.len());
-        for source in sources {
-            let part = inner.object(&new.bucket, &source.name, source.generation)?;
-            let wanted = Preconditions {
-                generation_match: source.generation_match,
-                ..Preconditions::default()
-            };
-            wanted.check_write(Some(&part))?;
-            if part.metadata.storage_class() != new.metadata.storage_class() {
-                return Err(Refusal::Invalid(
-                    "Sources and destination must have the same storage class.".into(),
-                ));
-            }
-            parts.push(part);
-        }
-        let components = parts
-            .iter()
-            .map(|part| part.component_count.unwrap_or(1))
-            .sum();
-        let contents: Vec<_> = parts.iter().map(|part| &part.content).collect();
-        let content = HashedBody::concatenate(&contents);
-        new.expected.check(&content)?;
-        self.put(&mut inner, new, content, Some(components))
     }
 
-    /// Writes a copy of `source`'s bytes; `metadata` replaces the source's when given.
+    /// Writes a copy of `source`'s bytes; `metadata` replaces the source's when given. Holds and keys
+    /// are never copied.
     ///
     /// # Errors
     ///
@@ -281,7 +169,12 @@ impl State {
         mut new: NewObject,
         metadata: Option<ObjectMetadata>,
     ) -> Result<Arc<Object>, Refusal> {
-        new.metadata = metadata.unwrap_or_else(|| source.metadata.clone());
+        new.metadata = metadata.unwrap_or_else(|| ObjectMetadata {
+            kms_key_name: new.metadata.kms_key_name.take(),
+            temporary_hold: None,
+            event_based_hold: None,
+            ..source.metadata.clone()
+        });
         new.validate()?;
         let mut inner = lock(&self.inner);
         inner.ensure_bucket(&new.bucket, self.settings.create_buckets)?;

@@ -1,6 +1,8 @@
 //! Why the store refuses an operation, in the store's own terms. Not HTTP: which status and reason
 //! a refusal is answered with is `http::error`'s to know.
 
+use jiff::Timestamp;
+
 use super::Permission;
 
 /// A refused operation. The text of each says what was expected and what was found.
@@ -39,6 +41,30 @@ pub enum Refusal {
     /// A permission was taken away with [`super::State::deny`].
     #[error("denied: {0}")]
     Denied(Permission),
+    /// The object has a hold, which must be released before it is deleted or replaced. The words are
+    /// the service's.
+    #[error(
+        "Object '{object}' is under active {kind} hold and cannot be deleted, overwritten or archived \
+         until hold is removed."
+    )]
+    Held {
+        /// Bucket and name.
+        object: String,
+        /// Which hold.
+        kind: &'static str,
+    },
+    /// The bucket's retention policy keeps the object from being deleted or replaced. The words are
+    /// the service's.
+    #[error(
+        "Object '{object}' is subject to bucket's retention policy or object retention and cannot be \
+         deleted or overwritten until {until}"
+    )]
+    Retained {
+        /// Bucket and name.
+        object: String,
+        /// When the policy lets it go.
+        until: Timestamp,
+    },
     /// A read starts at or after the end of the object, whose size in bytes this is.
     #[error("The requested range cannot be satisfied: the object has {0} bytes.")]
     RangeNotSatisfiable(u64),

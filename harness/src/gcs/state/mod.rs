@@ -1,10 +1,12 @@
 //! The store behind the embedded GCS: buckets, live objects, generations and upload sessions.
-//! Knows nothing of HTTP, and keeps one live generation a name: no versioning, soft delete,
-//! retention or holds.
+//! Knows nothing of HTTP, and keeps one live generation a name: no versioning, no soft delete.
 
 mod body;
+mod bucket;
 mod change;
+mod compose;
 mod error;
+mod expected;
 mod list;
 mod object;
 mod precondition;
@@ -18,11 +20,15 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 pub use body::{Body, BodyWriter, HashedBody};
-pub use change::{Expected, NewObject, Source};
+pub use bucket::{Bucket, BucketSettings, RETENTION_LIMIT};
+pub use change::NewObject;
+pub use compose::{COMPOSE_LIMIT, Source};
 pub use error::Refusal;
+pub use expected::Expected;
 pub use list::{ListQuery, Listing};
 pub use object::{
-    CUSTOM_METADATA_LIMIT, NAME_LIMIT, Object, ObjectMetadata, validate_bucket_name, validate_name,
+    CUSTOM_METADATA_LIMIT, NAME_LIMIT, Object, ObjectMetadata, SIZE_LIMIT, validate_bucket_name,
+    validate_name,
 };
 pub use precondition::Preconditions;
 pub use session::{Append, Begun, Piece, QUANTUM, Session, Status};
@@ -83,16 +89,6 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A bucket.
-#[derive(Clone)]
-pub struct Bucket {
-    /// Its name.
-    pub name: String,
-    /// When it was made.
-    pub created: Timestamp,
-    objects: BTreeMap<String, Arc<Object>>,
-}
-
 /// The whole store.
 pub struct State {
     settings: Settings,
@@ -131,59 +127,6 @@ impl State {
     #[must_use]
     pub fn body_writer(&self) -> BodyWriter {
         BodyWriter::new(self.settings.discard_bodies)
-    }
-
-    /// Makes a bucket.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Invalid`] for its name, [`Refusal::BucketExists`].
-    pub fn create_bucket(&self, name: &str) -> Result<Bucket, Refusal> {
-        validate_bucket_name(name)?;
-        let mut inner = lock(&self.inner);
-        if inner.buckets.contains_key(name) {
-            return Err(Refusal::BucketExists);
-        }
-        Ok(inner.add_bucket(name).clone_head())
-    }
-
-    /// Looks a bucket up; its objects are not copied with it.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::BucketNotFound`].
-    pub fn bucket(&self, name: &str) -> Result<Bucket, Refusal> {
-        lock(&self.inner)
-            .buckets
-            .get(name)
-            .map(Bucket::clone_head)
-            .ok_or(Refusal::BucketNotFound)
-    }
-
-    /// All buckets whose name starts with `prefix`, by name.
-    #[must_use]
-    pub fn buckets(&self, prefix: &str) -> Vec<Bucket> {
-        let inner = lock(&self.inner);
-        inner
-            .buckets
-            .values()
-            .filter(|bucket| bucket.name.starts_with(prefix))
-            .map(Bucket::clone_head)
-            .collect()
-    }
-
-    /// Deletes an empty bucket.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::BucketNotFound`], [`Refusal::BucketNotEmpty`].
-    pub fn delete_bucket(&self, name: &str) -> Result<(), Refusal> {
-        let mut inner = lock(&self.inner);
-        if !inner.bucket(name)?.objects.is_empty() {
-            return Err(Refusal::BucketNotEmpty);
-        }
-        inner.buckets.remove(name);
-        Ok(())
     }
 
     /// Denies `permission` in `bucket` to everybody, until [`Self::allow`].
@@ -240,8 +183,9 @@ impl State {
     ///
     /// # Errors
     ///
-    /// What [`NewObject::validate`] refuses, and [`Refusal::BucketNotFound`]. Preconditions are
-    /// looked at when the upload completes, not here.
+    /// What [`NewObject::validate`] refuses, [`Refusal::Invalid`] for more than 5 TiB, and
+    /// [`Refusal::BucketNotFound`]. Preconditions, retention and holds are looked at when the upload
+    /// completes, not here.
     pub fn open_session(
         &self,
         id: String,
@@ -249,6 +193,7 @@ impl State {
         total: Option<u64>,
     ) -> Result<(), Refusal> {
         target.validate()?;
+        total.map_or(Ok(()), object::validate_size)?;
         lock(&self.inner).ensure_bucket(&target.bucket, self.settings.create_buckets)?;
         let session = Session::new(target, total, self.settings.discard_bodies);
         lock(&self.sessions).insert(id, Arc::new(session));
@@ -288,39 +233,7 @@ impl State {
     }
 }
 
-impl Bucket {
-    /// The bucket without its objects.
-    fn clone_head(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            created: self.created,
-            objects: BTreeMap::new(),
-        }
-    }
-}
-
 impl Inner {
-    fn add_bucket(&mut self, name: &str) -> &mut Bucket {
-        let bucket = Bucket {
-            name: name.to_owned(),
-            created: Timestamp::now(),
-            objects: BTreeMap::new(),
-        };
-        self.buckets.entry(name.to_owned()).or_insert(bucket)
-    }
-
-    fn ensure_bucket(&mut self, name: &str, create: bool) -> Result<&mut Bucket, Refusal> {
-        if create && !self.buckets.contains_key(name) {
-            validate_bucket_name(name)?;
-            return Ok(self.add_bucket(name));
-        }
-        self.buckets.get_mut(name).ok_or(Refusal::BucketNotFound)
-    }
-
-    fn bucket(&self, name: &str) -> Result<&Bucket, Refusal> {
-        self.buckets.get(name).ok_or(Refusal::BucketNotFound)
-    }
-
     fn require(&self, bucket: &str, permission: Permission) -> Result<(), Refusal> {
         if !self.denied.is_empty() && self.denied.contains(&(bucket.to_owned(), permission)) {
             return Err(Refusal::Denied(permission));

@@ -9,8 +9,16 @@ use jiff::Timestamp;
 
 use super::{HashedBody, Refusal};
 
-/// Custom metadata may take this many bytes in all, keys and values together.
+/// Custom metadata may take this many bytes in all, keys and values together
+/// (<https://cloud.google.com/storage/quotas#objects>).
 pub const CUSTOM_METADATA_LIMIT: usize = 8192;
+/// A custom metadata key may take this many bytes. This and the next are `MAX_CUSTOM_METADATA_FIELD_*`
+/// of <https://cloud.google.com/storage/docs/reference/rpc/google.storage.v2#serviceconstants>.
+const CUSTOM_KEY_LIMIT: usize = 1024;
+/// A custom metadata value may take this many bytes.
+const CUSTOM_VALUE_LIMIT: usize = 4096;
+/// An object may have this many bytes, uploaded or composed.
+pub const SIZE_LIMIT: u64 = 5 << 40;
 /// An object name may take this many bytes of UTF-8.
 pub const NAME_LIMIT: usize = 1024;
 
@@ -27,10 +35,14 @@ pub struct ObjectMetadata {
     pub content_language: Option<String>,
     /// `cacheControl`.
     pub cache_control: Option<String>,
-    /// `storageClass`; `STANDARD` when not set.
+    /// `storageClass`; the bucket's when not set, or `STANDARD`.
     pub storage_class: Option<String>,
-    /// `kmsKeyName`, kept and shown, never used.
+    /// `kmsKeyName`, kept and shown, never used; the bucket's default when not set.
     pub kms_key_name: Option<String>,
+    /// `temporaryHold`: the object can be neither deleted nor replaced.
+    pub temporary_hold: Option<bool>,
+    /// `eventBasedHold`: the same, and the bucket's retention period begins when it is released.
+    pub event_based_hold: Option<bool>,
     /// `customTime`; never goes back and is never removed once set.
     pub custom_time: Option<Timestamp>,
     /// `metadata`: the custom key-value pairs.
@@ -58,28 +70,23 @@ impl ObjectMetadata {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Invalid`] for custom metadata over its limit or an unknown storage class.
+    /// [`Refusal::Invalid`] for custom metadata over a limit, an unknown storage class, and what is
+    /// not the name of a key.
     pub fn validate(&self) -> Result<(), Refusal> {
-        let size: usize = self
-            .custom
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if size > CUSTOM_METADATA_LIMIT {
-            return Err(Refusal::Invalid(format!(
-                "The custom metadata has {size} bytes; at most {CUSTOM_METADATA_LIMIT} are allowed."
-            )));
+        let mut size = 0;
+        for (key, value) in &self.custom {
+            size += key.len() + value.len();
+            if key.is_empty() {
+                return Err(Refusal::Invalid("A custom metadata key is empty.".into()));
+            }
+            within("custom metadata key", key.len(), CUSTOM_KEY_LIMIT)?;
+            within("custom metadata value", value.len(), CUSTOM_VALUE_LIMIT)?;
         }
-        if self.custom.keys().any(String::is_empty) {
-            return Err(Refusal::Invalid("A custom metadata key is empty.".into()));
-        }
-        if !STORAGE_CLASSES.contains(&self.storage_class()) {
-            return Err(Refusal::Invalid(format!(
-                "Invalid storage class: {}",
-                self.storage_class()
-            )));
-        }
-        Ok(())
+        within("custom metadata", size, CUSTOM_METADATA_LIMIT)?;
+        validate_storage_class(self.storage_class())?;
+        self.kms_key_name
+            .as_deref()
+            .map_or(Ok(()), validate_kms_key)
     }
 
     /// Checks the rules of replacing `self` by `next` on the same generation.
@@ -125,6 +132,8 @@ pub struct Object {
     pub created: Timestamp,
     /// When it, or its metadata, was written.
     pub updated: Timestamp,
+    /// When the bucket's retention period begins for it: its creation, or its event-based hold's end.
+    pub retained_from: Timestamp,
 }
 
 impl Object {
@@ -133,6 +142,53 @@ impl Object {
     pub fn size(&self) -> u64 {
         self.content.body.length()
     }
+}
+
+fn within(what: &str, found: usize, limit: usize) -> Result<(), Refusal> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!(
+        "The {what} has {found} bytes; at most {limit} are allowed."
+    )))
+}
+
+/// Checks that an object of `size` bytes can be.
+pub(super) fn validate_size(size: u64) -> Result<(), Refusal> {
+    if size <= SIZE_LIMIT {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!(
+        "The object would have {size} bytes; at most {SIZE_LIMIT} (5 TiB) are allowed."
+    )))
+}
+
+pub(super) fn validate_storage_class(class: &str) -> Result<(), Refusal> {
+    if STORAGE_CLASSES.contains(&class) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!(
+        "Invalid storage class '{class}': expected one of {}.",
+        STORAGE_CLASSES.join(", ")
+    )))
+}
+
+/// Checks the form of a Cloud KMS key's name. A version of a key is not a key: the service takes the
+/// primary one by itself.
+pub(super) fn validate_kms_key(name: &str) -> Result<(), Refusal> {
+    let segments: Vec<_> = name.split('/').collect();
+    let good = matches!(
+        segments[..],
+        ["projects", project, "locations", location, "keyRings", ring, "cryptoKeys", key]
+            if [project, location, ring, key].iter().all(|name| !name.is_empty())
+    );
+    if good {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!(
+        "Malformed Cloud KMS crypto key '{name}': expected \
+         projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY."
+    )))
 }
 
 /// Checks an object name.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
+use super::object::validate_size;
 use super::{BodyWriter, Expected, NewObject, Object, Refusal, State, lock};
 
 /// Pieces are multiples of this many bytes, but for the last.
@@ -137,7 +138,8 @@ impl Session {
     /// # Errors
     ///
     /// [`Refusal::Gap`] when the piece starts after what is persisted, [`Refusal::Invalid`] when it
-    /// contradicts the known total or the 256 KiB rule, and as [`Self::status`].
+    /// contradicts the known total or the 256 KiB rule or is of an object of more than 5 TiB, and as
+    /// [`Self::status`].
     pub fn begin(self: &Arc<Self>, piece: Piece) -> Result<Begun, Refusal> {
         let mut progress = lock(&self.progress);
         let persisted = match progress.status()? {
@@ -145,6 +147,7 @@ impl Session {
             Status::Complete(object) => return Ok(Begun::Complete(object)),
         };
         let total = agree(progress.total, piece.total)?;
+        total.map_or(Ok(()), validate_size)?;
         let end = piece
             .length
             .map(|length| piece.first.saturating_add(length));

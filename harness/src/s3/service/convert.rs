@@ -182,6 +182,21 @@ macro_rules! set_checksum {
 }
 pub(super) use set_checksum;
 
+/// Shows a stored checksum and what it covers, where there is one.
+macro_rules! show_checksum {
+    ($output:expr, $checksum:expr) => {
+        if let Some(checksum) = &$checksum {
+            $output.checksum_type = Some(s3s::dto::ChecksumType::from_static(checksum.kind.name()));
+            crate::s3::service::convert::set_checksum!(
+                $output,
+                checksum.algorithm,
+                checksum.value.clone()
+            );
+        }
+    };
+}
+pub(super) use show_checksum;
+
 /// The one checksum among an input's five fields, if any.
 macro_rules! given_checksum {
     ($input:expr) => {{

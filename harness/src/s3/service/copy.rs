@@ -7,12 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use s3s::dto::{
-    ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
     MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::convert::{attributes_of, encryption, etag, set_checksum, timestamp, version_id};
+use super::convert::{
+    attributes_of, encryption, etag, set_checksum, show_checksum, timestamp, version_id,
+};
 use super::errors::{self, archived, invalid_argument, invalid_request, refuse};
 use super::multipart::part_number;
 use super::read::Conditions;
@@ -88,7 +90,8 @@ pub(super) async fn copy_object(
         .checksum_algorithm
         .as_ref()
         .and_then(|name| Algorithm::from_name(name.as_str()))
-        .unwrap_or(from.checksum.algorithm);
+        .or(from.checksum.as_ref().map(|known| known.algorithm))
+        .unwrap_or(Algorithm::Crc64Nvme);
     let new = NewObject {
         attributes,
         ..copy_of(&from, input.key.clone(), algorithm).await?
@@ -101,10 +104,9 @@ pub(super) async fn copy_object(
     let mut result = CopyObjectResult {
         e_tag: Some(etag(&object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
-        checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         ..CopyObjectResult::default()
     };
-    set_checksum!(result, algorithm, object.checksum.value.clone());
+    show_checksum!(result, object.checksum);
     Ok(S3Response::new(CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: version_id(&from, &from_settings),
@@ -169,12 +171,15 @@ fn check_changes_something(
 /// The same bytes under another key, hashed again where what is known does not say enough: a copy is
 /// one piece, however its source came about.
 async fn copy_of(from: &Object, key: String, algorithm: Algorithm) -> S3Result<NewObject> {
-    let known = from.parts.is_empty()
-        && !from.kms
-        && from.checksum.algorithm == algorithm
-        && from.checksum.kind == Kind::FullObject;
-    let (md5, checksum) = if known {
-        (from.etag.clone(), from.checksum.clone())
+    let known = from.checksum.as_ref().filter(|known| {
+        from.parts.is_empty()
+            && !from.kms
+            && known.algorithm == algorithm
+            && known.kind == Kind::FullObject
+            && !from.etag.contains('-')
+    });
+    let (md5, checksum) = if let Some(known) = known {
+        (from.etag.clone(), known.clone())
     } else {
         let digests = digest(&from.body, [algorithm]).await.map_err(errors::io)?;
         (hex(&digests.md5), digests.checksums[0].full_object())
@@ -184,7 +189,7 @@ async fn copy_of(from: &Object, key: String, algorithm: Algorithm) -> S3Result<N
         body: from.body.clone(),
         etag: md5,
         attributes: Attributes::default(),
-        checksum,
+        checksum: Some(checksum),
         parts: Vec::new(),
         kind: ChangeKind::Copy,
     })

@@ -173,15 +173,16 @@ pub(super) fn common_prefix(prefix: &str, encoder: Encoder) -> CommonPrefix {
 }
 
 fn shown(object: &Object, encoder: Encoder, owner: Option<&Owner>) -> dto::Object {
-    let algorithm = object.checksum.algorithm.name();
+    let checksum = object.checksum.as_ref();
     dto::Object {
         key: Some(encoder.encode(&object.key)),
         e_tag: Some(etag(&object.etag)),
         size: Some(signed(object.size())),
         last_modified: Some(timestamp(object.last_modified)),
         storage_class: Some(ObjectStorageClass::from(object.storage_class().to_owned())),
-        checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(algorithm)]),
-        checksum_type: Some(ChecksumType::from_static(object.checksum.kind.name())),
+        checksum_algorithm: checksum
+            .map(|shown| vec![ChecksumAlgorithm::from_static(shown.algorithm.name())]),
+        checksum_type: checksum.map(|shown| ChecksumType::from_static(shown.kind.name())),
         owner: owner.cloned(),
         ..dto::Object::default()
     }

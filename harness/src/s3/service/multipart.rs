@@ -11,8 +11,8 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::convert::{
-    attributes_of, encryption, etag, given_checksum, owner, set_checksum, signed, timestamp,
-    version_id,
+    attributes_of, encryption, etag, given_checksum, owner, set_checksum, show_checksum, signed,
+    timestamp, version_id,
 };
 use super::errors::{self, invalid_argument, invalid_request, refuse};
 use super::list::{Encoder, check_listable, page_size};
@@ -198,16 +198,11 @@ pub(super) fn complete(
         location: Some(format!("/{bucket}/{key}")),
         e_tag: Some(etag(&object.etag)),
         version_id: version_id(&object, &settings),
-        checksum_type: Some(ChecksumType::from_static(object.checksum.kind.name())),
         server_side_encryption,
         ssekms_key_id,
         ..CompleteMultipartUploadOutput::default()
     };
-    set_checksum!(
-        output,
-        object.checksum.algorithm,
-        object.checksum.value.clone()
-    );
+    show_checksum!(output, object.checksum);
     Ok(S3Response::new(output))
 }
 

@@ -13,7 +13,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::convert::{
-    condition_value, encryption, etag, set_checksum, signed, timestamp, version_id,
+    condition_value, encryption, etag, set_checksum, show_checksum, signed, timestamp, version_id,
 };
 use super::errors::{self, refuse};
 use super::{Reply, Service};
@@ -57,13 +57,7 @@ macro_rules! describe {
             .website_redirect_location
             .clone_from(&attributes.website_redirect_location);
         if $part.checksum {
-            set_checksum!(
-                $output,
-                object.checksum.algorithm,
-                object.checksum.value.clone()
-            );
-            $output.checksum_type =
-                Some(dto::ChecksumType::from_static(object.checksum.kind.name()));
+            show_checksum!($output, object.checksum);
         }
     }};
 }
@@ -277,16 +271,9 @@ pub(super) fn get_object_attributes(
 }
 
 fn checksum_of(object: &Object) -> dto::Checksum {
-    let mut checksum = dto::Checksum {
-        checksum_type: Some(dto::ChecksumType::from_static(object.checksum.kind.name())),
-        ..dto::Checksum::default()
-    };
-    set_checksum!(
-        checksum,
-        object.checksum.algorithm,
-        object.checksum.value.clone()
-    );
-    checksum
+    let mut shown = dto::Checksum::default();
+    show_checksum!(shown, object.checksum);
+    shown
 }
 
 fn parts_of(object: &Object) -> dto::GetObjectAttributesParts {
@@ -296,10 +283,11 @@ fn parts_of(object: &Object) -> dto::GetObjectAttributesParts {
             size: Some(signed(part.body.length())),
             ..dto::ObjectPart::default()
         };
+        let of_object = object.checksum.as_ref().map(|shown| shown.algorithm);
         let kept = part
             .checksums
             .iter()
-            .find(|kept| kept.algorithm == object.checksum.algorithm);
+            .find(|kept| Some(kept.algorithm) == of_object);
         if let Some(kept) = kept {
             set_checksum!(shown, kept.algorithm, kept.base64());
         }

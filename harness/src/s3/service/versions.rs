@@ -127,7 +127,7 @@ impl Listing {
     }
 
     fn shown(&self, key: &str, object: &Object, is_latest: bool) -> ObjectVersion {
-        let algorithm = object.checksum.algorithm.name();
+        let checksum = object.checksum.as_ref();
         ObjectVersion {
             key: Some(self.encoder.encode(key)),
             version_id: Some(object.version_id.to_string()),
@@ -138,8 +138,9 @@ impl Listing {
             storage_class: Some(ObjectVersionStorageClass::from(
                 object.storage_class().to_owned(),
             )),
-            checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(algorithm)]),
-            checksum_type: Some(ChecksumType::from_static(object.checksum.kind.name())),
+            checksum_algorithm: checksum
+                .map(|shown| vec![ChecksumAlgorithm::from_static(shown.algorithm.name())]),
+            checksum_type: checksum.map(|shown| ChecksumType::from_static(shown.kind.name())),
             owner: Some(self.owner.clone()),
             ..ObjectVersion::default()
         }

@@ -2,11 +2,11 @@
 //!
 //! See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>.
 
-use s3s::dto::{ChecksumType, ETagCondition, PutObjectInput, PutObjectOutput};
+use s3s::dto::{ETagCondition, PutObjectInput, PutObjectOutput};
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::convert::{
-    attributes_of, condition_value, encryption, etag, given_checksum, set_checksum, version_id,
+    attributes_of, condition_value, encryption, etag, given_checksum, show_checksum, version_id,
 };
 use super::errors::{self, refuse};
 use super::upload::Promise;
@@ -35,7 +35,7 @@ pub(super) async fn put_object(
     let new = NewObject {
         key: input.key.clone(),
         etag: hex(&received.digests.md5),
-        checksum: received.digests.checksums[0].full_object(),
+        checksum: Some(received.digests.checksums[0].full_object()),
         body: received.body,
         attributes,
         parts: Vec::new(),
@@ -53,12 +53,11 @@ pub(super) async fn put_object(
     let mut output = PutObjectOutput {
         e_tag: Some(etag(&object.etag)),
         version_id: version_id(&object, &settings),
-        checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         server_side_encryption,
         ssekms_key_id,
         ..PutObjectOutput::default()
     };
-    set_checksum!(output, algorithm, object.checksum.value.clone());
+    show_checksum!(output, object.checksum);
     Ok(S3Response::new(output))
 }
 

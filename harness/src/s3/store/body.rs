@@ -1,4 +1,5 @@
-//! An object's bytes: small ones in memory, large ones in an unnamed temporary file.
+//! An object's bytes: small ones in memory, large ones in an unnamed temporary file, and those that
+//! nobody wrote as a block that is repeated.
 //!
 //! A [`Body`] is a rope of immutable segments, so that copying an object, or putting the parts of a
 //! multipart upload together, moves no bytes. Whoever drops the last segment of a file frees its disk.
@@ -48,13 +49,20 @@ pub(crate) enum Segment {
         offset: u64,
         length: u64,
     },
+    /// A block that is not empty, again and again.
+    Repeated {
+        block: Bytes,
+        /// Where in the block it begins.
+        start: usize,
+        length: u64,
+    },
 }
 
 impl Segment {
     fn length(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
+            Self::File { length, .. } | Self::Repeated { length, .. } => *length,
         }
     }
 
@@ -64,6 +72,11 @@ impl Segment {
             Self::File { spill, offset, .. } => Self::File {
                 spill: Arc::clone(spill),
                 offset: offset + range.start,
+                length: range.end - range.start,
+            },
+            Self::Repeated { block, start, .. } => Self::Repeated {
+                start: index((*start as u64 + range.start) % block.len() as u64),
+                block: block.clone(),
                 length: range.end - range.start,
             },
         }
@@ -126,6 +139,15 @@ impl Body {
         )
     }
 
+    /// `block`, which must not be empty, again and again up to `length` bytes.
+    pub(crate) fn repeated(block: Bytes, length: u64) -> Self {
+        Self::from_segments([Segment::Repeated {
+            block,
+            start: 0,
+            length,
+        }])
+    }
+
     /// How many bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -163,7 +185,9 @@ impl Body {
                             at += 1;
                             bytes.clone()
                         }
-                        Segment::File { length, .. } if done == *length => {
+                        Segment::File { length, .. } | Segment::Repeated { length, .. }
+                            if done == *length =>
+                        {
                             (at, done) = (at + 1, 0);
                             continue;
                         }
@@ -176,6 +200,17 @@ impl Body {
                             let block = read_block(Arc::clone(spill), offset + done, take).await?;
                             done += take as u64;
                             block
+                        }
+                        Segment::Repeated {
+                            block,
+                            start,
+                            length,
+                        } => {
+                            let from = index((*start as u64 + done) % block.len() as u64);
+                            let left = index((length - done).min(block.len() as u64));
+                            let piece = block.slice(from..block.len().min(from + left));
+                            done += piece.len() as u64;
+                            piece
                         }
                     };
                     return Ok(Some((block, (segments, at, done))));
@@ -247,6 +282,25 @@ mod tests {
             let cut = body.slice(range.start as u64..range.end as u64);
             assert_eq!(cut.bytes().await.unwrap(), &whole[range]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_repeated_block_reads_and_cuts_as_the_bytes_it_stands_for() {
+        let whole: Vec<u8> = b"abcdefg".iter().copied().cycle().take(40).collect();
+        let body = Body::repeated(Bytes::from_static(b"abcdefg"), 40);
+        assert_eq!(body.bytes().await.unwrap(), whole);
+        for start in 0..40_usize {
+            for end in start..=40 {
+                let cut = body.slice(start as u64..end as u64);
+                assert_eq!(cut.bytes().await.unwrap(), &whole[start..end]);
+                let again = cut.slice(0..cut.length() / 2);
+                assert_eq!(
+                    again.bytes().await.unwrap(),
+                    &whole[start..start + (end - start) / 2]
+                );
+            }
+        }
+        assert_eq!(Body::repeated(Bytes::from_static(b"a"), 0).length(), 0);
     }
 
     #[test]

@@ -282,6 +282,33 @@ pub(crate) fn combine(algorithm: Algorithm, kind: Kind, parts: &[PartChecksum<'_
     }
 }
 
+/// The checksum of `block` again and again up to `length` bytes, in time that grows with the logarithm
+/// of `length`; none for an algorithm that is no CRC.
+pub(crate) fn repeated(algorithm: Algorithm, block: &[u8], length: u64) -> Option<RawChecksum> {
+    let (crc, width) = algorithm.crc()?;
+    let join = |sum, next, size| crc_fast::checksum_combine(crc, sum, next, size);
+    let rest = usize::try_from(length % block.len() as u64).ok()?;
+    let mut times = length / block.len() as u64;
+    // The checksum of no bytes; of 1, 2, 4, 8... blocks.
+    let mut sum = 0;
+    let (mut power, mut size) = (crc_fast::checksum(crc, block), block.len() as u64);
+    while times > 0 {
+        if times & 1 == 1 {
+            sum = join(sum, power, size);
+        }
+        times >>= 1;
+        if times > 0 {
+            power = join(power, power, size);
+            size *= 2;
+        }
+    }
+    let sum = join(sum, crc_fast::checksum(crc, &block[..rest]), rest as u64);
+    Some(RawChecksum {
+        algorithm,
+        value: sum.to_be_bytes()[8 - width..].to_vec(),
+    })
+}
+
 fn be_value(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -346,6 +373,22 @@ mod tests {
                 "{algorithm:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_crc_of_a_repeated_block_is_that_of_its_bytes() {
+        let block = b"abcdefg";
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
+            for length in (0..100).chain([1000, 99_999]) {
+                let bytes: Vec<u8> = block.iter().copied().cycle().take(length).collect();
+                assert_eq!(
+                    repeated(algorithm, block, length as u64),
+                    Some(raw(algorithm, &bytes)),
+                    "{algorithm:?} {length}"
+                );
+            }
+        }
+        assert_eq!(repeated(Algorithm::Sha1, block, 1), None);
     }
 
     #[test]

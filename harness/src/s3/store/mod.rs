@@ -13,6 +13,7 @@ mod ingest;
 mod listing;
 mod multipart;
 mod object;
+mod sparse;
 mod state;
 mod uploads;
 
@@ -34,6 +35,7 @@ pub use listing::{Entry, ListQuery, Page};
 pub use multipart::{CompletedPart, Completion, Upload};
 pub(crate) use object::hex;
 pub use object::{Attributes, Object, Part, Tags, VersionId};
+pub use sparse::SparseSpec;
 use state::State;
 
 /// The account that owns buckets unless their settings say otherwise.
@@ -52,7 +54,7 @@ pub(crate) struct NewObject {
     /// As it would be without KMS, without quotes.
     pub(crate) etag: String,
     pub(crate) attributes: Attributes,
-    pub(crate) checksum: Checksum,
+    pub(crate) checksum: Option<Checksum>,
     pub(crate) parts: Vec<Part>,
     pub(crate) kind: ChangeKind,
 }
@@ -258,7 +260,7 @@ impl Store {
             body: bytes.into(),
             etag: hex(&digests.md5),
             attributes,
-            checksum: digests.checksums[0].full_object(),
+            checksum: Some(digests.checksums[0].full_object()),
             parts: Vec::new(),
             kind: ChangeKind::Put,
         };

@@ -121,8 +121,8 @@ pub struct Object {
     pub last_modified: Timestamp,
     /// What its writer said about it.
     pub attributes: Attributes,
-    /// Its stored checksum.
-    pub checksum: Checksum,
+    /// Its stored checksum; none for what an older or another store would have written.
+    pub checksum: Option<Checksum>,
     /// Its parts, if it was uploaded in parts.
     pub parts: Vec<Part>,
     /// Whether it is encrypted with a KMS key.

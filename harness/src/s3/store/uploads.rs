@@ -104,7 +104,7 @@ impl Store {
             body: assembled.body,
             etag: assembled.etag,
             attributes: upload.attributes,
-            checksum: assembled.checksum,
+            checksum: Some(assembled.checksum),
             parts: assembled.parts,
             kind: ChangeKind::CompleteMultipartUpload,
         };

@@ -60,7 +60,8 @@ fn after_that_the_session_goes_on_with_another_message() {
         &Outcome::Copied {
             generation: Generation(5),
             size: HUGE,
-            proof: Proof::StoredMd5
+            proof: Proof::StoredMd5,
+            omitted: None,
         }
     );
 }
@@ -101,6 +102,18 @@ fn an_upload_that_came_further_and_then_broke_is_not_started_over() {
 }
 
 #[test]
+fn one_that_gains_nothing_is_not_handed_on_for_ever() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(persisted(SLICE));
+    run.answer(span(SLICE, SLICE, HUGE, MD5_ETAG));
+    run.answer_after(6, reply(503, &[], ""));
+    run.answer_after(6, Event::Woken);
+    run.answer_after(6, persisted(SLICE));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
+}
+
+#[test]
 fn a_source_that_changed_ends_a_carried_session() {
     let (session, _) = after_a_slice(6).carried();
     let mut run = taken_up(session);
@@ -136,4 +149,19 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     let mut run = Run::of_message(access(None), &message);
     run.answer(persisted(half - 1)).waits();
     run.expect(LOOK);
+
+    // What GCS has beyond the checksum takes the whole time to be read: that is progress, too.
+    let mut run = Run::of_message(access(None), &message);
+    run.answer(persisted(2 * half));
+    run.answer(span(half, half, size, KMS_ETAG));
+    run.expect(&format!(
+        "Digest {{ length: {half}, digest: Digest {{ other: None }} }}"
+    ));
+    let digests = crate::integrity::Digests {
+        crc32c: 8,
+        other: None,
+    };
+    let bytes = Bytes::new();
+    run.answer_after(6, Event::Taken(Tail { bytes, digests }));
+    assert_eq!(run.carried().0.running.unwrap().offset, 2 * half);
 }

@@ -31,7 +31,8 @@ fn without_a_shared_checksum_a_small_object_is_read_first() {
         &Outcome::Copied {
             generation: Generation(5),
             size: 3,
-            proof: Proof::ComputedCrc32c
+            proof: Proof::ComputedCrc32c,
+            omitted: None,
         }
     );
 }

@@ -8,6 +8,7 @@ mod credentials;
 mod parts;
 mod sessions;
 mod small;
+mod tags;
 mod troubles;
 
 use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
@@ -41,8 +42,14 @@ fn access(account: Option<ServiceAccount>) -> Arc<Access> {
 }
 
 fn routes() -> Routes {
-    let table = json!({"source": "s3://src", "destination": "gs://dst"});
-    Routes::new([Route::parse("ROUTE_R", table).unwrap()]).unwrap()
+    Routes::new([route(&json!({}))]).unwrap()
+}
+
+fn route(options: &serde_json::Value) -> Route {
+    let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+    let options = options.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(options);
+    Route::parse("ROUTE_R", table).unwrap()
 }
 
 fn hint(key: &str, size: Option<u64>) -> ObjectHint {
@@ -67,8 +74,16 @@ impl Run {
     }
 
     fn of_message(access: Arc<Access>, message: &HintMessage) -> Self {
-        let route = Arc::clone(routes().get("r").unwrap());
-        let mut transfer = Transfer::new(access, route, message, 7).unwrap();
+        Self::on(route(&json!({})), access, message)
+    }
+
+    fn along(options: &serde_json::Value, hint: ObjectHint) -> Self {
+        let message = HintMessage::new("r", hint, Timestamp::UNIX_EPOCH);
+        Self::on(route(options), access(None), &message)
+    }
+
+    fn on(route: Route, access: Arc<Access>, message: &HintMessage) -> Self {
+        let mut transfer = Transfer::new(access, Arc::new(route), message, 7).unwrap();
         let step = transfer.advance(Event::Start, Timestamp::UNIX_EPOCH);
         Self { transfer, step }
     }
@@ -112,6 +127,8 @@ impl Run {
             Some(format!("{what} {method} {}", uri.path())),
             part("uploadType="),
             part("ifGenerationMatch="),
+            part("tagging="),
+            part("versionId="),
             header(CONTENT_RANGE),
             header(RANGE),
             header(IF_MATCH),

@@ -27,7 +27,8 @@ fn a_new_small_object_costs_two_requests() {
         &Outcome::Copied {
             generation: Generation(5),
             size: 3,
-            proof: Proof::StoredMd5
+            proof: Proof::StoredMd5,
+            omitted: None,
         }
     );
 }

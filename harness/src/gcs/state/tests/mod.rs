@@ -1,8 +1,10 @@
 //! The store's rules, without HTTP.
 #![allow(clippy::unwrap_used)]
 
+mod compose;
 mod listing;
 mod objects;
+mod retention;
 mod sessions;
 
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
+
+const KEY: &str = "projects/p/locations/us/keyRings/r/cryptoKeys/k";
 
 fn store() -> State {
     let state = State::new(Settings::default());

@@ -97,28 +97,39 @@ fn metadata_rules() {
             .collect(),
         ..ObjectMetadata::default()
     };
-    let fits = with(&[("key", "v".repeat(CUSTOM_METADATA_LIMIT - 3))]);
-    put(
-        &state,
-        NewObject {
-            metadata: fits,
+    let half = CUSTOM_METADATA_LIMIT / 2;
+    let full = |last: usize| {
+        with(&[
+            ("a", "v".repeat(half - 1)),
+            ("b", "v".repeat(half - 1 - 100)),
+            ("c", "v".repeat(last)),
+        ])
+    };
+    let attempt = |metadata| {
+        let object = NewObject {
+            metadata,
             ..new("a")
+        };
+        put(&state, object, b"")
+    };
+    attempt(full(99)).unwrap();
+    attempt(with(&[(&"k".repeat(1024), "v".repeat(4096))])).unwrap();
+    for over in [
+        full(100),
+        with(&[("key", "v".repeat(4097))]),
+        with(&[(&"k".repeat(1025), String::new())]),
+        with(&[("", String::new())]),
+        ObjectMetadata {
+            storage_class: Some("standard".into()),
+            ..ObjectMetadata::default()
         },
-        b"",
-    )
-    .unwrap();
-    let over = with(&[("key", "v".repeat(CUSTOM_METADATA_LIMIT - 2))]);
-    assert!(
-        put(
-            &state,
-            NewObject {
-                metadata: over,
-                ..new("a")
-            },
-            b""
-        )
-        .is_err()
-    );
+        ObjectMetadata {
+            kms_key_name: Some(format!("{KEY}/cryptoKeyVersions/1")),
+            ..ObjectMetadata::default()
+        },
+    ] {
+        assert!(matches!(attempt(over), Err(Refusal::Invalid(_))));
+    }
 
     let at = |time: &str| {
         state.update("bucket", "a", None, &Preconditions::default(), |current| {
@@ -173,49 +184,6 @@ fn names() {
     ] {
         assert!(validate_bucket_name(bad).is_err(), "{bad}");
     }
-}
-
-#[test]
-fn composing_combines_checksums_and_counts_components() {
-    let state = store();
-    let large = pattern(17 << 20);
-    put(&state, new("a"), b"first ").unwrap();
-    put(&state, new("b"), &large).unwrap();
-    let sources = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| Source {
-                name: (*name).to_owned(),
-                ..Source::default()
-            })
-            .collect::<Vec<_>>()
-    };
-    let whole = [b"first ", &large[..], b"first "].concat();
-    let composed = state.compose(new("c"), &sources(&["a", "b", "a"])).unwrap();
-    assert_eq!(
-        (composed.component_count, composed.content.md5),
-        (Some(3), None)
-    );
-    assert_eq!(composed.content.crc32c, crc32c(&whole));
-    assert!(read(&composed) == whole);
-    let twice = state.compose(new("c"), &sources(&["c", "c"])).unwrap();
-    assert_eq!(twice.component_count, Some(6));
-    assert!(state.compose(new("d"), &[]).is_err());
-    assert!(state.compose(new("d"), &sources(&["a"; 33])).is_err());
-    assert!(matches!(
-        state.compose(new("d"), &sources(&["a", "none"])),
-        Err(Refusal::ObjectNotFound(_))
-    ));
-    let outdated = Source {
-        name: "a".into(),
-        generation_match: Some(1),
-        ..Source::default()
-    };
-    assert!(matches!(
-        state.compose(new("d"), &[outdated]),
-        Err(Refusal::ConditionNotMet(_))
-    ));
-    assert!(state.object("bucket", "d", None).is_err());
 }
 
 #[test]

@@ -1,0 +1,173 @@
+//! How fast and how dear copying is on this machine: the built worker beside the least that a worker
+//! can do, rclone, and the plain design in Python, all between the same two stores.
+//!
+//! Stores, senders and copiers share the machine's cores, so only ratios within one run mean
+//! something. `docs/performance.md` says what each row is and what bounds it.
+
+mod bundle;
+mod flask;
+mod latency;
+mod objects;
+mod peers;
+mod process;
+mod progress;
+mod rclone;
+mod row;
+mod signing;
+mod stage;
+mod throughput;
+mod worker;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::setup::{self, Reporter, Toolchain};
+use flask::Gunicorn;
+use progress::Progress;
+use rclone::Rclone;
+use stage::Cost;
+
+pub use row::{Better, Row, table};
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// One large object: MiB/s, CPU and memory, against a bare worker and rclone
+    Throughput,
+    /// Many small objects: objects/s and CPU an object, against rclone and the plain design
+    Objects,
+    /// From an event to the commit, at 1 to 200 events a second
+    Latency,
+    /// Signing a request, against aws-sigv4 and reqsign
+    Signing,
+    /// The size of the built worker, and how long it takes to start
+    Bundle,
+}
+
+/// What to measure.
+#[derive(Debug, Default)]
+pub struct BenchOptions {
+    /// Only these; everything if there are none.
+    pub only: Vec<Subject>,
+    /// Less of everything, for a machine that only wants to know that it works.
+    pub quick: bool,
+}
+
+/// Measures; gives a row a figure.
+///
+/// # Errors
+/// When the set-up or a runtime fails, or ours does not copy something. A peer that is not there or
+/// fails is no error: its rows say so.
+pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
+    let bench = Bench::prepare(options.quick).await?;
+    let mut rows = Vec::new();
+    for subject in Subject::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(subject) {
+            continue;
+        }
+        rows.extend(match subject {
+            Subject::Throughput => throughput::measure(&bench).await?,
+            Subject::Objects => objects::measure(&bench).await?,
+            Subject::Latency => latency::measure(&bench).await?,
+            Subject::Signing => signing::measure(&bench)?,
+            Subject::Bundle => bundle::measure(&bench).await?,
+        });
+    }
+    Ok(rows)
+}
+
+/// What all subjects need.
+struct Bench {
+    toolchain: Toolchain,
+    quick: bool,
+    progress: Progress,
+    rclone: anyhow::Result<Rclone>,
+    gunicorn: anyhow::Result<Gunicorn>,
+}
+
+impl Bench {
+    async fn prepare(quick: bool) -> anyhow::Result<Self> {
+        tokio::task::spawn_blocking(move || {
+            let mut reporter = Reporter::stderr();
+            let toolchain = setup::ensure(&mut reporter)?;
+            let root = toolchain.root();
+            let rclone = peers::rclone(root, &mut reporter).map(Rclone::new);
+            let gunicorn = peers::gunicorn(root, &mut reporter);
+            drop(reporter);
+            Ok(Self {
+                quick,
+                progress: Progress::stderr(),
+                rclone,
+                gunicorn,
+                toolchain,
+            })
+        })
+        .await?
+    }
+
+    /// `full`, or `quick` when little time is to be spent.
+    fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// Several runs of one copier over the same work, or why it could not be run.
+#[derive(Default)]
+struct Runs {
+    costs: Vec<Cost>,
+    failure: Option<String>,
+}
+
+impl Runs {
+    fn add(&mut self, cost: anyhow::Result<Cost>) {
+        match cost {
+            Ok(cost) => self.costs.push(cost),
+            Err(error) => self.failure = Some(format!("{error:#}")),
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// The median over the runs of what `of` reads from each; none if one failed.
+    fn median(&self, of: impl Fn(&Cost) -> Option<f64>) -> Option<f64> {
+        if self.failed() {
+            return None;
+        }
+        let mut values: Vec<f64> = self.costs.iter().filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        self.median(|cost| Some(cost.elapsed.as_secs_f64()))
+    }
+
+    fn cpu_seconds(&self) -> Option<f64> {
+        self.median(|cost| cost.usage.map(|usage| usage.cpu.as_secs_f64()))
+    }
+
+    fn peak_mib(&self) -> Option<f64> {
+        self.median(|cost| cost.usage.map(|usage| mib(usage.peak)))
+    }
+
+    /// `row` beside this one's figure.
+    fn beside(&self, row: Row, name: &str, figure: Option<f64>) -> Row {
+        let row = row.against(name, figure);
+        match &self.failure {
+            Some(failure) => row.note(failure.clone()),
+            None => row,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -1,0 +1,105 @@
+//! One large object through each copier: what of the platform's speed is left.
+
+use super::stage::{Known, Stage};
+use super::worker::{BareWorker, Worker};
+use super::{Bench, Better, Row, Runs, mib};
+
+const GIB: u64 = 1 << 30;
+/// A first copy that is not counted: connections, compilation.
+const WARM_UP: u64 = 64 << 20;
+
+pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let size = bench.pick(GIB, GIB / 4);
+    bench.progress.subject(&format!(
+        "throughput: one object of {} MiB through the worker, a bare worker and rclone (about {})",
+        size >> 20,
+        bench.pick("1 min", "10 s"),
+    ));
+    let mut stage = Stage::start().await?;
+    let worker = Worker::start(&bench.toolchain, &stage).await?;
+    let bare = BareWorker::start(&bench.toolchain).await?;
+    let mut rows = Vec::new();
+    for (known, checksum) in [
+        (Known::Crc32c, "checksum known"),
+        (Known::Composite, "CRC32C computed"),
+    ] {
+        let runs = copy(bench, &mut stage, &worker, &bare, size, known).await?;
+        rows.extend(runs.rows(size, checksum));
+    }
+    worker.stop().await?;
+    bare.stop().await?;
+    Ok(rows)
+}
+
+#[derive(Default)]
+struct Copiers {
+    ours: Runs,
+    bare: Runs,
+    rclone: Runs,
+    tuned: Runs,
+}
+
+async fn copy(
+    bench: &Bench,
+    stage: &mut Stage,
+    worker: &Worker,
+    bare: &BareWorker,
+    size: u64,
+    known: Known,
+) -> anyhow::Result<Copiers> {
+    let mut runs = Copiers::default();
+    for _ in 0..2 {
+        let batch = stage.objects(1, WARM_UP, known)?;
+        worker.copy(stage, &batch).await?;
+        bare.copy(stage, &batch, None).await?;
+    }
+    // In turns, so that whatever else the machine does meets all of them.
+    for round in 1..=bench.pick(5, 2) {
+        bench
+            .progress
+            .step(format!("{} MiB, round {round}", size >> 20));
+        let batch = stage.objects(1, size, known)?;
+        runs.ours.add(Ok(worker.copy(stage, &batch).await?));
+        let batch = stage.objects(1, size, known)?;
+        runs.bare.add(Ok(bare.copy(stage, &batch, None).await?));
+        for (tuned, runs) in [(false, &mut runs.rclone), (true, &mut runs.tuned)] {
+            let batch = stage.objects(1, size, known)?;
+            runs.add(match &bench.rclone {
+                Ok(rclone) => rclone.copy(stage, &batch, tuned).await,
+                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+            });
+        }
+    }
+    Ok(runs)
+}
+
+impl Copiers {
+    fn rows(&self, size: u64, checksum: &str) -> Vec<Row> {
+        let name = |what: &str| format!("{} MiB, {checksum}: {what}", size >> 20);
+        let speed = |runs: &Runs| runs.seconds().map(|seconds| mib(size) / seconds);
+        let cpu = |runs: &Runs| {
+            runs.cpu_seconds()
+                .map(|seconds| seconds * 1024.0 / mib(size))
+        };
+        let others = [
+            (&self.bare, "bare JavaScript worker"),
+            (&self.rclone, "rclone"),
+            (&self.tuned, "rclone, tuned"),
+        ];
+        let mut rows = Vec::new();
+        for (runs, other) in others {
+            let row = Row::new(name("throughput"), "MiB/s", Better::Higher).ours(speed(&self.ours));
+            rows.push(runs.beside(row, other, speed(runs)));
+        }
+        for (runs, other) in others {
+            let row = Row::new(name("CPU"), "CPU s/GiB", Better::Lower).ours(cpu(&self.ours));
+            rows.push(runs.beside(row, other, cpu(runs)));
+        }
+        for (runs, other) in others {
+            let row =
+                Row::new(name("peak memory"), "MiB", Better::Lower).ours(self.ours.peak_mib());
+            rows.push(runs.beside(row, other, runs.peak_mib()));
+        }
+        rows
+    }
+}

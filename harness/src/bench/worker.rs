@@ -1,0 +1,198 @@
+//! The two workers under the runtime: the built one, and the bare one in JavaScript that only pipes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Map, json};
+
+use super::process::{self, Usage};
+use super::stage::{Batch, Cost, Stage, between};
+use crate::runtime::{LogSink, Runtime, RuntimeOptions};
+use crate::setup::Toolchain;
+
+const TOKEN: &str = "a-token-of-the-bench-only";
+/// Events on their way to the worker at once: enough that it never waits for one.
+const SENDS: usize = 32;
+
+/// The built worker, told of objects by events.
+pub(super) struct Worker {
+    runtime: Runtime,
+    pub(super) events: Events,
+}
+
+/// Where the worker takes events.
+#[derive(Clone)]
+pub(super) struct Events {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Worker {
+    pub(super) async fn start(toolchain: &Toolchain, stage: &Stage) -> anyhow::Result<Self> {
+        let mut bindings = stage.bindings();
+        bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
+        let runtime = start(toolchain, bindings).await?;
+        let events = Events {
+            client: reqwest::Client::new(),
+            url: format!("{}/events", runtime.url()),
+        };
+        Ok(Self { runtime, events })
+    }
+
+    /// Copies `batch`, all of it told at once.
+    pub(super) async fn copy(&self, stage: &Stage, batch: &Batch) -> anyhow::Result<Cost> {
+        let mut commits = stage.commits();
+        let meter = Meter::start(self.runtime.pid());
+        let sends = stream::iter(batch.events.clone())
+            .map(|event| self.events.send(event))
+            .buffer_unordered(SENDS)
+            .try_for_each(async |()| Ok(()));
+        let (last, ()) = tokio::try_join!(commits.last(batch.objects()), sends)?;
+        Ok(meter.stop(last))
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.runtime.stop().await
+    }
+}
+
+impl Events {
+    /// Sends one event.
+    pub(super) async fn send(&self, event: Bytes) -> anyhow::Result<()> {
+        let request = self.client.post(&self.url);
+        let request = request.header(AUTHORIZATION, format!("Bearer {TOKEN}"));
+        let reply = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(event)
+            .send()
+            .await?;
+        let status = reply.status();
+        // Read to its end, so that the connection serves again.
+        let said = reply.text().await?;
+        ensure!(
+            status.as_u16() == 202,
+            "the worker answered an event with {status}: {said}"
+        );
+        Ok(())
+    }
+}
+
+/// A worker of a few lines of JavaScript, told by two URLs.
+pub(super) struct BareWorker {
+    runtime: Runtime,
+    client: reqwest::Client,
+}
+
+impl BareWorker {
+    pub(super) async fn start(toolchain: &Toolchain) -> anyhow::Result<Self> {
+        let runtime = start(&Self::toolchain(toolchain), Map::new()).await?;
+        Ok(Self {
+            runtime,
+            client: reqwest::Client::new(),
+        })
+    }
+
+    /// What runs it in place of the built one.
+    pub(super) fn toolchain(toolchain: &Toolchain) -> Toolchain {
+        let folder = toolchain.root().join("harness/src/bench/bare");
+        toolchain.clone().with_bundle(folder)
+    }
+
+    /// Copies the one object of `batch`, with the runtime's own checksum `digest` over its bytes.
+    pub(super) async fn copy(
+        &self,
+        stage: &Stage,
+        batch: &Batch,
+        digest: Option<&str>,
+    ) -> anyhow::Result<Cost> {
+        let body = json!({
+            "source": stage.source_url(batch)?,
+            "sink": stage.sink_url(batch),
+            "digest": digest,
+        });
+        let mut commits = stage.commits();
+        let meter = Meter::start(self.runtime.pid());
+        let reply = self
+            .client
+            .post(self.runtime.url())
+            .json(&body)
+            .send()
+            .await?;
+        let status = reply.status();
+        let said = reply.text().await?;
+        ensure!(
+            status.is_success(),
+            "the bare worker answered {status}: {said}"
+        );
+        let last = commits.last(1).await?;
+        Ok(meter.stop(last))
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.runtime.stop().await
+    }
+}
+
+async fn start(
+    toolchain: &Toolchain,
+    bindings: Map<String, serde_json::Value>,
+) -> anyhow::Result<Runtime> {
+    let options = RuntimeOptions {
+        bindings,
+        replace_routes: true,
+        port: 0,
+        dead_letters: None,
+        // What it says is read, as it would be elsewhere, and dropped.
+        log: LogSink::default(),
+    };
+    Runtime::start(toolchain, options)
+        .await
+        .context("starting the runtime")
+}
+
+/// The time from spawning the runtime to the first answer of the worker in it.
+pub(super) async fn cold_start(
+    toolchain: &Toolchain,
+    bindings: Map<String, serde_json::Value>,
+    path: &str,
+) -> anyhow::Result<(Duration, Duration)> {
+    let began = Instant::now();
+    let runtime = start(toolchain, bindings).await?;
+    let running = began.elapsed();
+    let reply = reqwest::get(format!("{}{path}", runtime.url())).await?;
+    reply.error_for_status()?.bytes().await?;
+    let answered = began.elapsed();
+    runtime.stop().await?;
+    Ok((answered, answered.checked_sub(running).unwrap_or_default()))
+}
+
+/// Watches the clock and a process while something is copied.
+pub(super) struct Meter {
+    pid: Option<u32>,
+    before: Option<Usage>,
+    began: Timestamp,
+}
+
+impl Meter {
+    pub(super) fn start(pid: Option<u32>) -> Self {
+        pid.into_iter().for_each(process::reset_peak);
+        Self {
+            pid,
+            before: pid.and_then(process::usage),
+            began: Timestamp::now(),
+        }
+    }
+
+    /// What it took up to `last`, the last commit.
+    pub(super) fn stop(self, last: Timestamp) -> Cost {
+        let after = self.pid.and_then(process::usage);
+        Cost {
+            elapsed: between(self.began, last),
+            usage: after.zip(self.before).map(|(after, before)| after - before),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! An upload of a small body: read whole, then sent whole.
+//!
+//! For a few kilobytes a stream costs more than the bytes do. The bytes stay in the platform's memory
+//! here, too; a body of known length is sent with its Content-Length.
+
+use bytes::Bytes;
+use causeway_shared::port::{Lost, Sink};
+use http::Response;
+use js_sys::Uint8Array;
+
+use super::pipe::{check_length, time_for};
+use super::source::Source;
+use super::{exchange, in_time, sink as at_sink, source as at_source};
+
+/// The largest body that is sent this way, in bytes. As many transfers as a batch has under way at
+/// once may each hold it twice.
+pub(super) const LIMIT: u64 = 256 * 1024;
+
+/// Sends `sink` with the `length` bytes of `source`.
+///
+/// # Errors
+/// [`Lost`], as [`causeway_shared::port::Port::pipe`] says.
+pub(super) async fn send(
+    source: Source,
+    sink: &Sink,
+    length: u64,
+) -> Result<Response<Bytes>, Lost> {
+    check_length(source.left(), length, false)?;
+    let body = in_time(time_for(length), source.whole())
+        .await
+        .map_err(at_source)?;
+    if u64::from(body.length()) != length {
+        return Err(at_source(format!(
+            "the body has {} bytes, {length} were announced",
+            body.length()
+        )));
+    }
+    let reply = async {
+        let request = exchange::build(&sink.request, exchange::Body::Decoded)?;
+        request
+            .init
+            .set_body(&enclosed(&sink.prefix, &body, &sink.suffix));
+        exchange::read(&exchange::fetch(&request).await?).await
+    };
+    in_time(time_for(length), reply).await.map_err(at_sink)
+}
+
+fn enclosed(prefix: &[u8], body: &Uint8Array, suffix: &[u8]) -> Uint8Array {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "wasm's lengths have 32 bits"
+    )]
+    let (prefix_length, suffix_length) = (prefix.len() as u32, suffix.len() as u32);
+    let end = prefix_length + body.length();
+    let whole = Uint8Array::new_with_length(end + suffix_length);
+    whole.subarray(0, prefix_length).copy_from(prefix);
+    whole.set(body, prefix_length);
+    whole.subarray(end, end + suffix_length).copy_from(suffix);
+    whole
+}
