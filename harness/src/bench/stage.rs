@@ -135,7 +135,7 @@ impl Stage {
                 // Of the form that a multipart upload leaves: it is no MD5.
                 etag: format!("{:032x}-1", number),
                 attributes: Attributes::content_type("application/octet-stream"),
-                checksum: checksum.clone(),
+                checksum: Some(checksum.clone()),
                 parts: Vec::new(),
                 kind: ChangeKind::Put,
             };

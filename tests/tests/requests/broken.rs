@@ -157,7 +157,12 @@ async fn from_the_middle(rest: Rest) -> usize {
     let whole = bytes.clone();
     let source = RawLane::new(move |n, head| match header_of(head, "range") {
         Some(range) => {
-            let from = range.strip_prefix("bytes=").unwrap().trim_end_matches('-');
+            let (from, last) = range
+                .strip_prefix("bytes=")
+                .unwrap()
+                .split_once('-')
+                .unwrap();
+            assert_eq!(last, (LARGE - 1).to_string());
             rest(from.parse().unwrap(), &whole)
         }
         None if n == 0 => Answer::ok(&md5_etag(&whole), LARGE, &whole[..LARGE / 2]),

@@ -96,12 +96,13 @@ async fn serve(mut stream: TcpStream, buckets: Buckets) {
     }
     let head = String::from_utf8(head).unwrap();
     let bucket = head.split('/').nth(1).unwrap();
-    let answer = {
+    let (script, n) = {
         let mut buckets = buckets.lock().unwrap();
         let bucket = buckets.get_mut(bucket).unwrap();
         bucket.heads.push(head.clone());
-        bucket.script.clone().unwrap()(bucket.heads.len() - 1, &head)
+        (bucket.script.clone().unwrap(), bucket.heads.len() - 1)
     };
+    let answer = script(n, &head);
     // The worker may well hang up before the end.
     let _ = stream.write_all(&answer.bytes).await;
     if answer.is_cut {
