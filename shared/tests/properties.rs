@@ -134,7 +134,7 @@ proptest! {
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..8)
     ) {
         let mut ours = Crc64Nvme::default();
-        for piece in pieces.iter() {
+        for piece in &pieces {
             ours.update(piece);
         }
         prop_assert_eq!(ours.finish(), checksum(CrcAlgorithm::Crc64Nvme, &pieces.concat()));
