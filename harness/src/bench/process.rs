@@ -113,7 +113,12 @@ pub(super) async fn run(command: &mut Command) -> anyhow::Result<Usage> {
         .stderr(log.try_clone()?)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("could not start {:?}", command.as_std().get_program()))?;
+        .with_context(|| {
+            format!(
+                "could not start {}",
+                command.as_std().get_program().display()
+            )
+        })?;
     let pid = child.id().context("it has ended before it began")?;
     let mut used = Usage::default();
     // Its accounts are there until it is waited for: the last look sees all of it.

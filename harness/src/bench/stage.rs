@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, mpsc};
 
 use super::process::Usage;
+use crate::gcs::state::Preconditions;
 use crate::gcs::{Commit, EmbeddedGcs, GcsOptions};
 use crate::s3::store::{
     Algorithm, Attributes, Body, Change, ChangeKind, Checksum, Kind, NewObject, WriteCondition,
@@ -133,7 +134,7 @@ impl Stage {
                 key: format!("{prefix}{number:06}"),
                 body: body.clone(),
                 // Of the form that a multipart upload leaves: it is no MD5.
-                etag: format!("{:032x}-1", number),
+                etag: format!("{number:032x}-1"),
                 attributes: Attributes::content_type("application/octet-stream"),
                 checksum: Some(checksum.clone()),
                 parts: Vec::new(),
@@ -160,7 +161,7 @@ impl Stage {
                 .delete(SOURCE, &key, None, &WriteCondition::default())?;
             self.gcs
                 .state()
-                .delete(DESTINATION, &key, None, &Default::default())?;
+                .delete(DESTINATION, &key, None, &Preconditions::default())?;
         }
         while self.changes.try_recv().is_ok() {}
         Ok(())

@@ -186,7 +186,7 @@ fn s3s_crc32c_goes_before_its_etag() {
         let object = Scripted::new("hello");
         let object = object
             .clone()
-            .header("x-amz-checksum-crc32c", &object.crc32c());
+            .header("x-amz-checksum-crc32c", object.crc32c());
         let object = object.header("x-amz-checksum-type", "FULL_OBJECT");
         site.holds(&object).await;
         site.once(site.upload("POST"), object.stored(1)).await;

@@ -160,9 +160,10 @@ fn what_is_no_checksum_of_the_whole_object_is_not_compared() {
             "x-amz-server-side-encryption: aws:kms\r\n",
         ] {
             // An MD5 of something else, as an encrypted object's ETag looks like one.
-            let etag = match headers.contains("kms") {
-                true => md5_etag(b"something else"),
-                false => "ETag: \"opaque-2\"\r\n".to_owned(),
+            let etag = if headers.contains("kms") {
+                md5_etag(b"something else")
+            } else {
+                "ETag: \"opaque-2\"\r\n".to_owned()
             };
             let reply = Answer::ok(&format!("{etag}{headers}"), bytes.len(), &bytes);
             let source = RawLane::answering([reply]).await;
@@ -185,18 +186,17 @@ fn a_stored_md5_is_checked_by_gcs_whatever_the_etag_is() {
             let source = RawLane::answering([answer("md5", &md5, &bytes)]).await;
             let outcome = source.outcome(bytes.len()).await;
             assert_eq!(outcome["event"], event, "{outcome}");
-            match event {
-                "copied" => assert_eq!(outcome["proof"], "stored-md5"),
-                _ => {
-                    assert_eq!(outcome["kind"], "checksum-refused");
-                    // GCS names both values.
-                    for value in [md5, object.md5()] {
-                        assert!(outcome["message"].to_string().contains(&value), "{outcome}");
-                    }
-                    assert_eq!(outcome["status"], json!(400));
-                    source.assert_nothing_visible();
-                }
+            if event == "copied" {
+                assert_eq!(outcome["proof"], "stored-md5");
+                continue;
             }
+            assert_eq!(outcome["kind"], "checksum-refused");
+            // GCS names both values.
+            for value in [md5, object.md5()] {
+                assert!(outcome["message"].to_string().contains(&value), "{outcome}");
+            }
+            assert_eq!(outcome["status"], json!(400));
+            source.assert_nothing_visible();
         }
     });
 }
