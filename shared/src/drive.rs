@@ -19,14 +19,8 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
                 length,
                 digest,
             } => port.pipe(sink, length, digest).await.into(),
-            Step::Take { length, digest } => match port.take(length, digest).await {
-                Ok(tail) => Event::Taken(tail),
-                Err(lost) => Event::Lost(lost),
-            },
-            Step::Digest { length, digest } => match port.digest(length, digest).await {
-                Ok(tail) => Event::Taken(tail),
-                Err(lost) => Event::Lost(lost),
-            },
+            Step::Hold { length, digest } => port.hold(length, digest).await.into(),
+            Step::Digest { length, digest } => port.digest(length, digest).await.into(),
             Step::SignRs256(message) => Event::Signed(port.sign_rs256(message).await),
             Step::WaitUntil(time) => {
                 port.wait_until(time).await;

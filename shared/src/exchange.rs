@@ -4,8 +4,6 @@
 use bytes::Bytes;
 use http::Request;
 
-use crate::integrity::Digests;
-
 /// A request whose body is `prefix`, then bytes of the open source body, then `suffix`.
 ///
 /// The body's length is known (`prefix` + length + `suffix`) and must be sent as Content-Length:
@@ -36,13 +34,4 @@ pub enum Side {
     Source,
     /// The request that was being sent, or its reply.
     Sink,
-}
-
-/// The end of the open source body, read into memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tail {
-    /// The bytes that were asked for.
-    pub bytes: Bytes,
-    /// Of the whole open body: what was piped with a digest, and these bytes.
-    pub digests: Digests,
 }

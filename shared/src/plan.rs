@@ -13,6 +13,10 @@ pub const CHUNK_UNIT: u64 = 256 * 1024;
 /// The largest object that GCS holds, in bytes (5 TiB).
 pub const LARGEST_OBJECT: u64 = 5 << 40;
 
+/// Up to this many bytes an object is read into memory where its checksum has to be computed: one
+/// request instead of three. An isolate holds some dozens of them.
+pub const BUFFERED_LIMIT: u64 = 1 << 20;
+
 /// Above this many bytes an upload is resumable. Below, sending it again is cheaper than the extra
 /// request that starts a session.
 pub const SINGLE_REQUEST_LIMIT: u64 = 8 << 20;
@@ -132,7 +136,7 @@ pub fn plan(
             slice: SLICE,
             digest: None,
         }),
-        None if size <= CHUNK_UNIT => Plan::Buffered(digest),
+        None if size <= BUFFERED_LIMIT => Plan::Buffered(digest),
         None => Plan::Session(Session {
             // What cannot be combined has to run over the whole at once.
             slice: if digest.is_combinable() {
@@ -201,8 +205,8 @@ mod tests {
         assert_eq!(plan(PARTS_ABOVE, &CRC32C), whole);
         let digest = Digest::default();
         assert_eq!(plan(0, &NONE), Plan::Buffered(digest));
-        assert_eq!(plan(CHUNK_UNIT, &NONE), Plan::Buffered(digest));
-        assert!(matches!(plan(CHUNK_UNIT + 1, &NONE), Plan::Session(_)));
+        assert_eq!(plan(BUFFERED_LIMIT, &NONE), Plan::Buffered(digest));
+        assert!(matches!(plan(BUFFERED_LIMIT + 1, &NONE), Plan::Session(_)));
     }
 
     #[test]
@@ -237,9 +241,9 @@ mod tests {
     #[test]
     fn the_pieces_of_a_session_cover_the_object_and_leave_a_last_piece_to_a_digest() {
         for size in [
-            CHUNK_UNIT + 1,
-            2 * CHUNK_UNIT,
-            2 * CHUNK_UNIT + 1,
+            BUFFERED_LIMIT + 1,
+            BUFFERED_LIMIT + CHUNK_UNIT,
+            BUFFERED_LIMIT + CHUNK_UNIT + 1,
             COMPUTED_SLICE,
             COMPUTED_SLICE + 1,
             SLICE + 1,

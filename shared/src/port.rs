@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
 
-pub use crate::exchange::{Lost, Side, Sink, Tail};
+pub use crate::exchange::{Lost, Side, Sink};
 pub use crate::integrity::{Digest, Digests};
 
 /// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
@@ -46,7 +46,7 @@ pub trait Port {
     /// Sends `sink` with exactly `length` bytes of the open body in its middle.
     ///
     /// Without `digest` those must be all that is left of the body: more or fewer fail. With it, its
-    /// checksums run over the bytes and what is left stays open for [`Port::take`].
+    /// checksums run over the bytes and what is left stays open for [`Port::hold`].
     ///
     /// # Errors
     /// [`Lost`] when the body was shorter or longer than `length`, or no whole reply came. A reply
@@ -59,19 +59,23 @@ pub trait Port {
     ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
 
     /// Reads the rest of the open body, which must be `length` bytes (0 after all of it was piped),
-    /// closes it and gives the checksums of the whole. `digest` is that of the pipe before, if
-    /// there was one.
+    /// into the runtime's memory, where it stays the open body. Gives the checksums of the whole:
+    /// `digest` is that of the pipe before, if there was one.
     ///
     /// # Errors
     /// [`Lost`] when the body was shorter or longer.
-    fn take(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
+    fn hold(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Digests, Lost>>;
 
-    /// Reads all of the open body, which must be `length` bytes, closes it and gives its checksums;
-    /// the bytes go nowhere, and [`Tail::bytes`] is empty.
+    /// Reads the rest of the open body, which must be `length` bytes, for its checksums alone: the
+    /// bytes go nowhere.
     ///
     /// # Errors
     /// [`Lost`] when the body was shorter or longer.
-    fn digest(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Tail, Lost>>;
+    fn digest(
+        &mut self,
+        length: u64,
+        digest: Digest,
+    ) -> impl Future<Output = Result<Digests, Lost>>;
 
     /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
     /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).

@@ -170,17 +170,12 @@ pub fn resume(session: &ResumableSession, range: ContentRange) -> Sink {
 
 /// Sends the last bytes, with the CRC32C of the whole object: GCS commits only what matches it.
 #[must_use]
-pub fn finish(
-    session: &ResumableSession,
-    range: ContentRange,
-    body: Bytes,
-    crc32c: u32,
-) -> Request<Bytes> {
-    let mut put = session.put(range, body);
+pub fn finish(session: &ResumableSession, range: ContentRange, crc32c: u32) -> Sink {
+    let mut sink = resume(session, range);
     let value = format!("crc32c={}", Checksum::Crc32c(crc32c).to_base64());
     let value = HeaderValue::try_from(value).expect("base64 is a header value");
-    put.headers_mut().insert("x-goog-hash", value);
-    put
+    sink.request.headers_mut().insert("x-goog-hash", value);
+    sink
 }
 
 /// Asks how far the session is.

@@ -77,8 +77,8 @@ async fn copy_once<P: Port>(
     let stored = Object::read(&reply)?;
     let digests = match part.digest {
         Some(digest) => {
-            let taken = client.port.take(0, digest).await;
-            taken.map_err(|lost| broken(&lost))?.digests
+            let held = client.port.hold(0, digest).await;
+            held.map_err(|lost| broken(&lost))?
         }
         None => Digests {
             crc32c: stored.stored_crc32c()?,

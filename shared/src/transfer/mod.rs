@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, authorize, cannot_sign_token, check_reachable};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::{Lost, Side, Sink, Tail};
+use crate::exchange::{Lost, Side, Sink};
 use crate::gcs::{Assertion, Generation, Object, ObjectAddress};
-use crate::integrity::{Digest, Proof};
+use crate::integrity::{Digest, Digests, Proof};
 use crate::message::{CarriedSession, HintMessage};
 use crate::order::Order;
 use crate::retry;
@@ -52,8 +52,8 @@ pub enum Step {
         /// Which checksums run over them, if any.
         digest: Option<Digest>,
     },
-    /// [`crate::port::Port::take`]; answered by `Taken` or `Lost`.
-    Take {
+    /// [`crate::port::Port::hold`]; answered by `Digested` or `Lost`.
+    Hold {
         /// How many bytes are left.
         length: u64,
         /// Which checksums run over them.
@@ -63,7 +63,7 @@ pub enum Step {
     SignRs256(Vec<u8>),
     /// [`crate::port::Port::wait_until`]; answered by `Woken`.
     WaitUntil(Timestamp),
-    /// [`crate::port::Port::digest`]; answered by `Taken` or `Lost`.
+    /// [`crate::port::Port::digest`]; answered by `Digested` or `Lost`.
     Digest {
         /// How many bytes are left.
         length: u64,
@@ -85,8 +85,8 @@ pub enum Event {
     Reply(Response<Bytes>),
     /// No reply, or a body that broke.
     Lost(Lost),
-    /// The end of the open body.
-    Taken(Tail),
+    /// What the checksums of the open body came to.
+    Digested(Digests),
     /// The signature, or why there is none.
     Signed(Result<Vec<u8>, String>),
     /// The time has come.
@@ -100,10 +100,16 @@ impl Event {
             Self::Start => "Start",
             Self::Reply(_) => "Reply",
             Self::Lost(_) => "Lost",
-            Self::Taken(_) => "Taken",
+            Self::Digested(_) => "Digested",
             Self::Signed(_) => "Signed",
             Self::Woken => "Woken",
         }
+    }
+}
+
+impl From<Result<Digests, Lost>> for Event {
+    fn from(result: Result<Digests, Lost>) -> Self {
+        result.map_or_else(Self::Lost, Self::Digested)
     }
 }
 
@@ -208,8 +214,9 @@ enum State {
         rest: u64,
     },
     /// What is left of the open body behind `end` is being read into memory.
-    Taking {
+    Holding {
         end: u64,
+        rest: u64,
     },
     /// The last piece is on its way.
     Finishing,
@@ -331,18 +338,22 @@ impl Transfer {
             (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
             (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
-            (State::Buffering, Event::Taken(tail)) => self.buffered(&tail),
+            (State::Buffering, Event::Digested(digests)) => self.buffered(&digests),
             (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
             (State::Starting, Event::Reply(reply)) => self.started(&reply, now),
             (State::Sending { end, rest }, Event::Reply(reply)) => {
                 self.sent(&reply, (end, rest), now)
             }
-            (State::Taking { end }, Event::Taken(tail)) => self.taken(tail, end, now),
+            (State::Holding { end, rest }, Event::Digested(digests)) => {
+                self.held(digests, (end, rest), now)
+            }
             (State::Finishing, Event::Reply(reply)) => self.finished(&reply, now),
             (State::Pausing, Event::Woken) => self.query(),
             (State::Querying, Event::Reply(reply)) => self.queried(&reply, now),
             (State::Reopening(piece), Event::Reply(reply)) => self.reopened(&reply, piece, now),
-            (State::CatchingUp(piece), Event::Taken(tail)) => self.caught_up(tail, piece, now),
+            (State::CatchingUp(piece), Event::Digested(digests)) => {
+                self.caught_up(digests, piece, now)
+            }
             (State::Cancelling(error), Event::Reply(_) | Event::Lost(_)) => {
                 self.conclude(error, now)
             }
@@ -396,7 +407,7 @@ impl Transfer {
         );
         let reading = matches!(
             state,
-            State::Buffering | State::Taking { .. } | State::CatchingUp(_)
+            State::Buffering | State::Holding { .. } | State::CatchingUp(_)
         );
         // Some of the runtime's sentences have their full stop already.
         let detail = lost.detail.trim_end_matches('.');

@@ -15,7 +15,6 @@ use super::upload::{no_upload, unavailable};
 use super::{Ask, Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Tail;
 use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
 };
@@ -122,7 +121,7 @@ impl Transfer {
         let (plan, total) = (session.plan, session.size);
         let (length, rest) = plan.slice_at(start, total);
         if length == 0 {
-            return self.take_rest(start, rest);
+            return self.hold_rest(start, rest);
         }
         let range = ContentRange::Bytes {
             start,
@@ -153,7 +152,7 @@ impl Transfer {
             Status::Persisted(count) if count == end => {
                 self.note(count);
                 match self.session()?.carried.plan.digest {
-                    Some(_) => self.take_rest(end, rest),
+                    Some(_) => self.hold_rest(end, rest),
                     None => self.go_on(count, now),
                 }
             }
@@ -162,20 +161,24 @@ impl Transfer {
     }
 
     /// Reads what is left of the open body behind `end`: nothing, or the object's last piece.
-    fn take_rest(&mut self, end: u64, rest: u64) -> Next {
+    fn hold_rest(&mut self, end: u64, rest: u64) -> Next {
         let digest = self.session()?.carried.plan.digest.unwrap_or_default();
-        self.state = State::Taking { end };
-        Ok(Ask::plain(Step::Take {
+        self.state = State::Holding { end, rest };
+        Ok(Ask::plain(Step::Hold {
             length: rest,
             digest,
         }))
     }
 
-    pub(super) fn taken(&mut self, tail: Tail, end: u64, now: Timestamp) -> Next {
+    pub(super) fn held(
+        &mut self,
+        digests: Digests,
+        (end, length): (u64, u64),
+        now: Timestamp,
+    ) -> Next {
         let session = self.session.as_mut().ok_or_else(no_upload)?;
-        let length = tail.bytes.len() as u64;
         let covered = session.covered().unwrap_or_default();
-        session.add(tail.digests, end + length - covered);
+        session.add(digests, end + length - covered);
         if length == 0 {
             return self.go_on(end, now);
         }
@@ -188,16 +191,20 @@ impl Transfer {
             length,
             total: session.carried.size,
         };
-        let request = finish(&session.carried.uri, range, tail.bytes, digests.crc32c);
+        let sink = finish(&session.carried.uri, range, digests.crc32c);
         session.whole = Some(digests);
         self.state = State::Finishing;
-        Ok(Ask::plain(Step::Send(request)))
+        Ok(Ask::plain(Step::Pipe {
+            sink,
+            length,
+            digest: None,
+        }))
     }
 
     /// The checksums of bytes that GCS had already.
-    pub(super) fn caught_up(&mut self, tail: Tail, piece: Piece, now: Timestamp) -> Next {
+    pub(super) fn caught_up(&mut self, digests: Digests, piece: Piece, now: Timestamp) -> Next {
         let session = self.session.as_mut().ok_or_else(no_upload)?;
-        session.add(tail.digests, piece.length);
+        session.add(digests, piece.length);
         self.go_on(piece.start + piece.length, now)
     }
 

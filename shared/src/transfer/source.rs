@@ -88,9 +88,8 @@ impl Transfer {
         }
         let source = SourceObject::read(reply.headers())?;
         let plan = self.plan(&source)?;
-        if matches!(self.destination, Destination::Unknown)
-            && !matches!(plan, Plan::Single | Plan::Buffered(_))
-        {
+        let is_small = source.size <= SINGLE_REQUEST_LIMIT && !matches!(plan, Plan::Parts(_));
+        if matches!(self.destination, Destination::Unknown) && !is_small {
             return self.look();
         }
         if self.route.tags {

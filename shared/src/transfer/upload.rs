@@ -5,10 +5,7 @@ use http::{Response, StatusCode};
 
 use super::{Ask, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Tail;
-use crate::gcs::{
-    Object, Precondition, Provenance, buffered_upload, multipart_upload, refusal, start_session,
-};
+use crate::gcs::{Object, Precondition, Provenance, multipart_upload, refusal, start_session};
 use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping;
 use crate::order::{Order, parts_folder};
@@ -59,19 +56,10 @@ impl Transfer {
         let size = upload.source.size;
         let object = upload.object(&self.route, &self.address.name);
         let ask = match upload.plan {
-            Plan::Single => {
-                self.state = State::Uploading;
-                let sink =
-                    multipart_upload(&self.address, &object, upload.precondition, self.seed)?;
-                Ask::gcs(Step::Pipe {
-                    sink,
-                    length: size,
-                    digest: None,
-                })
-            }
+            Plan::Single => return self.send_whole(upload),
             Plan::Buffered(digest) => {
                 self.state = State::Buffering;
-                Ask::plain(Step::Take {
+                Ask::plain(Step::Hold {
                     length: size,
                     digest,
                 })
@@ -102,19 +90,24 @@ impl Transfer {
         Ask::plain(Step::Done(Ending::Parts(Box::new(order))))
     }
 
-    pub(super) fn buffered(&mut self, tail: &Tail) -> Next {
+    pub(super) fn buffered(&mut self, digests: &Digests) -> Next {
         let mut upload = self.upload.take().ok_or_else(no_upload)?;
-        upload.prove(&tail.digests)?;
-        let request = buffered_upload(
-            &self.address,
-            &upload.object(&self.route, &self.address.name),
-            upload.precondition,
-            self.seed,
-            &tail.bytes,
-        )?;
+        upload.prove(digests)?;
+        self.send_whole(upload)
+    }
+
+    /// Sends the open body in one request.
+    fn send_whole(&mut self, upload: Upload) -> Next {
+        let object = upload.object(&self.route, &self.address.name);
+        let sink = multipart_upload(&self.address, &object, upload.precondition, self.seed)?;
+        let length = upload.source.size;
         self.upload = Some(upload);
         self.state = State::Uploading;
-        Ok(Ask::gcs(Step::Send(request)))
+        Ok(Ask::gcs(Step::Pipe {
+            sink,
+            length,
+            digest: None,
+        }))
     }
 
     pub(super) fn uploaded(&mut self, reply: &Response<Bytes>) -> Next {

@@ -8,6 +8,7 @@ use crate::objects::aws_client;
 
 /// What [`causeway_shared::plan::plan`] divides at.
 const CHUNK: usize = 256 << 10;
+const BUFFERED: usize = 1 << 20;
 const SINGLE: usize = 8 << 20;
 
 /// Copies an object of each of `sizes`, whose transfers must report `proof`.
@@ -28,7 +29,7 @@ async fn copy_each(lane: &Lane<'_>, sizes: &[usize], proof: &str) {
 fn objects_with_an_md5_arrive_whatever_their_size() {
     run(async {
         let lane = shared().await.lane();
-        let sizes = [0, 1, CHUNK, SINGLE, SINGLE + 1, 20 << 20];
+        let sizes = [0, 1, CHUNK, CHUNK + 1, SINGLE, SINGLE + 1, 20 << 20];
         copy_each(&lane, &sizes, "stored-md5").await;
     });
 }
@@ -40,7 +41,16 @@ fn objects_under_kms_have_no_md5_and_are_checked_against_s3s_crc64nvme() {
         lane.store()
             .configure(&lane.source, |settings| settings.kms = true)
             .unwrap();
-        let sizes = [0, 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7, SINGLE + 1];
+        let sizes = [
+            0,
+            1,
+            CHUNK,
+            BUFFERED,
+            BUFFERED + 1,
+            BUFFERED + CHUNK,
+            BUFFERED + CHUNK + 7,
+            SINGLE + 1,
+        ];
         copy_each(&lane, &sizes, "crc64nvme").await;
     });
 }

@@ -1,6 +1,6 @@
 //! [`Port`] on workerd: the platform's `fetch`, streams and WebCrypto.
 //!
-//! The bytes of objects stay in the platform: they pass through wasm only in [`Port::take`]. An
+//! The bytes of objects stay in the platform. (For some checksums they are copied into wasm.) An
 //! upload always has a known length (a FixedLengthStream), because workerd ends a chunked body
 //! cleanly when its source dies, and the sink would commit what it got.
 
@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Digest, Lost, Port, Side, Sink, Tail};
+use causeway_shared::port::{Digest, Digests, Lost, Port, Side, Sink};
 use futures::future::{Either, select};
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -45,6 +45,11 @@ impl WorkerdPort {
             signing_key,
             source: None,
         }
+    }
+
+    fn open_body(&mut self) -> Result<Source, Lost> {
+        let open = self.source.take();
+        open.ok_or_else(|| source("no body is open".to_owned()))
     }
 }
 
@@ -85,9 +90,7 @@ impl Port for WorkerdPort {
         length: u64,
         digest: Option<Digest>,
     ) -> Result<Response<Bytes>, Lost> {
-        let Some(mut open) = self.source.take() else {
-            return Err(source("no body is open".to_owned()));
-        };
+        let mut open = self.open_body()?;
         if digest.is_none() && length <= whole::LIMIT {
             return whole::send(open, &sink, length).await;
         }
@@ -98,23 +101,20 @@ impl Port for WorkerdPort {
         Ok(reply)
     }
 
-    async fn take(&mut self, length: u64, digest: Digest) -> Result<Tail, Lost> {
-        let Some(mut open) = self.source.take() else {
-            return Err(source("no body is open".to_owned()));
-        };
-        in_time(REPLY_TIME, pump::take(&mut open, length, digest))
-            .await
-            .map_err(source)
+    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+        let mut open = self.open_body()?;
+        let held = in_time(REPLY_TIME, pump::hold(&mut open, length, digest));
+        let digests = held.await.map_err(source)?;
+        self.source = Some(open);
+        Ok(digests)
     }
 
-    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Tail, Lost> {
-        let Some(mut open) = self.source.take() else {
-            return Err(source("no body is open".to_owned()));
-        };
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+        let mut open = self.open_body()?;
         let read = async {
             let pumped = pump::pump(&mut open, None, length, digest).await;
             pumped.map_err(|lost| lost.detail)?;
-            pump::take(&mut open, 0, digest).await
+            pump::hold(&mut open, 0, digest).await
         };
         in_time(pipe::time_for(length), read).await.map_err(source)
     }

@@ -159,10 +159,12 @@ impl Upload {
         length: u64,
         digest: Option<Digest>,
     ) -> Result<(), Lost> {
-        self.write(&sink.prefix).await?;
+        self.write_bytes(&sink.prefix).await?;
         if let Some(digest) = digest {
             pump::pump(source, Some(&self.lock()?), length, digest).await?;
             self.unlock();
+        } else if let Some(held) = source.take_held() {
+            self.write(&held).await?;
         } else if let Some(stream) = source.take_stream() {
             let options = StreamPipeOptions::new();
             options.set_prevent_close(true);
@@ -172,17 +174,20 @@ impl Upload {
             let piped = JsFuture::from(piped).await;
             piped.map_err(|error| at_source(describe(&error)))?;
         }
-        self.write(&sink.suffix).await?;
+        self.write_bytes(&sink.suffix).await?;
         let closed = JsFuture::from(self.lock()?.close()).await;
         closed.map(drop).map_err(|error| at_sink(describe(&error)))
     }
 
-    async fn write(&self, bytes: &Bytes) -> Result<(), Lost> {
+    async fn write_bytes(&self, bytes: &Bytes) -> Result<(), Lost> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let chunk = Uint8Array::from(bytes.as_ref());
-        let written = JsFuture::from(self.lock()?.write_with_chunk(&chunk)).await;
+        self.write(&Uint8Array::from(bytes.as_ref())).await
+    }
+
+    async fn write(&self, chunk: &Uint8Array) -> Result<(), Lost> {
+        let written = JsFuture::from(self.lock()?.write_with_chunk(chunk)).await;
         written.map_err(|error| at_sink(describe(&error)))?;
         self.unlock();
         Ok(())

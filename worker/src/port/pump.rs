@@ -3,12 +3,12 @@
 //! The pieces stay in the platform's memory: a piece is read into a buffer, handed to the checksums
 //! and to the sink, and the buffer is used again.
 
-use bytes::{Bytes, BytesMut};
-use causeway_shared::port::{Digest, Lost, Tail};
-use js_sys::ArrayBuffer;
+use causeway_shared::port::{Digest, Digests, Lost};
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStreamDefaultWriter;
 
+use super::pipe::check_length;
 use super::source::Source;
 use super::{sink as at_sink, source as at_source};
 use crate::platform::describe;
@@ -48,47 +48,51 @@ pub(super) async fn pump(
     Ok(())
 }
 
-/// Reads the rest of `source`, which must be `length` bytes, under the checksums `digest`.
+/// Reads the rest of `source`, which must be `length` bytes, under the checksums `digest`, and leaves
+/// it in its place, in the platform's memory.
 ///
 /// # Errors
 /// The reason why it is not.
-pub(super) async fn take(source: &mut Source, length: u64, digest: Digest) -> Result<Tail, String> {
-    if source.left().is_some_and(|left| left != length) {
-        return Err(format!(
-            "the body has {} bytes left, {length} were expected",
-            source.left().unwrap_or_default()
-        ));
+pub(super) async fn hold(
+    source: &mut Source,
+    length: u64,
+    digest: Digest,
+) -> Result<Digests, String> {
+    let rest = if source.is_untouched() {
+        check_length(source.left(), length, false).map_err(|lost| lost.detail)?;
+        let whole = source.whole().await?;
+        source.running(digest)?.update(&whole).await?;
+        whole
+    } else {
+        read_rest(source, length, digest).await?
+    };
+    if u64::from(rest.length()) != length {
+        let found = rest.length();
+        return Err(format!("the body ended after {found} of {length} bytes"));
     }
+    source.keep(rest);
+    source.digests(digest).await
+}
+
+async fn read_rest(source: &mut Source, length: u64, digest: Digest) -> Result<Uint8Array, String> {
+    let too_long = || format!("the body is longer than the {length} bytes that were expected");
+    let size = u32::try_from(length).map_err(|_| too_long())?;
+    let (rest, mut filled) = (Uint8Array::new_with_length(size), 0);
     // One byte more than expected, so that a longer body is seen.
-    let room = |has: usize| up_to(length.saturating_sub(has as u64).saturating_add(1));
-    let mut buffer = ArrayBuffer::new(room(0));
-    let mut bytes = BytesMut::new();
+    let mut buffer = ArrayBuffer::new(up_to(length + 1));
     loop {
-        let wanted = room(bytes.len());
+        let wanted = up_to(u64::from(size - filled) + 1);
         let Some(chunk) = source.read(&buffer, wanted, wanted.min(AT_LEAST)).await? else {
-            break;
+            return Ok(rest.subarray(0, filled));
         };
-        let start = bytes.len();
-        bytes.resize(start + chunk.length() as usize, 0);
-        chunk.copy_to(&mut bytes[start..]);
-        if bytes.len() as u64 > length {
-            return Err(format!(
-                "the body is longer than the {length} bytes that were expected"
-            ));
+        if chunk.length() > size - filled {
+            return Err(too_long());
         }
+        rest.set(&chunk, filled);
+        filled += chunk.length();
         source.running(digest)?.update(&chunk).await?;
         buffer = chunk.buffer();
     }
-    if bytes.len() as u64 != length {
-        return Err(format!(
-            "the body ended after {} of {length} bytes",
-            bytes.len()
-        ));
-    }
-    Ok(Tail {
-        bytes: Bytes::from(bytes),
-        digests: source.digests(digest).await?,
-    })
 }
 
 fn up_to(length: u64) -> u32 {

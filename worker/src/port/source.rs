@@ -17,6 +17,8 @@ pub(super) struct Source {
     response: Response,
     stream: Option<ReadableStream>,
     reader: Option<ByobReader>,
+    /// What is left of it, if that was read into memory.
+    held: Option<Uint8Array>,
     running: Option<Running>,
     /// The bytes that have not been read, as Content-Length says.
     left: Option<u64>,
@@ -37,6 +39,7 @@ impl Source {
             response,
             stream,
             reader: None,
+            held: None,
             running: None,
             left,
         }
@@ -52,15 +55,34 @@ impl Source {
         self.stream.take()
     }
 
-    /// All of the body, in the platform's memory.
+    /// Whether no byte was read of it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.reader.is_none()
+    }
+
+    /// All of the body, or what is held of it, in the platform's memory.
     ///
     /// # Errors
     /// The platform's reason why the body broke off.
-    pub(super) async fn whole(mut self) -> Result<Uint8Array, String> {
+    pub(super) async fn whole(&mut self) -> Result<Uint8Array, String> {
+        if let Some(held) = self.held.take() {
+            return Ok(held);
+        }
         let body = exchange::whole(&self.response).await;
         // It has ended or broken off: there is nothing to cancel.
         self.stream = None;
         body
+    }
+
+    /// Puts `rest` where the rest of the stream was.
+    pub(super) fn keep(&mut self, rest: Uint8Array) {
+        self.left = Some(rest.length().into());
+        self.held = Some(rest);
+    }
+
+    /// What is held of it.
+    pub(super) fn take_held(&mut self) -> Option<Uint8Array> {
+        self.held.take()
     }
 
     /// Reads up to the length of `buffer`, at least `at_least` bytes unless the body ends before;

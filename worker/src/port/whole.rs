@@ -21,7 +21,7 @@ pub(super) const LIMIT: u64 = 256 * 1024;
 /// # Errors
 /// [`Lost`], as [`causeway_shared::port::Port::pipe`] says.
 pub(super) async fn send(
-    source: Source,
+    mut source: Source,
     sink: &Sink,
     length: u64,
 ) -> Result<Response<Bytes>, Lost> {

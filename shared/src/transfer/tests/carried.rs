@@ -134,13 +134,12 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     run.answer(session());
     run.answer(span(0, half, size, KMS_ETAG));
     run.answer(persisted(half));
-    run.expect("Take { length: 0, digest: Digest { other: None } }");
+    run.expect("Hold { length: 0, digest: Digest { other: None } }");
     let digests = crate::integrity::Digests {
         crc32c: 7,
         other: None,
     };
-    let bytes = Bytes::new();
-    run.answer_after(6, Event::Taken(Tail { bytes, digests }));
+    run.answer_after(6, Event::Digested(digests));
     let (session, _) = run.carried();
     let running = session.running.clone().unwrap();
     assert_eq!((running.offset, running.digests.crc32c), (half, 7));
@@ -161,7 +160,6 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
         crc32c: 8,
         other: None,
     };
-    let bytes = Bytes::new();
-    run.answer_after(6, Event::Taken(Tail { bytes, digests }));
+    run.answer_after(6, Event::Digested(digests));
     assert_eq!(run.carried().0.running.unwrap().offset, 2 * half);
 }

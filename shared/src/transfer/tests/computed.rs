@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::integrity::{Checksum, Digests, combine_crc32c};
-use crate::plan::CHUNK_UNIT;
+use crate::plan::{BUFFERED_LIMIT, CHUNK_UNIT};
 
 fn crc32c(crc32c: u32) -> Digests {
     Digests {
@@ -11,20 +11,32 @@ fn crc32c(crc32c: u32) -> Digests {
     }
 }
 
+/// The checksum that the upload carries in its headers.
+#[track_caller]
+fn hash(run: &Run) -> &str {
+    match &run.step {
+        Step::Pipe { sink, .. } => sink.request.headers()["x-goog-hash"].to_str().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn without_a_shared_checksum_a_small_object_is_read_first() {
     let mut run = Run::of(Some(3));
     run.answer(source(3, KMS_ETAG));
-    run.expect("Take { length: 3, digest: Digest { other: None } }")
-        .answer(Event::Taken(Tail {
-            bytes: Bytes::from_static(b"abc"),
-            digests: crc32c(0x364b_3fb7),
-        }));
-    let Step::Send(request) = &run.step else {
+    run.expect("Hold { length: 3, digest: Digest { other: None } }")
+        .answer(Event::Digested(crc32c(0x364b_3fb7)));
+    run.expect(&format!("{UPLOAD} ifGenerationMatch=0"));
+    let Step::Pipe {
+        sink,
+        length: 3,
+        digest: None,
+    } = &run.step
+    else {
         panic!("{:?}", run.step)
     };
-    let body = String::from_utf8(request.body().to_vec()).unwrap();
-    assert!(body.contains("\"crc32c\":\"Nks/tw==\"") && body.contains("\r\n\r\nabc\r\n--"));
+    let prefix = String::from_utf8(sink.prefix.to_vec()).unwrap();
+    assert!(prefix.contains("\"crc32c\":\"Nks/tw==\""), "{prefix}");
     run.answer(stored(5, 3, ("crc32c", "Nks/tw=="), Some(KMS_ETAG)));
     assert_eq!(
         run.done(),
@@ -39,14 +51,14 @@ fn without_a_shared_checksum_a_small_object_is_read_first() {
 
 #[test]
 fn without_a_shared_checksum_a_larger_object_has_it_sent_with_its_last_piece() {
-    let size = 2 * CHUNK_UNIT;
+    let size = BUFFERED_LIMIT + CHUNK_UNIT;
     let mut run = Run::of(None);
     run.answer(source(size, KMS_ETAG))
-        .answer(reply(404, &[], ""));
-    run.answer(source(size, KMS_ETAG)).answer(session());
+        .expect(&format!("{START} ifGenerationMatch=0"))
+        .answer(session());
     run.expect(&format!(
         "pipe PUT /session bytes 0-{}/{size}",
-        CHUNK_UNIT - 1
+        BUFFERED_LIMIT - 1
     ));
     assert!(matches!(
         run.step,
@@ -55,29 +67,24 @@ fn without_a_shared_checksum_a_larger_object_has_it_sent_with_its_last_piece() {
             ..
         }
     ));
-    run.answer(persisted(CHUNK_UNIT));
+    run.answer(persisted(BUFFERED_LIMIT));
     run.expect(&format!(
-        "Take {{ length: {CHUNK_UNIT}, digest: Digest {{ other: None }} }}"
+        "Hold {{ length: {CHUNK_UNIT}, digest: Digest {{ other: None }} }}"
     ));
-    run.answer(Event::Taken(Tail {
-        bytes: Bytes::from(vec![0; usize::try_from(CHUNK_UNIT).unwrap()]),
-        digests: crc32c(1),
-    }));
+    run.answer(Event::Digested(crc32c(1)));
     run.expect(&format!(
-        "send PUT /session bytes {CHUNK_UNIT}-{}/{size}",
+        "pipe PUT /session bytes {BUFFERED_LIMIT}-{}/{size}",
         size - 1
     ));
-    let Step::Send(request) = &run.step else {
-        panic!()
-    };
-    assert_eq!(request.headers()["x-goog-hash"], "crc32c=AAAAAQ==");
+    assert_eq!(hash(&run), "crc32c=AAAAAQ==");
     run.answer(stored(5, size, ("crc32c", "AAAAAQ=="), None));
     assert!(matches!(run.done(), Outcome::Copied { .. }));
 }
 
 #[test]
 fn what_gcs_has_beyond_the_checksum_is_read_again_for_it_and_not_sent_again() {
-    let size = 3 * CHUNK_UNIT;
+    let size = BUFFERED_LIMIT + CHUNK_UNIT;
+    let rest = size - CHUNK_UNIT;
     let mut run = Run::of(Some(LARGE));
     run.answer(reply(404, &[], ""))
         .answer(source(size, KMS_ETAG));
@@ -91,38 +98,28 @@ fn what_gcs_has_beyond_the_checksum_is_read_again_for_it_and_not_sent_again() {
     run.expect(&format!(
         "Digest {{ length: {CHUNK_UNIT}, digest: Digest {{ other: None }} }}"
     ));
-    let tail = |bytes: Vec<u8>, value| {
-        Event::Taken(Tail {
-            bytes: bytes.into(),
-            digests: crc32c(value),
-        })
-    };
-    run.answer(tail(Vec::new(), 0x1234_5678));
+    run.answer(Event::Digested(crc32c(0x1234_5678)));
     run.expect(&format!(
         "open GET /src/k bytes={CHUNK_UNIT}-{} {KMS_ETAG}",
         size - 1
     ));
-    run.answer(span(CHUNK_UNIT, 2 * CHUNK_UNIT, size, KMS_ETAG));
+    run.answer(span(CHUNK_UNIT, rest, size, KMS_ETAG));
     run.expect(&format!(
         "pipe PUT /session bytes {CHUNK_UNIT}-{}/{size}",
-        2 * CHUNK_UNIT - 1
+        rest - 1
     ));
-    run.answer(persisted(2 * CHUNK_UNIT));
-    let last = vec![0; usize::try_from(CHUNK_UNIT).unwrap()];
-    run.answer(tail(last, 0x9abc_def0));
-    let whole = combine_crc32c(0x1234_5678, 0x9abc_def0, 2 * CHUNK_UNIT);
-    let Step::Send(request) = &run.step else {
-        panic!("{:?}", run.step)
-    };
+    run.answer(persisted(rest));
+    run.answer(Event::Digested(crc32c(0x9abc_def0)));
+    let whole = combine_crc32c(0x1234_5678, 0x9abc_def0, rest);
     assert_eq!(
-        request.headers()["x-goog-hash"],
+        hash(&run),
         format!("crc32c={}", Checksum::Crc32c(whole).to_base64())
     );
 }
 
 #[test]
 fn a_checksum_that_cannot_be_put_together_has_the_copy_start_over() {
-    let size = 2 * CHUNK_UNIT;
+    let size = BUFFERED_LIMIT + CHUNK_UNIT;
     let sha = |size: u64| {
         let size = size.to_string();
         let headers = [
