@@ -84,6 +84,7 @@ async function mainWorker(options) {
     ...worker,
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
+    stripCfConnectingIp: process.env.STRIP ? undefined : false,
     bindings: { ...Object.fromEntries(declared), ...options.bindings },
     // Past Miniflare's own entry worker, which takes longer than a small request does.
     unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
@@ -115,6 +116,7 @@ const miniflare = new Miniflare({
   port: 0,
   // Nothing of the internet is needed to run; `Request.cf` stays empty.
   cf: false,
+  inspectorPort: process.env.INSPECT ? 9777 : undefined,
   log: new Log(LogLevel.ERROR),
   structuredWorkerdLogs: true,
   handleStructuredLogs: ({ level, message }) => say({ log: { level, message } }),
