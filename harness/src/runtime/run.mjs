@@ -84,7 +84,9 @@ async function mainWorker(options) {
     ...worker,
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
-    stripCfConnectingIp: process.env.STRIP ? undefined : false,
+    // Every request of ours would go through a worker of Miniflare's that takes out a header which
+    // none of them has.
+    stripCfConnectingIp: false,
     bindings: { ...Object.fromEntries(declared), ...options.bindings },
     // Past Miniflare's own entry worker, which takes longer than a small request does.
     unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
@@ -116,7 +118,6 @@ const miniflare = new Miniflare({
   port: 0,
   // Nothing of the internet is needed to run; `Request.cf` stays empty.
   cf: false,
-  inspectorPort: process.env.INSPECT ? 9777 : undefined,
   log: new Log(LogLevel.ERROR),
   structuredWorkerdLogs: true,
   handleStructuredLogs: ({ level, message }) => say({ log: { level, message } }),
