@@ -36,6 +36,8 @@ pub struct StackOptions {
     pub ports: Ports,
     /// Variables of the worker over those that the stack sets; `null` takes one away.
     pub bindings: Map<String, Value>,
+    /// The destination hashes what it gets and drops it ([`GcsOptions::discard_bodies`]).
+    pub discard_bodies: bool,
     /// Where the worker's console goes.
     pub log: LogSink,
 }
@@ -84,6 +86,7 @@ impl LocalStack {
             listen: loopback(options.ports.gcs),
             accounts: vec![account],
             require_content_length: true,
+            discard_bodies: options.discard_bodies,
             ..GcsOptions::default()
         })
         .await

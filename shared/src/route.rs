@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 
-/// Above this many bytes an object is copied in parts, unless its route says otherwise.
-/// docs/performance.md has the measurement.
+/// Above this many bytes an object is copied in parts, unless its route says otherwise: four parts
+/// then, for the dozen requests more that composing and deleting them takes.
 pub const PARTS_ABOVE: u64 = 256 << 20;
 
 /// The longest time, and the usual one, after which an upload in one stream goes on with another

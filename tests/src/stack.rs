@@ -42,6 +42,18 @@ impl Stack {
     /// # Panics
     /// When a part of it cannot be started; the message says why.
     pub async fn start(lanes: usize, bindings: Map<String, Value>) -> Self {
+        let options = StackOptions {
+            bindings,
+            ..StackOptions::default()
+        };
+        Self::start_with(lanes, options).await
+    }
+
+    /// Starts a stack with as many lanes, which are its routes, and with `options`.
+    ///
+    /// # Panics
+    /// When a part of it cannot be started; the message says why.
+    pub async fn start_with(lanes: usize, options: StackOptions) -> Self {
         let witness = Witness::default();
         let routes: BTreeMap<_, _> = (0..lanes)
             .map(|n| {
@@ -56,9 +68,8 @@ impl Stack {
             toolchain.expect("the set-up does not panic without a message"),
             StackOptions {
                 routes,
-                bindings,
                 log: witness.log(),
-                ..StackOptions::default()
+                ..options
             },
         );
         let local = match started.await {

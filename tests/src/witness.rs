@@ -85,14 +85,27 @@ impl Witness {
     ///
     /// # Panics
     /// When it does not find it in time: with `what` was waited for and the last that was seen.
-    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Seen) -> Option<T>) -> T {
+    pub async fn until<T>(&self, what: &str, look: impl FnMut(&Seen) -> Option<T>) -> T {
+        self.until_within(PATIENCE, what, look).await
+    }
+
+    /// As [`Self::until`], with a patience of one's own.
+    ///
+    /// # Panics
+    /// As [`Self::until`].
+    pub async fn until_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut look: impl FnMut(&Seen) -> Option<T>,
+    ) -> T {
         let mut receiver = self.0.subscribe();
         let mut found = None;
         let waiting = receiver.wait_for(|seen| {
             found = look(seen);
             found.is_some()
         });
-        let ended = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        let ended = tokio::time::timeout(patience, waiting).await.is_ok();
         match found {
             Some(found) if ended => found,
             _ => panic!("waited in vain for {what}. {}", self.now(Seen::tail)),

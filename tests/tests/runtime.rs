@@ -12,6 +12,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const WORKER: &str = r#"
+import { DurableObject } from "cloudflare:workers";
+// wrangler.toml declares it.
+export class PartsCoordinator extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();

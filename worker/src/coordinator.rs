@@ -226,7 +226,7 @@ impl PartsCoordinator {
             } => {
                 let may = may_delete(&mut port, access, &bucket, &folder, random).await;
                 self.with(|coordinator| {
-                    coordinator.probed(&run, may, platform::now(), platform::seed())
+                    coordinator.probed(&run, may, platform::now(), platform::seed());
                 });
             }
             Task::Send { run, parts } => {

@@ -17,20 +17,34 @@ mod port;
 mod reply;
 mod settle;
 
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Context, Env, Request, event};
+use worker::Env;
+use worker::worker_sys::Context;
 
-/// An HTTP request.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
-    ingress::answer(request.inner(), &env)
-        .await
-        .map_err(worker::Error::from)
+/// What a new isolate does first.
+#[wasm_bindgen(start)]
+fn start() {
+    platform::use_promises_for_tasks();
 }
 
-/// A batch of the queue of hints. Exported by hand: the `worker` crate's own event gives no count
-/// of deliveries and turns an error into a panic.
+/// An HTTP request. Exported by hand, as is all of this: the `worker` crate's own event reads more
+/// of a request than it needs.
+///
+/// # Errors
+/// What the platform throws when the answer cannot be made.
 #[wasm_bindgen]
-pub async fn queue(batch: platform::MessageBatch, env: Env, _context: worker::worker_sys::Context) {
+pub async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    _context: Context,
+) -> Result<web_sys::Response, JsValue> {
+    ingress::answer(&request, &env).await
+}
+
+/// A batch of a queue. The `worker` crate's own event gives no count of deliveries and turns an error
+/// into a panic.
+#[wasm_bindgen]
+pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
     consumer::consume(&batch, &env).await;
 }

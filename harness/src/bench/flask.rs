@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::stage::{ACCESS_KEY_ID, Batch, Cost, DESTINATION, REGION, SECRET_ACCESS_KEY, Stage};
-use super::worker::Meter;
+use super::worker::{Meter, client};
 
 /// Events on their way at once: as many as the server has threads, so that none is ever idle.
 const SENDS: usize = 16;
@@ -54,7 +54,7 @@ impl Flask {
             .context("could not start gunicorn")?;
         let mut flask = Self {
             server,
-            client: reqwest::Client::new(),
+            client: client()?,
             url: format!("http://127.0.0.1:{port}"),
         };
         tokio::time::timeout(START_LIMIT, flask.ready())

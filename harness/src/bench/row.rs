@@ -176,7 +176,7 @@ mod tests {
         let text = table(&[row.against("rclone", None).note("not installed")], true);
         let line = text.lines().last().unwrap_or_default();
         assert!(
-            line.contains("| 2 ") && line.contains("rclone (not installed)"),
+            line.contains(" 2 ") && line.contains("rclone (not installed)"),
             "{text}"
         );
     }

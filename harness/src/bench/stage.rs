@@ -38,8 +38,8 @@ const BLOCK: u64 = 1 << 20;
 pub(super) enum Known {
     /// A CRC32C of the whole object, which GCS can check: no byte has to be looked at.
     Crc32c,
-    /// A checksum of the parts' checksums, which says nothing of the whole: CRC32C is computed.
-    Composite,
+    /// None: CRC32C is computed.
+    Nothing,
 }
 
 /// Objects that are copied together, and the events that tell of them.
@@ -136,7 +136,7 @@ impl Stage {
                 // Of the form that a multipart upload leaves: it is no MD5.
                 etag: format!("{number:032x}-1"),
                 attributes: Attributes::content_type("application/octet-stream"),
-                checksum: Some(checksum.clone()),
+                checksum: checksum.clone(),
                 parts: Vec::new(),
                 kind: ChangeKind::Put,
             };
@@ -228,7 +228,7 @@ pub(super) fn between(began: Timestamp, ended: Timestamp) -> Duration {
     ended.duration_since(began).try_into().unwrap_or_default()
 }
 
-fn content(size: u64, known: Known) -> (Body, Checksum) {
+fn content(size: u64, known: Known) -> (Body, Option<Checksum>) {
     let block: Bytes = (0..BLOCK.min(size))
         .map(|index| (index * 31 % 251) as u8)
         .collect();
@@ -244,17 +244,10 @@ fn content(size: u64, known: Known) -> (Body, Checksum) {
         blocks.push(Body::from(block));
         left -= length;
     }
-    let checksum = match known {
-        Known::Crc32c => Checksum {
-            algorithm: Algorithm::Crc32c,
-            kind: Kind::FullObject,
-            value: BASE64_STANDARD.encode(&crc32c.finalize().to_be_bytes()[4..]),
-        },
-        Known::Composite => Checksum {
-            algorithm: Algorithm::Sha256,
-            kind: Kind::Composite,
-            value: format!("{}-1", BASE64_STANDARD.encode([0; 32])),
-        },
-    };
+    let checksum = (known == Known::Crc32c).then(|| Checksum {
+        algorithm: Algorithm::Crc32c,
+        kind: Kind::FullObject,
+        value: BASE64_STANDARD.encode(&crc32c.finalize().to_be_bytes()[4..]),
+    });
     (Body::concat(&blocks), checksum)
 }

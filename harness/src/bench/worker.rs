@@ -15,6 +15,8 @@ use crate::runtime::{LogSink, Runtime, RuntimeOptions};
 use crate::setup::Toolchain;
 
 const TOKEN: &str = "a-token-of-the-bench-only";
+/// A connection that was idle for longer may be closed by the other side just when it is used.
+const IDLE: Duration = Duration::from_secs(1);
 /// Events on their way to the worker at once: enough that it never waits for one.
 const SENDS: usize = 32;
 
@@ -37,7 +39,7 @@ impl Worker {
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
         let runtime = start(toolchain, bindings).await?;
         let events = Events {
-            client: reqwest::Client::new(),
+            client: client()?,
             url: format!("{}/events", runtime.url()),
         };
         Ok(Self { runtime, events })
@@ -92,7 +94,7 @@ impl BareWorker {
         let runtime = start(&Self::toolchain(toolchain), Map::new()).await?;
         Ok(Self {
             runtime,
-            client: reqwest::Client::new(),
+            client: client()?,
         })
     }
 
@@ -152,6 +154,10 @@ async fn start(
     Runtime::start(toolchain, options)
         .await
         .context("starting the runtime")
+}
+
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().pool_idle_timeout(IDLE).build()?)
 }
 
 /// The time from spawning the runtime to the first answer of the worker in it.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 pub use account::{ServiceAccount, ServiceAccountKey};
@@ -35,8 +35,8 @@ pub struct GcsOptions {
     /// Refuse uploads without a Content-Length with 411. The service takes them; a client that must
     /// never send a body of unknown length is caught with this.
     pub require_content_length: bool,
-    /// Hash bodies with CRC32C and drop them: for benchmarks. There is no `md5Hash` then, a
-    /// declared MD5 is not compared, and media cannot be read.
+    /// Hash bodies with CRC32C and drop them: for benchmarks. A declared MD5 is believed and shown
+    /// as `md5Hash` then, there is none otherwise, and media cannot be read.
     pub discard_bodies: bool,
     /// Make a bucket when something is first written to it.
     pub create_buckets: bool,
@@ -65,6 +65,7 @@ pub struct EmbeddedGcs {
     state: Arc<State>,
     faults: Arc<Faults>,
     throttle: Throttle,
+    received: watch::Receiver<u64>,
     accepting: JoinHandle<()>,
 }
 
@@ -86,12 +87,14 @@ impl EmbeddedGcs {
         let state = Arc::new(State::new(settings));
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
+        let (sender, received) = watch::channel(0);
         let server = http::Server {
             state: Arc::clone(&state),
             faults: Arc::clone(&faults),
             accounts: account::Accounts::new(&options.accounts)?,
             require_content_length: options.require_content_length,
             throttle: throttle.clone(),
+            received: sender,
             port: address.port(),
         };
         Ok(Self {
@@ -99,6 +102,7 @@ impl EmbeddedGcs {
             state,
             faults,
             throttle,
+            received,
             accepting: tokio::spawn(http::serve(listener, Arc::new(server))),
         })
     }
@@ -125,6 +129,12 @@ impl EmbeddedGcs {
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    /// How many bytes of requests' bodies have arrived, whatever became of them.
+    #[must_use]
+    pub fn received(&self) -> watch::Receiver<u64> {
+        self.received.clone()
     }
 
     /// Tells of every write and delete from now on.

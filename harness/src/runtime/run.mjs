@@ -84,6 +84,9 @@ async function mainWorker(options) {
     ...worker,
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
+    // Every request of ours would go through a worker of Miniflare's that takes out a header which
+    // none of them has.
+    stripCfConnectingIp: false,
     bindings: { ...Object.fromEntries(declared), ...options.bindings },
     // Past Miniflare's own entry worker, which takes longer than a small request does.
     unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],

@@ -155,21 +155,3 @@ fn a_destination_that_denies_access() {
         assert_dead(&lane, "key", ErrorKind::DestinationDenied, &message).await;
     });
 }
-
-#[test]
-fn metadata_that_is_too_long_for_gcs() {
-    run(async {
-        let lane = shared().await.lane();
-        let mut attributes = Attributes::default();
-        attributes.metadata.insert("long".into(), "m".repeat(8200));
-        lane.put("key", "bytes", attributes);
-        let letter = lane.letter().await;
-        assert_eq!(letter.error.kind, ErrorKind::DestinationRefused);
-        assert_eq!(letter.error.status, Some(400));
-        assert!(
-            letter.error.message.contains("metadata"),
-            "{}",
-            letter.error.message
-        );
-    });
-}

@@ -46,6 +46,10 @@ async fn options_and_denials() {
         (&object["crc32c"], object.get("md5Hash")),
         (&json!("yZRlqg=="), None)
     );
+    let declared = post(&gcs, "uploadType=media&name=y").body("hello world");
+    let md5 = "AAAAAAAAAAAAAAAAAAAAAA==";
+    let (_, object) = answer(declared.header("x-goog-hash", format!("md5={md5}"))).await;
+    assert_eq!(object["md5Hash"], md5);
     assert_eq!(
         refusal(at(&gcs, Method::GET, "/o/x?alt=media")).await.0,
         501

@@ -55,12 +55,7 @@ pub(super) async fn pipe(
         let run = run(feed, upload.reply());
         within(time_for(length), run).await
     };
-    let ended = ended.unwrap_or_else(|| {
-        Err(at_sink(format!(
-            "source or sink stalled: no end within {} s",
-            time_for(length).as_secs()
-        )))
-    });
+    let ended = ended.unwrap_or_else(|| Err(stalled(length)));
     if !matches!(ended, Ok((_, true))) {
         upload.cancel().await;
     }
@@ -80,6 +75,14 @@ pub(super) fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Res
 
 pub(super) fn time_for(length: u64) -> Duration {
     (START_TIME + Duration::from_secs(length >> 20)).min(LONGEST_TIME)
+}
+
+/// The end of an upload that had no end.
+pub(super) fn stalled(length: u64) -> Lost {
+    at_sink(format!(
+        "source or sink stalled: no end within {} s",
+        time_for(length).as_secs()
+    ))
 }
 
 /// Runs feed and request until it is clear how the upload ended.

@@ -8,9 +8,9 @@ use causeway_shared::port::{Lost, Sink};
 use http::Response;
 use js_sys::Uint8Array;
 
-use super::pipe::{check_length, time_for};
+use super::pipe::{check_length, stalled, time_for};
 use super::source::Source;
-use super::{exchange, in_time, sink as at_sink, source as at_source};
+use super::{exchange, sink as at_sink, source as at_source, within};
 
 /// The largest body that is sent this way, in bytes. As many transfers as a batch has under way at
 /// once may each hold it twice.
@@ -26,23 +26,27 @@ pub(super) async fn send(
     length: u64,
 ) -> Result<Response<Bytes>, Lost> {
     check_length(source.left(), length, false)?;
-    let body = in_time(time_for(length), source.whole())
-        .await
-        .map_err(at_source)?;
-    if u64::from(body.length()) != length {
-        return Err(at_source(format!(
-            "the body has {} bytes, {length} were announced",
-            body.length()
-        )));
-    }
-    let reply = async {
-        let request = exchange::build(&sink.request, exchange::Body::Decoded)?;
-        request
-            .init
-            .set_body(&enclosed(&sink.prefix, &body, &sink.suffix));
-        exchange::read(&exchange::fetch(&request).await?).await
+    let copied = async {
+        let body = source.whole().await.map_err(at_source)?;
+        if u64::from(body.length()) != length {
+            return Err(at_source(format!(
+                "the body has {} bytes, {length} were announced",
+                body.length()
+            )));
+        }
+        upload(sink, &body).await.map_err(at_sink)
     };
-    in_time(time_for(length), reply).await.map_err(at_sink)
+    within(time_for(length), copied)
+        .await
+        .unwrap_or_else(|| Err(stalled(length)))
+}
+
+async fn upload(sink: &Sink, body: &Uint8Array) -> Result<Response<Bytes>, String> {
+    let request = exchange::build(&sink.request, exchange::Body::Decoded)?;
+    request
+        .init
+        .set_body(&enclosed(&sink.prefix, body, &sink.suffix));
+    exchange::read(&exchange::fetch(&request).await?).await
 }
 
 fn enclosed(prefix: &[u8], body: &Uint8Array, suffix: &[u8]) -> Uint8Array {

@@ -25,6 +25,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::error::Fail;
@@ -44,6 +45,8 @@ pub(super) struct Server {
     pub(super) require_content_length: bool,
     /// How fast each connection's uploads are read.
     pub(super) throttle: Throttle,
+    /// Bytes of request bodies read so far.
+    pub(super) received: watch::Sender<u64>,
     pub(super) port: u16,
 }
 
@@ -100,7 +103,7 @@ struct Reset;
 
 async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
     let (parts, incoming) = request.into_parts();
-    let mut body = RequestBody::new(incoming, server.throttle.pace());
+    let mut body = RequestBody::new(incoming, server);
     let fault = server.faults.take(&parts);
     let mut principal = String::from("Anonymous caller");
     let early = fault

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::Server;
 use super::error::{Fail, invalid, json_answer};
@@ -117,6 +118,7 @@ pub(super) fn decode(encoded: &str) -> Result<String, Fail> {
 pub(super) struct RequestBody {
     incoming: Incoming,
     pace: Pace,
+    all_received: watch::Sender<u64>,
     content_length: Option<u64>,
     received: u64,
     pub(super) cut: Option<(u64, Fail)>,
@@ -124,11 +126,12 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, pace: Pace) -> Self {
+    pub(super) fn new(incoming: Incoming, server: &Server) -> Self {
         let content_length = incoming.size_hint().exact();
         Self {
             incoming,
-            pace,
+            pace: server.throttle.pace(),
+            all_received: server.received.clone(),
             content_length,
             received: 0,
             cut: None,
@@ -170,6 +173,8 @@ impl RequestBody {
             }
             self.received += data.len() as u64;
             self.pace.moved(data.len()).await;
+            self.all_received
+                .send_modify(|all| *all += data.len() as u64);
             return Ok(Some(data));
         }
     }

@@ -48,9 +48,12 @@ impl State {
     /// [`Refusal::Invalid`] for the name, the metadata, the size or a checksum that does not match,
     /// [`Refusal::BucketNotFound`], [`Refusal::ConditionNotMet`], [`Refusal::Denied`],
     /// [`Refusal::Held`], [`Refusal::Retained`]; nothing has changed then.
-    pub fn insert(&self, new: NewObject, content: HashedBody) -> Result<Arc<Object>, Refusal> {
+    pub fn insert(&self, new: NewObject, mut content: HashedBody) -> Result<Arc<Object>, Refusal> {
         new.validate()?;
         new.expected.check(&content)?;
+        if self.settings.discard_bodies {
+            content.md5 = new.expected.md5;
+        }
         let mut inner = lock(&self.inner);
         inner.ensure_bucket(&new.bucket, self.settings.create_buckets)?;
         self.put(&mut inner, new, content, None)

@@ -41,7 +41,7 @@ const COMMIT_BACKLOG: usize = 4096;
 pub struct Settings {
     /// Make a bucket when something is first written to it.
     pub create_buckets: bool,
-    /// Hash bodies with CRC32C and drop them.
+    /// Hash bodies with CRC32C and drop them; believe a declared MD5.
     pub discard_bodies: bool,
 }
 
