@@ -2,7 +2,8 @@
 //! however many at once, and however slowly the destination takes it.
 //!
 //! The peak is the kernel's own (`VmHWM`), so that no moment is missed. What an isolate needs once,
-//! whatever it copies, is not counted: each test first lets some small objects through.
+//! whatever it copies, is not counted: each test first lets some small objects through, and one in
+//! parts, whose code the runtime then has compiled.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -53,6 +54,10 @@ impl Case {
         for at in 0..100 {
             warm.copied(&at.to_string()).await;
         }
+        let large = SparseSpec::new(300 * MIB, 1).with(Algorithm::Crc32c);
+        let put = warm.store().put_sparse(&warm.source, "large", large);
+        put.unwrap();
+        warm.copied("large").await;
         assert!(reset_peak(pid));
         let before = resident(pid, "VmRSS:");
         Some(Self {
