@@ -3,7 +3,9 @@
 //!
 //! The peak is the kernel's own (`VmHWM`), so that no moment is missed. What an isolate needs once,
 //! whatever it copies, is not counted: each test first lets some small objects through, and one in
-//! parts, whose code the runtime then has compiled.
+//! parts, whose code the runtime then has compiled. Each request leaves some hundred kilobytes behind
+//! until V8 collects them, in any worker: a test of many bodies has no more than show what moving
+//! them side by side takes.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -166,7 +168,7 @@ fn many_objects_at_once_do_not_grow_it() {
 
 #[test]
 fn many_computed_checksums_at_once_do_not_grow_it() {
-    run(copied(50, 32 * MIB, None));
+    run(copied(24, 32 * MIB, None));
 }
 
 #[test]

@@ -30,10 +30,9 @@ const SMALL_AT_ONCE: usize = 24;
 /// first byte to its last, so that six of them would leave the others no connection.
 const LARGE_AT_ONCE: usize = 3;
 
-/// Parts under way at once: fewer than the six requests that may wait for their answer, for the sake of
-/// the isolate's memory. `max_batch_size` of their queue is the same, so that all of a batch begin at
-/// once.
-const PARTS_AT_ONCE: usize = 5;
+/// Parts under way at once: as many as requests may wait for their answer. `max_batch_size` of their
+/// queue is the same, so that all of a batch begin at once.
+const PARTS_AT_ONCE: usize = 6;
 
 /// No transfer is begun later than this after the batch, in milliseconds: a transfer may take 13 of
 /// the 15 minutes that a consumer has, and what is under way when they end is lost.
