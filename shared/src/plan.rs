@@ -126,7 +126,7 @@ pub fn plan(
     if let Some(above) = parts_above.filter(|&above| size > above)
         && let Some(digest) = part_digest(size, stored)
     {
-        let even = size.div_ceil(PARTS).clamp(above / 4, above);
+        let even = size.div_ceil(PARTS).clamp(above / 4, above * 4);
         let length = even.max(size.div_ceil(MOST_PARTS));
         return Ok(Plan::Parts(Parts {
             total: size,
@@ -277,7 +277,7 @@ mod tests {
             Plan::Parts(parts) => (parts.count(), parts.length >> 20),
             other => panic!("{other:?}"),
         };
-        assert_eq!(parts(PARTS_ABOVE + 1), (5, 64));
+        assert_eq!(parts(PARTS_ABOVE + 1), (5, 16));
         assert_eq!(parts(4 << 30), (30, 137));
         assert_eq!(parts(100 << 30), (400, 256));
         assert_eq!(parts(5 << 40), (1024, 5120));

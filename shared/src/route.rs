@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 
-/// Above this many bytes an object is copied in parts, unless its route says otherwise: four parts
-/// then, for the dozen requests more that composing and deleting them takes.
-pub const PARTS_ABOVE: u64 = 256 << 20;
+/// Above this many bytes an object is copied in parts, unless its route says otherwise. From a
+/// source of 50 MB/s a connection parts save a second there (docs/performance.md), for some thirty
+/// requests more.
+pub const PARTS_ABOVE: u64 = 64 << 20;
 
 /// The longest time, and the usual one, after which an upload in one stream goes on with another
 /// message, in seconds. Its next request, and whatever follows a break, then still fits into the 15

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::process::{self, Usage};
 use super::stage::{Batch, Cost, Stage, between};
@@ -34,8 +34,13 @@ pub(super) struct Events {
 }
 
 impl Worker {
-    pub(super) async fn start(toolchain: &Toolchain, stage: &Stage) -> anyhow::Result<Self> {
-        let mut bindings = stage.bindings();
+    /// The worker with a route that has `options`.
+    pub(super) async fn start(
+        toolchain: &Toolchain,
+        stage: &Stage,
+        options: &Value,
+    ) -> anyhow::Result<Self> {
+        let mut bindings = stage.bindings(options);
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
         let runtime = start(toolchain, bindings).await?;
         let events = Events {
@@ -139,10 +144,7 @@ impl BareWorker {
     }
 }
 
-async fn start(
-    toolchain: &Toolchain,
-    bindings: Map<String, serde_json::Value>,
-) -> anyhow::Result<Runtime> {
+async fn start(toolchain: &Toolchain, bindings: Map<String, Value>) -> anyhow::Result<Runtime> {
     let options = RuntimeOptions {
         bindings,
         replace_routes: true,
@@ -163,7 +165,7 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 /// The time from spawning the runtime to the first answer of the worker in it.
 pub(super) async fn cold_start(
     toolchain: &Toolchain,
-    bindings: Map<String, serde_json::Value>,
+    bindings: Map<String, Value>,
     path: &str,
 ) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();
