@@ -190,11 +190,15 @@ impl Stage {
         Commits(self.gcs.commits())
     }
 
-    /// A URL that reads the first object of `batch`, for who cannot sign.
-    pub(super) fn source_url(&self, batch: &Batch) -> anyhow::Result<String> {
+    /// A URL that reads object `number` of `batch`, for who cannot sign.
+    pub(super) fn source_url(&self, batch: &Batch, number: usize) -> anyhow::Result<String> {
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None)?;
         let signer = Signer::s3(credentials, REGION)?;
-        let url = format!("{}/{SOURCE}/{}000000", self.s3.endpoint(), batch.prefix);
+        let url = format!(
+            "{}/{SOURCE}/{}{number:06}",
+            self.s3.endpoint(),
+            batch.prefix
+        );
         let request = Request::get(url).body(())?;
         let hour = Duration::from_hours(1);
         let url = signer.presign(&request, &PayloadHash::Unsigned, hour, Timestamp::now())?;
@@ -202,10 +206,10 @@ impl Stage {
     }
 
     /// The URL that writes it.
-    pub(super) fn sink_url(&self, batch: &Batch) -> String {
+    pub(super) fn sink_url(&self, batch: &Batch, number: usize) -> String {
         let name = batch.prefix.replace('/', "%2F");
         format!(
-            "{}/upload/storage/v1/b/{DESTINATION}/o?uploadType=media&name={name}000000",
+            "{}/upload/storage/v1/b/{DESTINATION}/o?uploadType=media&name={name}{number:06}",
             self.gcs.endpoint()
         )
     }

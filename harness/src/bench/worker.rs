@@ -117,26 +117,47 @@ impl BareWorker {
         digest: Option<&str>,
     ) -> anyhow::Result<Cost> {
         let body = json!({
-            "source": stage.source_url(batch)?,
-            "sink": stage.sink_url(batch),
+            "source": stage.source_url(batch, 0)?,
+            "sink": stage.sink_url(batch, 0),
             "digest": digest,
         });
         let mut commits = stage.commits();
         let meter = Meter::start(self.runtime.pid());
-        let reply = self
-            .client
-            .post(self.runtime.url())
-            .json(&body)
-            .send()
-            .await?;
+        self.ask(&body).await?;
+        let last = commits.last(1).await?;
+        Ok(meter.stop(last))
+    }
+
+    /// Copies `batch` through the queue, each of its objects told by itself.
+    pub(super) async fn copy_queued(&self, stage: &Stage, batch: &Batch) -> anyhow::Result<Cost> {
+        let queued = |number| {
+            anyhow::Ok(json!({
+                "source": stage.source_url(batch, number)?,
+                "sink": stage.sink_url(batch, number),
+                "queued": true,
+            }))
+        };
+        let bodies: Vec<Value> = (0..batch.objects()).map(queued).collect::<Result<_, _>>()?;
+        let mut commits = stage.commits();
+        let meter = Meter::start(self.runtime.pid());
+        let sends = stream::iter(&bodies)
+            .map(|body| self.ask(body))
+            .buffer_unordered(SENDS)
+            .try_for_each(async |()| Ok(()));
+        let (last, ()) = tokio::try_join!(commits.last(batch.objects()), sends)?;
+        Ok(meter.stop(last))
+    }
+
+    async fn ask(&self, body: &Value) -> anyhow::Result<()> {
+        let request = self.client.post(self.runtime.url());
+        let reply = request.json(body).send().await?;
         let status = reply.status();
         let said = reply.text().await?;
         ensure!(
             status.is_success(),
             "the bare worker answered {status}: {said}"
         );
-        let last = commits.last(1).await?;
-        Ok(meter.stop(last))
+        Ok(())
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
