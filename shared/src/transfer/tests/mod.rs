@@ -194,6 +194,11 @@ fn source(size: u64, etag: &str) -> Event {
     reply(200, &[("content-length", &size), ("etag", etag)], "")
 }
 
+/// The source has no such key.
+fn gone() -> Event {
+    reply(404, &[], "<Error><Code>NoSuchKey</Code></Error>")
+}
+
 fn stored(generation: u64, size: u64, checksum: (&str, &str), etag: Option<&str>) -> Event {
     let mut object = json!({"name": "k", "generation": generation.to_string(),
         "size": size.to_string(), checksum.0: checksum.1});

@@ -37,7 +37,7 @@ fn a_destination_that_never_holds_still_ends_the_delivery() {
 #[test]
 fn what_the_source_refuses_is_said() {
     let mut run = Run::of(Some(3));
-    run.answer(reply(404, &[], ""));
+    run.answer(gone());
     assert_eq!(run.done(), &Outcome::SourceGone);
     let mut run = Run::of(Some(3));
     run.answer(reply(403, &[], "<Error><Code>AccessDenied</Code></Error>"));
