@@ -121,7 +121,7 @@ async fn carry_out(
     config: &Config,
     env: &Env,
 ) {
-    let leader = &hints[fold.leader()];
+    let leader = &fold.message(hints);
     let started = platform::now();
     let result = match transfer(leader, config).await {
         Ok(Ending::Settled(outcome)) => Ok(outcome),
