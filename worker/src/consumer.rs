@@ -11,7 +11,7 @@ use causeway_shared::transfer::{Ending, Outcome, Transfer};
 use futures::StreamExt as _;
 use futures::future::join3;
 use futures::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 use worker::Env;
 
 use crate::config::Config;
@@ -194,17 +194,17 @@ fn read(messages: Vec<platform::Message>) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
         let text = message.text();
-        let read = Message::read(text.as_bytes());
-        let value = serde_json::from_slice(text.as_bytes()).unwrap_or(Value::String(text));
-        let delivery = Delivery::new(message, value);
-        match read {
+        match Message::read(text.as_bytes()) {
             Ok(Message::Hint(hint)) => {
+                let delivery = Delivery::new(message, text, hint.returns);
                 batch.hints.push(hint);
                 batch.deliveries.push(delivery);
             }
-            Ok(Message::Part(part)) => batch.parts.push((part, delivery)),
+            Ok(Message::Part(part)) => {
+                batch.parts.push((part, Delivery::new(message, text, 0)));
+            }
             Err(error) => batch.unreadable.push((
-                delivery,
+                Delivery::new(message, text, 0),
                 TransferError::new(
                     ErrorKind::MessageUnreadable,
                     format!("The message is neither a hint nor a part: {error}."),
