@@ -191,7 +191,7 @@ mod tests {
         ];
         assert_eq!(
             table(&["name", ">n", "note"], rows),
-            ["name  n   note", "a b    7", "c\\n   10  x"]
+            ["name   n  note", "a b    7", "c\\n   10  x"]
         );
     }
 

@@ -38,17 +38,17 @@ Examples:
   causeway quarantine show photos 2026/a.jpg
   causeway quarantine show photos s3://my-photos/2026/a.jpg
 
-With --json: {\"id\", \"bucket\", \"key\", \"kind\", \"fault\", \"message\", \"advice\", \"status\", \"request_id\",
-\"deliveries\", \"failures\", \"first_failed_at\", \"last_failed_at\"}; \"status\" and \"request_id\" only where
-a store had answered.";
+With --json: {\"id\", \"bucket\", \"key\", \"kind\", \"fault\", \"message\", \"advice\", \"status\",
+\"request_id\", \"deliveries\", \"failures\", \"first_failed_at\", \"last_failed_at\"}; \"status\" and
+\"request_id\" only where a store had answered.";
 
 const DROP_HELP: &str = "\
 Examples:
   causeway quarantine drop photos 2026/a.jpg
   causeway quarantine drop photos --kind source-archived --yes
 
-Nothing is done to the object or its copy: the worker only forgets that they may differ. The next event
-of the key, or a reconcile, finds it again. On a terminal it asks before it does it.
+Nothing is done to the object or its copy: the worker only forgets that they may differ. The key's
+next event finds out again. On a terminal it asks before it does it.
 
 With --json: {\"route\", \"dropped\", \"more\"}, \"more\" being true when entries have come meanwhile; with
 \"error\" when it broke off after some.";
@@ -98,7 +98,10 @@ struct Show {
 
 /// Forget entries
 #[derive(Debug, Args)]
-#[command(after_help = DROP_HELP)]
+#[command(
+    after_help = DROP_HELP,
+    override_usage = "causeway quarantine drop [OPTIONS] <ROUTE> <KEY|--kind <KIND>|--all>"
+)]
 struct Drop {
     /// The route's name
     route: String,

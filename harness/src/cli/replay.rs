@@ -28,7 +28,10 @@ meanwhile; with \"error\" when it broke off after some.";
 
 /// Try again what is in quarantine
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    after_help = AFTER_HELP,
+    override_usage = "causeway replay [OPTIONS] <ROUTE> <KEY|--kind <KIND>|--all>"
+)]
 pub(super) struct Replay {
     /// The route's name
     route: String,
