@@ -16,9 +16,9 @@ Examples:
   causeway replay photos --kind deletes-braked     release the deletes that the brake held back
   causeway replay photos --all
 
-A replayed entry leaves the quarantine and its key takes the same road as an event: the worker asks S3
-what it is now. Replaying is never wrong; what fails again comes back, with one failure more. What
-became of it: `causeway status ROUTE`.
+A replayed entry leaves the quarantine and its key takes the same road as an event: the worker asks
+S3 what it is now. Replaying is never wrong; what fails again comes back, with one failure more.
+What became of it: `causeway status ROUTE`.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
 set, the local stack's.
