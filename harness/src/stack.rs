@@ -156,6 +156,7 @@ impl LocalStack {
             google_credentials: self.google_credentials.clone(),
             worker_url: self.runtime.url().to_owned(),
             events_token: EVENTS_TOKEN.into(),
+            operator_token: OPERATOR_TOKEN.into(),
         }
     }
 
