@@ -67,7 +67,9 @@ pub(crate) async fn keys(lane: &Lane<'_>) -> Vec<String> {
                 .map(|entry| entry["key"].as_str().unwrap().to_owned()),
         );
         match page["next"].as_str() {
-            Some(next) => query = format!("?after={}", next.replace('/', "%2F")),
+            Some(next) => {
+                query = format!("?after={}", next.replace('/', "%2F").replace('+', "%2B"))
+            }
             None => return keys,
         }
     }
