@@ -3,6 +3,7 @@
 //! A command prints for people as it goes (names and facts on standard output, progress and errors
 //! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
 
+mod backfill;
 mod bench;
 mod build;
 mod demo;
@@ -122,6 +123,7 @@ enum Command {
     Status(status::Status),
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
+    Backfill(backfill::Backfill),
     Bench(bench::Bench),
     Build(build::Build),
 }
@@ -171,6 +173,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Replay(replay) => replay.run(output).await,
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
+        Command::Backfill(backfill) => backfill.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
