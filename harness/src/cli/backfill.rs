@@ -123,7 +123,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn progress(end: serde_json::Value) -> Progress {
+    fn progress(end: &serde_json::Value) -> Progress {
         serde_json::from_value(json!({
             "route": "r", "request": {"prefix": "", "rate": 0, "dry_run": false},
             "started_at": "2026-01-01T00:00:00Z", "keys": 3, "bytes": 2048, "last_key": "k", "end": end,
@@ -147,13 +147,13 @@ mod tests {
             ),
             (error.clone(), "failed"),
         ] {
-            let line = line(&progress(end));
+            let line = line(&progress(&end));
             assert!(
                 line.starts_with("sent 3 keys, 2.00 KiB: ") && line.ends_with(says),
                 "{line}"
             );
         }
-        let failure = failure(&progress(error)).unwrap();
+        let failure = failure(&progress(&error)).unwrap();
         assert_eq!(
             (failure.code, &*failure.what),
             (Code::Failed, "S3 said no.")
