@@ -17,6 +17,7 @@ mod output;
 mod put;
 mod rm;
 mod send;
+mod simulate;
 mod stack;
 mod stat;
 mod store;
@@ -109,6 +110,7 @@ enum Command {
     Stat(stat::Stat),
     Send(send::Send),
     Bench(bench::Bench),
+    Simulate(simulate::Simulate),
     Build(build::Build),
 }
 
@@ -155,6 +157,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
+        Command::Simulate(simulate) => simulate.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }

@@ -36,6 +36,11 @@ impl Body {
         body
     }
 
+    /// The content of its first byte.
+    pub(super) fn content(&self) -> Option<u64> {
+        self.0.first().map(|span| span.content)
+    }
+
     pub(super) fn length(&self) -> u64 {
         self.0.iter().map(|span| span.length).sum()
     }

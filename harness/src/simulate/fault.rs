@@ -25,7 +25,7 @@ pub(super) enum Fault {
     Truncated,
     /// It breaks.
     SourceReset,
-    /// A byte of it arrives as another.
+    /// A byte of it arrives as another, or one of an upload's does.
     Corrupted,
     /// The object is overwritten while it is read.
     SourceChanged,
@@ -124,6 +124,8 @@ pub(super) struct Faults {
     rate: u64,
     /// Milliseconds.
     until: u64,
+    /// There are no more than so many.
+    most: u32,
     /// Faults of these numbers are left out.
     left_out: BTreeSet<u32>,
     drawn: u32,
@@ -146,6 +148,7 @@ impl Faults {
             kinds,
             rate: rng.pick(&[5, 20, 60, 150, 300]),
             until: rng.pick(&[20_000, 120_000, 900_000, 7_200_000]),
+            most: rng.pick(&[3, 10, 30, 100]),
             left_out: left_out.clone(),
             drawn: 0,
             injected: BTreeMap::new(),
@@ -159,7 +162,8 @@ impl Faults {
 
     /// Whether one of `among` happens at `now`, and which.
     pub(super) fn strike(&mut self, among: &[Fault], now: u64) -> Option<(Fault, u32)> {
-        if now >= self.until || self.kinds.is_empty() || !self.rng.chance(self.rate, 1000) {
+        let is_over = now >= self.until || self.drawn >= self.most;
+        if is_over || self.kinds.is_empty() || !self.rng.chance(self.rate, 1000) {
             return None;
         }
         let fault = self.rng.pick(among);
@@ -175,12 +179,19 @@ impl Faults {
         Some((fault, number))
     }
 
+    /// There was nothing that `fault` could have happened to.
+    pub(super) fn withdraw(&mut self, fault: Fault) {
+        if let Some(count) = self.injected.get_mut(&fault) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// How many numbers were given away.
     pub(super) fn drawn(&self) -> u32 {
         self.drawn
     }
 
     pub(super) fn has(&self, fault: Fault) -> bool {
-        self.injected.contains_key(&fault)
+        self.injected.get(&fault).is_some_and(|&count| count > 0)
     }
 }

@@ -14,7 +14,7 @@ use super::port::Open;
 use super::world::World;
 
 /// A mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mutant {
     /// Writes say nothing of what they replace.
     NoPrecondition,
@@ -52,30 +52,6 @@ pub enum Mutant {
     DeadLetterLost,
     /// The sender is answered before the queue has the hint.
     AnsweredBefore,
-}
-
-impl Mutant {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::NoPrecondition,
-        Self::AcknowledgedBefore,
-        Self::ShortBodySucceeds,
-        Self::StaleGeneration,
-        Self::AnyVersionWillDo,
-        Self::NoChecksum,
-        Self::SourceBeforeDestination,
-        Self::NothingSwept,
-        Self::NoRedelivery,
-        Self::NobodyTakesOver,
-        Self::SessionForgotten,
-        Self::FoldsAcrossKeys,
-        Self::StorageLost,
-        Self::AlarmForgotten,
-        Self::PartsReversed,
-        Self::CopiesOfAnyRun,
-        Self::DeadLetterLost,
-        Self::AnsweredBefore,
-    ];
 }
 
 /// What a port remembers that should not.

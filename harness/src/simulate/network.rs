@@ -132,7 +132,7 @@ impl World {
     }
 
     /// Faults that end in a reply.
-    fn arrive_troubled(self: &Rc<Self>, flight: Flight, fault: Fault) {
+    fn arrive_troubled(self: &Rc<Self>, mut flight: Flight, fault: Fault) {
         let status = match fault {
             Fault::Status408 => 408,
             Fault::Status429 => 429,
@@ -155,7 +155,9 @@ impl World {
             }
             Fault::SourceChanged => {
                 let served = self.serve(flight.store, &flight.wire, None);
-                self.overwrite(flight.wire.head.uri().path());
+                if !self.overwrite(flight.wire.head.uri().path()) {
+                    self.faults.borrow_mut().withdraw(fault);
+                }
                 if let Some((head, body)) = served {
                     self.reply(flight, head, body);
                 }
@@ -168,16 +170,41 @@ impl World {
             let head = refusal(flight.store, status, wait.filter(|_| status == 429));
             return self.reply(flight, head, Body::default());
         }
+        if fault == Fault::Corrupted && flight.wire.body.length() > 0 {
+            flight.wire.body = self.damaged(&flight.wire.body);
+        }
         let Some((head, body)) = self.serve(flight.store, &flight.wire, None) else {
             return self.lost(flight, Side::Sink, "connection closed", 0);
         };
-        let at = self.rng.borrow_mut().below(body.length());
-        let body = match fault {
-            Fault::Truncated | Fault::SourceReset => body.slice(0, at),
-            Fault::Corrupted if body.length() > 0 => body.damaged(at, self.seed() | 1 << 63),
-            _ => body,
-        };
+        let body = self.troubled(&flight, fault, body);
         self.reply(flight, head, body);
+    }
+
+    /// The body of a reply, as `fault` makes it arrive.
+    fn troubled(&self, flight: &Flight, fault: Fault, body: Body) -> Body {
+        let is_read = flight.store == Store::S3 && body.length() > 0;
+        match fault {
+            Fault::Truncated | Fault::SourceReset if is_read => {
+                let end = self.rng.borrow_mut().below(body.length());
+                body.slice(0, end)
+            }
+            // What S3 has no checksum of is copied as S3's side sends it.
+            Fault::Corrupted if is_read && self.s3.borrow().is_proven(&body) => self.damaged(&body),
+            Fault::Truncated | Fault::SourceReset => {
+                self.faults.borrow_mut().withdraw(fault);
+                body
+            }
+            Fault::Corrupted if flight.wire.body.length() == 0 => {
+                self.faults.borrow_mut().withdraw(fault);
+                body
+            }
+            _ => body,
+        }
+    }
+
+    fn damaged(&self, body: &Body) -> Body {
+        let at = self.rng.borrow_mut().below(body.length());
+        body.damaged(at, self.seed() | 1 << 63)
     }
 
     /// `owner` is whoever will hear of it.
@@ -275,14 +302,14 @@ fn kinds(store: Store, wire: &Wire) -> &'static [Fault] {
         ],
         (Store::Gcs, true, _) => &[
             ResetBefore, ResetWithin, ResetAfter, Late503, Status408, Status429, Status500, Status503,
-            Stalled, SessionExpired,
+            Stalled, SessionExpired, Corrupted,
         ],
         (Store::Gcs, false, &Method::GET) => &[
             ResetBefore, Status408, Status429, Status500, Status503, Stalled, TokenExpired,
         ],
         (Store::Gcs, false, _) => &[
             ResetBefore, ResetWithin, ResetAfter, Late503, Status408, Status429, Status500, Status503,
-            Stalled, TokenExpired,
+            Stalled, TokenExpired, Corrupted,
         ],
     }
 }

@@ -37,6 +37,7 @@ struct Stored {
     deliveries: u32,
     visible: u64,
     is_leased: bool,
+    is_copy: bool,
 }
 
 /// Something in quarantine.
@@ -105,6 +106,7 @@ impl World {
                 deliveries: 0,
                 visible,
                 is_leased: false,
+                is_copy: false,
             },
         );
         drop(queues);
@@ -242,9 +244,11 @@ impl World {
 
     fn duplicate(&self, id: u64) {
         let mut queues = self.queues.borrow_mut();
-        let Some(copy) = queues.messages.get(&id).cloned() else {
+        let message = queues.messages.get(&id).filter(|message| !message.is_copy);
+        let Some(mut copy) = message.cloned() else {
             return;
         };
+        copy.is_copy = true;
         queues.next += 1;
         let new = queues.next;
         let queue = copy.queue;

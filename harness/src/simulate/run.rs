@@ -80,8 +80,11 @@ pub struct Summary {
     pub steps: u64,
     /// Faults by their names.
     pub faults_injected: BTreeMap<&'static str, u64>,
-    /// One a seed that failed.
-    pub violations: Vec<Story>,
+    /// How many seeds failed.
+    pub violations: u64,
+    /// What is to be said of each of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Story>,
     /// Wall-clock time in seconds.
     pub elapsed_s: f64,
 }
@@ -134,7 +137,11 @@ pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary 
         seeds: done.into_inner(),
         steps,
         faults_injected: injected.iter().map(|(fault, &count)| (fault.as_str(), count)).collect(),
-        violations: failed.into_iter().map(|(seed, violations)| Story::of(seed, violations)).collect(),
+        violations: failed.len() as u64,
+        failed: failed
+            .into_iter()
+            .map(|(seed, violations)| Story::of(seed, violations, options.mutant))
+            .collect(),
         elapsed_s,
     }
 }

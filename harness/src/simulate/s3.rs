@@ -211,6 +211,15 @@ impl S3 {
         entries.filter_map(|(place, version)| Some((place, version.as_ref()?)))
     }
 
+    /// Whether S3 has a checksum of the whole object that `body` is of.
+    pub(super) fn is_proven(&self, body: &Body) -> bool {
+        let mut versions = self.keys.values().flatten().flatten();
+        let version = versions.find(|version| body.content() == Some(version.put.content));
+        version.is_some_and(|version| {
+            !matches!(version.put.checksums, Checksums::Composite | Checksums::Nothing)
+        })
+    }
+
     /// Answers `request` at `now`; the body of what is read comes beside the reply.
     pub(super) fn serve(&self, request: &Request<()>, now: u64) -> (Response<Bytes>, Option<Body>) {
         let refused = |status, code| (error(status, code), None);

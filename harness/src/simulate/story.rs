@@ -1,5 +1,6 @@
 //! A seed that failed: its shortest story, and the command that runs it again.
 
+use clap::ValueEnum as _;
 use serde::Serialize;
 
 use super::mutant::Mutant;
@@ -21,11 +22,13 @@ pub struct Story {
 }
 
 impl Story {
-    pub(super) fn of(seed: u64, violations: Vec<String>) -> Self {
+    pub(super) fn of(seed: u64, violations: Vec<String>, mutant: Option<Mutant>) -> Self {
+        let mistake = mutant.and_then(|mutant| mutant.to_possible_value());
+        let mistake = mistake.map_or_else(String::new, |value| format!(" --mutant {}", value.get_name()));
         Self {
             seed,
             violations,
-            replay: format!("causeway simulate --seeds 1 --seed {seed}"),
+            replay: format!("causeway simulate --seeds 1 --seed {seed}{mistake}"),
             lines: Vec::new(),
         }
     }

@@ -13,14 +13,14 @@ fn smoke() {
     let began = std::time::Instant::now();
     let mut steps = 0;
     for seed in from..from + count {
-        let t = std::time::Instant::now();
+        let t = std::time::Instant::now(); if count < 100 { eprintln!("{seed}"); }
         let ended = run(seed, &Cut::default(), None, false);
         steps += ended.steps;
         if ended.steps > 20_000 { eprintln!("seed {seed}: {} steps {:?}", ended.steps, t.elapsed()); }
         if !ended.violations.is_empty() {
             eprintln!("seed {seed}: {} steps {} faults: {:?}", ended.steps, ended.faults, ended.violations[0]);
             if tell {
-                let mut story = Story::of(seed, ended.violations);
+                let mut story = Story::of(seed, ended.violations, None);
                 story.tell(None);
                 for line in &story.lines { eprintln!("{line}"); }
                 eprintln!("{:?}", story.violations);

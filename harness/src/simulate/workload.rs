@@ -63,12 +63,12 @@ impl World {
         self.gcs.borrow_mut().write_foreign(&name, body);
     }
 
-    /// A writer replaces the object that is being read at `path`.
-    pub(super) fn overwrite(self: &Rc<Self>, path: &str) {
+    /// A writer replaces the object that is being read at `path`, if there is one.
+    pub(super) fn overwrite(self: &Rc<Self>, path: &str) -> bool {
         let key = path.strip_prefix(&format!("/{BUCKET}/")).unwrap_or_default();
         let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
         let Some(old) = self.s3.borrow().current(&key).map(|version| version.put.clone()) else {
-            return;
+            return false;
         };
         let mut rng = self.rng.borrow_mut();
         let put = Put {
@@ -82,6 +82,7 @@ impl World {
         self.tell(put.size, || format!("{key:?} is overwritten while it is read: {put:?}"));
         let change = self.s3.borrow_mut().put(&key, put, self.now());
         self.notify(change);
+        true
     }
 
     fn notify(self: &Rc<Self>, change: Change) {
