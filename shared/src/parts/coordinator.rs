@@ -165,10 +165,17 @@ pub enum Task {
 }
 
 impl Coordinator {
-    /// What was stored: this without its copies, and these.
+    /// What was stored: this without its copies, and these. A crash may have come between the last
+    /// copy and the state after it.
     #[must_use]
     pub fn with_copies(mut self, copies: BTreeMap<u32, PartCopy>) -> Self {
         self.copies = copies;
+        if let Some(run) = &mut self.run
+            && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
+            && run.has_all(&self.copies)
+        {
+            run.phase = Phase::Assembling { at: run.started_at };
+        }
         self
     }
 
@@ -224,9 +231,8 @@ impl Coordinator {
             return false;
         }
         self.copies.insert(number, copy);
-        let count = self.copies.len();
         if let Some(run) = &mut self.run {
-            run.phase = if count == run.order.parts.count() as usize {
+            run.phase = if run.has_all(&self.copies) {
                 Phase::Assembling { at: now }
             } else {
                 Phase::Copying {
@@ -451,6 +457,10 @@ impl Run {
             Disposition::RetryAfter(wait) => Ok(later(now, wait)),
             Disposition::Quarantine => Err(error),
         }
+    }
+
+    fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {
+        copies.len() == self.order.parts.count() as usize
     }
 
     fn is_of_source_of(&self, order: &Order) -> bool {

@@ -169,6 +169,15 @@ fn a_crash_costs_no_more_than_the_same_task_again() {
 }
 
 #[test]
+fn a_crash_between_the_last_copy_and_the_state_after_it_loses_neither() {
+    let mut coordinator = copying();
+    coordinator.copied("1", 0, copy(0), at(1));
+    let mut again = crashed(&coordinator, &[0, 1, 2]);
+    assert!(again.is_complete() && !again.wants("1", 2));
+    assert!(matches!(again.wake(at(1)), Task::Assemble { parts, .. } if parts.len() == 3));
+}
+
+#[test]
 fn a_part_that_nobody_heard_of_is_sent_again_alone_and_not_for_ever() {
     let mut coordinator = copying();
     coordinator.copied("1", 0, copy(0), at(1));
