@@ -219,8 +219,8 @@ impl World {
                     Started::Busy => return Answer::Busy,
                     Started::New => {}
                 }
-                self.store(name).await;
                 self.wake_now(name).await;
+                self.store(name).await;
                 Answer::New
             }
             Report::Wants { run, part } => {
@@ -235,18 +235,21 @@ impl World {
                 if !self.with(name, |coordinator| coordinator.copied(&run, part, copy, now)) {
                     return Answer::No;
                 }
-                self.keep(name, &format!("{run}/{part}"), text).await;
-                if self.with(name, |coordinator| coordinator.is_complete()) {
-                    self.store(name).await;
+                let is_complete = self.with(name, |coordinator| coordinator.is_complete());
+                if is_complete {
                     self.wake_now(name).await;
+                }
+                self.keep(name, &format!("{run}/{part}"), text).await;
+                if is_complete {
+                    self.store(name).await;
                 }
                 Answer::Yes
             }
             Report::Failed { run, error } => {
                 let seed = self.seed();
                 self.with(name, |coordinator| coordinator.failed(&run, error, seed));
-                self.store(name).await;
                 self.wake_now(name).await;
+                self.store(name).await;
                 Answer::Yes
             }
         }
