@@ -48,6 +48,7 @@ impl World {
         }
         for fold in self.folded(&hints) {
             let leader = hints[fold.leader()].clone();
+            self.let_go_of_sessions(&fold, &hints);
             let members = fold.members.iter().map(|&member| deliveries[member].clone()).collect();
             let world = Rc::clone(self);
             // Most begin at once; some wait for a place.
@@ -55,6 +56,18 @@ impl World {
             self.spawn(owner.clone(), wait, async move {
                 world.carry_out(isolate, leader, members).await;
             });
+        }
+    }
+
+    /// Only the leader's session goes on; what another member carries expires by itself.
+    fn let_go_of_sessions(&self, fold: &Fold, hints: &[HintMessage]) {
+        for &member in fold.members.iter().filter(|&&member| member != fold.leader()) {
+            let session = hints[member].session.as_ref();
+            let uri = session.map(|session| String::from(session.uri.clone()));
+            let id = uri.and_then(|uri| uri.rsplit_once("upload_id=")?.1.parse().ok());
+            if let Some(id) = id {
+                self.orphan(id);
+            }
         }
     }
 

@@ -39,7 +39,6 @@ struct Flight {
     sent: Option<u64>,
     fault: Option<Fault>,
     slot: Rc<Slot<Result<Reply, Lost>>>,
-    limit: u64,
 }
 
 impl World {
@@ -62,10 +61,12 @@ impl World {
             sent,
             fault,
             slot: Rc::clone(&slot),
-            limit,
         };
-        if time > limit {
-            flight.fault = Some(Fault::Stalled);
+        if time > limit || fault == Some(Fault::Stalled) {
+            self.stall(flight, limit);
+            let reply = slot.wait().await;
+            self.crash_point().await;
+            return reply;
         }
         match flight.wire.session() {
             Some(id) if flight.wire.body.length() > 0 => self.after(1, move |world| {
@@ -77,6 +78,16 @@ impl World {
         let reply = slot.wait().await;
         self.crash_point().await;
         reply
+    }
+
+    /// The port gives up after `limit` milliseconds. The request may arrive all the same, much later.
+    fn stall(&self, flight: Flight, limit: u64) {
+        let late = self.rng.borrow_mut().pick(&[0, 0, 10_000, 300_000]);
+        if late > 0 && flight.sent.is_none() {
+            let (store, wire) = (flight.store, flight.wire.clone());
+            self.after(limit + late, move |world| drop(world.serve(store, &wire, None)));
+        }
+        self.after(limit, move |world| world.lost(flight, Side::Sink, "no end in time", 0));
     }
 
     fn latency(&self) -> u64 {
@@ -105,15 +116,6 @@ impl World {
                 let sent = self.rng.borrow_mut().below(flight.wire.body.length() + 1);
                 self.serve_broken(&flight, sent);
                 self.lost(flight, Side::Sink, "connection reset", 0);
-            }
-            Some(Fault::Stalled) => {
-                let late = self.rng.borrow_mut().pick(&[0, 0, 70_000, 400_000]);
-                let limit = flight.limit;
-                if late > 0 {
-                    let (store, wire) = (flight.store, flight.wire.clone());
-                    self.after(late, move |world| drop(world.serve(store, &wire, None)));
-                }
-                self.lost(flight, Side::Sink, "no end in time", limit);
             }
             Some(Fault::ResetAfter) => {
                 drop(self.serve(flight.store, &flight.wire, None));

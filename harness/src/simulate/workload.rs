@@ -40,7 +40,10 @@ impl World {
         self.tell(place, || format!("write {place}: {key:?} {write:?}"));
         let changed = |change: Option<Change>| change.into_iter().for_each(|change| self.notify(change));
         match write {
-            Write::Put(put) => changed(Some(self.s3.borrow_mut().put(key, put.clone(), now))),
+            Write::Put(put) => {
+                let put = self.told_apart(key, put);
+                changed(Some(self.s3.borrow_mut().put(key, put, now)));
+            }
             Write::Delete => changed(self.s3.borrow_mut().delete(key, now)),
             Write::Tag(tag) => changed(self.s3.borrow_mut().tag(key, *tag, now)),
             Write::RenameTo(to) => {
@@ -54,6 +57,20 @@ impl World {
                 self.write_foreign(key);
                 changed(Some(self.s3.borrow_mut().put(key, put.clone(), now)));
             }
+        }
+    }
+
+    /// Without versions, the same bytes put twice within a second cannot be told apart by anything but
+    /// their metadata, and provenance does not hold that: the second is then the same object again.
+    fn told_apart(&self, key: &str, put: &Put) -> Put {
+        let s3 = self.s3.borrow();
+        let current = s3.current(key).filter(|current| {
+            let second = |time: u64| time / 1000;
+            !self.scenario.is_versioned && second(current.modified) == second(self.now())
+        });
+        match current {
+            Some(current) if current.put.content == put.content => current.put.clone(),
+            _ => put.clone(),
         }
     }
 

@@ -145,11 +145,7 @@ impl<T: 'static> Slot<T> {
         .await
     }
 
-    /// Whether anybody waits.
-    pub(super) fn is_awaited(&self, world: &World) -> bool {
-        world.tasks.borrow().contains_key(&self.task)
-    }
-
+    /// Whose task waits, if one does.
     pub(super) fn owner(&self, world: &World) -> Option<Owner> {
         let tasks = world.tasks.borrow();
         tasks.get(&self.task).map(|task| task.owner.clone())
