@@ -2,13 +2,12 @@
 //! little as one of a byte, and whether a body is whole, mixed or cut can be read from it.
 //!
 //! A content's CRC up to each of its offsets is drawn by hashing; that of a piece, and of pieces put
-//! together, then follows by a CRC's own arithmetic, done by a library that is not ours. For cuts at
+//! together, then follows by a CRC's own arithmetic, held against a library that is not ours. For cuts at
 //! least a CRC's width apart there are bytes that have exactly these values, so that no code that only
 //! knows CRCs can tell these bodies from real ones. Hashes that cannot be put together (MD5, SHA) are
 //! hashes of the description.
 
 use causeway_shared::integrity::{Algorithm, Digest, Digests, SourceChecksum};
-use crc_fast::{CrcAlgorithm, checksum_combine};
 
 use super::rng::mix;
 
@@ -50,7 +49,9 @@ impl Body {
             return;
         }
         match self.0.last_mut() {
-            Some(last) if last.content == next.content && last.start + last.length == next.start => {
+            Some(last)
+                if last.content == next.content && last.start + last.length == next.start =>
+            {
                 last.length += next.length;
             }
             _ => self.0.push(next),
@@ -101,12 +102,11 @@ impl Body {
     }
 
     pub(super) fn crc32c(&self) -> u32 {
-        let crc = self.crc(CrcAlgorithm::Crc32Iscsi, 0xffff_ffff);
-        u32::try_from(crc).expect("it has 32 bits")
+        u32::try_from(self.crc(&CRC32C)).expect("it has 32 bits")
     }
 
     pub(super) fn crc64(&self) -> u64 {
-        self.crc(CrcAlgorithm::Crc64Nvme, u64::MAX)
+        self.crc(&CRC64)
     }
 
     pub(super) fn md5(&self) -> [u8; 16] {
@@ -135,19 +135,16 @@ impl Body {
         }
     }
 
-    fn crc(&self, algorithm: CrcAlgorithm, mask: u64) -> u64 {
+    fn crc(&self, crc: &Crc) -> u64 {
         let up_to = |content: u64, offset: u64| match offset {
             0 => 0,
-            _ => mix(mix(content) ^ offset) & mask,
+            _ => mix(mix(content) ^ offset) & crc.mask(),
         };
-        self.0.iter().fold(0, |crc, span| {
+        self.0.iter().fold(0, |before, span| {
+            // Taking a beginning away is the same as putting it before.
+            let before = before ^ up_to(span.content, span.start);
             let end = up_to(span.content, span.start + span.length);
-            // Taking the beginning away is the same as putting it before.
-            let before = crc ^ up_to(span.content, span.start);
-            if before == 0 {
-                return end;
-            }
-            end ^ checksum_combine(algorithm, before, 0, span.length)
+            crc.followed_by(before, span.length) ^ end
         })
     }
 
@@ -160,10 +157,76 @@ impl Body {
     }
 }
 
+/// A reflected CRC's arithmetic: what stands before so many bytes is multiplied by a power of x.
+struct Crc {
+    width: u32,
+    polynomial: u64,
+    /// x^(8 · 2^n) for each n, modulo the polynomial.
+    powers: [u64; 44],
+}
+
+static CRC32C: Crc = Crc::new(32, 0x82f6_3b78);
+static CRC64: Crc = Crc::new(64, 0x9a6c_9329_ac4b_c9b5);
+
+impl Crc {
+    const fn new(width: u32, polynomial: u64) -> Self {
+        let mut powers = [0; 44];
+        // x^8: the highest bit is the coefficient of x^0.
+        powers[0] = 1 << (width - 9);
+        let mut n = 1;
+        while n < powers.len() {
+            powers[n] = multiply(powers[n - 1], powers[n - 1], width, polynomial);
+            n += 1;
+        }
+        Self {
+            width,
+            polynomial,
+            powers,
+        }
+    }
+
+    fn mask(&self) -> u64 {
+        u64::MAX >> (64 - self.width)
+    }
+
+    fn followed_by(&self, before: u64, length: u64) -> u64 {
+        let powers = self.powers.iter().enumerate();
+        powers
+            .filter(|(n, _)| before != 0 && length >> n & 1 == 1)
+            .fold(before, |value, (_, &power)| {
+                multiply(value, power, self.width, self.polynomial)
+            })
+    }
+}
+
+const fn multiply(a: u64, mut b: u64, width: u32, polynomial: u64) -> u64 {
+    let mut product = 0;
+    let mut bit = width;
+    while bit > 0 {
+        bit -= 1;
+        product ^= b & (a >> bit & 1).wrapping_neg();
+        b = b >> 1 ^ polynomial & (b & 1).wrapping_neg();
+    }
+    product
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use causeway_shared::integrity::combine_crc32c;
+
+    #[test]
+    fn the_arithmetic_is_that_of_a_library() {
+        use crc_fast::{CrcAlgorithm, checksum_combine};
+        for length in [1, 2, 7, 255, 262_144, 1 << 20, 12_345_678_901] {
+            let before = mix(length);
+            let theirs = checksum_combine(CrcAlgorithm::Crc64Nvme, before, 0, length);
+            assert_eq!(CRC64.followed_by(before, length), theirs);
+            let before = before >> 32;
+            let theirs = checksum_combine(CrcAlgorithm::Crc32Iscsi, before, 0, length);
+            assert_eq!(CRC32C.followed_by(before, length), theirs);
+        }
+    }
 
     #[test]
     fn a_body_s_crc_is_that_of_its_pieces_put_together() {
@@ -179,7 +242,9 @@ mod tests {
             let length = second.length();
             let crc = combine_crc32c(first.crc32c(), second.crc32c(), length);
             assert_eq!(crc, mixed.crc32c(), "cut at {at}");
-            let put = first.digests(digest).followed_by(&second.digests(digest), length);
+            let put = first
+                .digests(digest)
+                .followed_by(&second.digests(digest), length);
             assert_eq!(put, whole, "cut at {at}");
             let mut joined = first.clone();
             joined.append(&second);
@@ -192,7 +257,12 @@ mod tests {
         let body = Body::whole(1, 5000);
         let damaged = body.damaged(17, 9);
         assert_eq!(damaged.length(), 5000);
-        for other in [damaged, body.slice(0, 4999), body.slice(1, 5000), Body::whole(2, 5000)] {
+        for other in [
+            damaged,
+            body.slice(0, 4999),
+            body.slice(1, 5000),
+            Body::whole(2, 5000),
+        ] {
             assert_ne!(other, body);
             assert_ne!(other.crc32c(), body.crc32c());
             assert_ne!(other.crc64(), body.crc64());

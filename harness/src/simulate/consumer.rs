@@ -43,13 +43,27 @@ impl World {
                         world.carry_part(isolate, &part, &delivery).await;
                     });
                 }
-                Err(error) => self.judge.borrow_mut().object(&format!("a message is unreadable: {error}")),
+                Err(error) => self
+                    .judge
+                    .borrow_mut()
+                    .object(&format!("a message is unreadable: {error}")),
             }
         }
         for fold in self.folded(&hints) {
             let leader = hints[fold.leader()].clone();
-            self.let_go_of_sessions(&fold, &hints);
-            let members = fold.members.iter().map(|&member| deliveries[member].clone()).collect();
+            // Only the leader's session goes on.
+            let others = fold
+                .members
+                .iter()
+                .filter(|&&member| member != fold.leader());
+            for &other in others {
+                self.let_go_of_session(&hints[other]);
+            }
+            let members = fold
+                .members
+                .iter()
+                .map(|&member| deliveries[member].clone())
+                .collect();
             let world = Rc::clone(self);
             // Most begin at once; some wait for a place.
             let wait = self.rng.borrow_mut().pick(&[1, 1, 1, 5, 200, 20_000]);
@@ -59,15 +73,12 @@ impl World {
         }
     }
 
-    /// Only the leader's session goes on; what another member carries expires by itself.
-    fn let_go_of_sessions(&self, fold: &Fold, hints: &[HintMessage]) {
-        for &member in fold.members.iter().filter(|&&member| member != fold.leader()) {
-            let session = hints[member].session.as_ref();
-            let uri = session.map(|session| String::from(session.uri.clone()));
-            let id = uri.and_then(|uri| uri.rsplit_once("upload_id=")?.1.parse().ok());
-            if let Some(id) = id {
-                self.orphan(id);
-            }
+    /// The session that `message` carries does not go on, and expires by itself.
+    fn let_go_of_session(&self, message: &HintMessage) {
+        let session = message.session.as_ref();
+        let uri = session.map(|session| String::from(session.uri.clone()));
+        if let Some(id) = uri.and_then(|uri| uri.rsplit_once("upload_id=")?.1.parse().ok()) {
+            self.orphan(id);
         }
     }
 
@@ -89,7 +100,9 @@ impl World {
         members: Vec<Delivery>,
     ) {
         if self.is(Mutant::AcknowledgedBefore) {
-            members.iter().for_each(|member| self.say(member, Verdict::Acknowledged));
+            for member in &members {
+                self.say(member, Verdict::Acknowledged);
+            }
         }
         let result = match self.transfer(isolate, &leader).await {
             Ok(Ending::Settled(_)) => Ok(()),
@@ -102,7 +115,9 @@ impl World {
                 } else {
                     Verdict::Again(PLATFORM_DELAY)
                 };
-                members.iter().for_each(|member| self.say(member, verdict));
+                for member in &members {
+                    self.say(member, verdict);
+                }
                 return;
             }
         };
@@ -111,7 +126,11 @@ impl World {
         }
     }
 
-    async fn transfer(self: &Rc<Self>, isolate: usize, message: &HintMessage) -> Result<Ending, TransferError> {
+    async fn transfer(
+        self: &Rc<Self>,
+        isolate: usize,
+        message: &HintMessage,
+    ) -> Result<Ending, TransferError> {
         let transfer = Transfer::new(
             self.access(isolate),
             Rc::clone(self).route.clone(),
@@ -123,13 +142,22 @@ impl World {
         self.tell(0, || match &ended {
             Ok(Ending::Settled(outcome)) => format!("{:?} settled: {outcome:?}", message.hint.key),
             Ok(Ending::Parts(_)) => format!("{:?} goes on in parts", message.hint.key),
-            Ok(Ending::Carry { .. }) => format!("{:?} goes on with another message", message.hint.key),
-            Err(error) => format!("{:?} failed: {:?} {}", message.hint.key, error.kind, error.message),
+            Ok(Ending::Carry { .. }) => {
+                format!("{:?} goes on with another message", message.hint.key)
+            }
+            Err(error) => format!(
+                "{:?} failed: {:?} {}",
+                message.hint.key, error.kind, error.message
+            ),
         });
         ended
     }
 
-    async fn hand_over(self: &Rc<Self>, message: &HintMessage, ending: Ending) -> Result<bool, String> {
+    async fn hand_over(
+        self: &Rc<Self>,
+        message: &HintMessage,
+        ending: Ending,
+    ) -> Result<bool, String> {
         match ending {
             Ending::Settled(_) => Ok(true),
             Ending::Parts(order) => self.hand_order(*order).await,
@@ -138,17 +166,23 @@ impl World {
                     session: Some(session),
                     ..message.clone()
                 };
-                if !self.is(Mutant::SessionForgotten) {
-                    self.send(Name::Hints, &to_json(&next), delay).await?;
+                if self.is(Mutant::SessionForgotten) {
+                    return Ok(true);
                 }
-                Ok(true)
+                let sent = self.send(Name::Hints, &to_json(&next), delay).await;
+                if sent.is_err() {
+                    self.let_go_of_session(&next);
+                }
+                sent.map(|()| true)
             }
         }
     }
 
     async fn hand_order(self: &Rc<Self>, order: Order) -> Result<bool, String> {
         let coordinator = order.coordinator();
-        let answer = self.call(&coordinator, Report::Start(Box::new(order))).await?;
+        let answer = self
+            .call(&coordinator, Report::Start(Box::new(order)))
+            .await?;
         Ok(answer != Answer::Busy)
     }
 
@@ -157,10 +191,14 @@ impl World {
             return self.say(delivery, Verdict::Acknowledged);
         };
         let value: Value = serde_json::from_str(&delivery.text).unwrap_or_default();
-        let returns = value["returns"].as_u64().and_then(|n| u32::try_from(n).ok());
+        let returns = value["returns"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok());
         let count = delivery.count.saturating_add(returns.unwrap_or_default());
         match after_delivery(error, count, self.seed()) {
-            Disposition::RetryAfter(wait) => self.say(delivery, Verdict::Again(whole_seconds(wait))),
+            Disposition::RetryAfter(wait) => {
+                self.say(delivery, Verdict::Again(whole_seconds(wait)));
+            }
             Disposition::Quarantine => {
                 let letter = dead_letter(value, error, count);
                 let verdict = match self.bury(&letter).await {
@@ -175,12 +213,19 @@ impl World {
     async fn carry_part(self: &Rc<Self>, isolate: usize, part: &PartMessage, delivery: &Delivery) {
         let told: Result<Verdict, String> = async {
             let (run, number) = (part.run.clone(), part.part);
-            let wants = Report::Wants { run: run.clone(), part: number };
+            let wants = Report::Wants {
+                run: run.clone(),
+                part: number,
+            };
             if self.call(&part.coordinator, wants).await? != Answer::Yes {
                 return Ok(Verdict::Acknowledged);
             }
             let report = match self.copy(isolate, part).await {
-                Ok(copy) => Report::Copied { run, part: number, copy },
+                Ok(copy) => Report::Copied {
+                    run,
+                    part: number,
+                    copy,
+                },
                 Err(error) => {
                     let disposition = match error.kind {
                         ErrorKind::SourceChanged => Disposition::Quarantine,
@@ -201,7 +246,11 @@ impl World {
         self.say(delivery, told.unwrap_or(Verdict::Again(COORDINATOR_DELAY)));
     }
 
-    async fn copy(self: &Rc<Self>, isolate: usize, part: &PartMessage) -> Result<PartCopy, TransferError> {
+    async fn copy(
+        self: &Rc<Self>,
+        isolate: usize,
+        part: &PartMessage,
+    ) -> Result<PartCopy, TransferError> {
         let mut port = SimulatedPort::new(self, isolate);
         let (access, seed) = (self.access(isolate), self.random());
         copy_part(&mut port, &access, &self.route, part, seed).await
@@ -209,7 +258,11 @@ impl World {
 }
 
 /// What is kept of a message that is given up: all but its session's URI.
-pub(super) fn dead_letter(mut message: Value, error: &TransferError, deliveries: u32) -> DeadLetter {
+pub(super) fn dead_letter(
+    mut message: Value,
+    error: &TransferError,
+    deliveries: u32,
+) -> DeadLetter {
     if let Some(fields) = message.as_object_mut() {
         fields.remove("session");
     }

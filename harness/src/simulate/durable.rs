@@ -12,7 +12,9 @@ use std::time::Duration;
 use causeway_shared::error::TransferError;
 use causeway_shared::message::HintMessage;
 use causeway_shared::order::Order;
-use causeway_shared::parts::{Coordinator, PartCopy, Started, Task, Verdict, assemble, may_delete, sweep};
+use causeway_shared::parts::{
+    Coordinator, PartCopy, Started, Task, Verdict, assemble, may_delete, sweep,
+};
 use jiff::Timestamp;
 
 use super::consumer::{dead_letter, to_json};
@@ -31,9 +33,19 @@ const PAUSE: u64 = 15_000;
 /// What the consumer tells it.
 pub(super) enum Report {
     Start(Box<Order>),
-    Wants { run: String, part: u32 },
-    Copied { run: String, part: u32, copy: PartCopy },
-    Failed { run: String, error: TransferError },
+    Wants {
+        run: String,
+        part: u32,
+    },
+    Copied {
+        run: String,
+        part: u32,
+        copy: PartCopy,
+    },
+    Failed {
+        run: String,
+        error: TransferError,
+    },
 }
 
 /// What it answers.
@@ -64,9 +76,15 @@ impl World {
     ///
     /// # Errors
     /// The platform's words. The object may have heard it all the same.
-    pub(super) async fn call(self: &Rc<Self>, name: &str, report: Report) -> Result<Answer, String> {
+    pub(super) async fn call(
+        self: &Rc<Self>,
+        name: &str,
+        report: Report,
+    ) -> Result<Answer, String> {
         self.crash_point().await;
-        let lost = self.strike(&[Fault::CallLost]).map(|_| self.rng.borrow_mut().chance(1, 2));
+        let lost = self
+            .strike(&[Fault::CallLost])
+            .map(|_| self.rng.borrow_mut().chance(1, 2));
         let slot: Call = Slot::new(self);
         let (name, caller) = (Rc::<str>::from(name), Rc::clone(&slot));
         let latency = self.rng.borrow_mut().between(1, 20);
@@ -88,7 +106,11 @@ impl World {
             world.with_object(&name, |object| {
                 object.calls.retain(|call| !Rc::ptr_eq(call, &caller));
             });
-            let answer = if is_lost { Err("no answer".to_owned()) } else { Ok(answer) };
+            let answer = if is_lost {
+                Err("no answer".to_owned())
+            } else {
+                Ok(answer)
+            };
             caller.resolve(&world, 1, answer);
         });
     }
@@ -98,7 +120,10 @@ impl World {
         self.tell(1, || "the coordinator's isolate died".to_owned());
         let (calls, was_running) = self.with_object(name, |object| {
             object.memory = None;
-            (std::mem::take(&mut object.calls), std::mem::take(&mut object.is_alarm_running))
+            (
+                std::mem::take(&mut object.calls),
+                std::mem::take(&mut object.is_alarm_running),
+            )
         });
         for call in calls {
             call.resolve(self, 1, Err("the object was reset".to_owned()));
@@ -112,7 +137,11 @@ impl World {
     }
 
     fn with_object<T>(&self, name: &Rc<str>, act: impl FnOnce(&mut Durable) -> T) -> T {
-        act(self.objects.borrow_mut().entry(Rc::clone(name)).or_default())
+        act(self
+            .objects
+            .borrow_mut()
+            .entry(Rc::clone(name))
+            .or_default())
     }
 
     fn with<T>(&self, name: &Rc<str>, act: impl FnOnce(&mut Coordinator) -> T) -> T {
@@ -126,7 +155,10 @@ impl World {
                 return Rc::clone(memory);
             }
             let read = |text: &String| serde_json::from_str(text).expect("what was stored");
-            let coordinator: Coordinator = object.storage.get(STATE).map_or_else(Coordinator::default, read);
+            let coordinator: Coordinator = object
+                .storage
+                .get(STATE)
+                .map_or_else(Coordinator::default, read);
             let mut copies = BTreeMap::new();
             if let Some(run) = coordinator.run() {
                 let prefix = format!("{run}/");
@@ -185,7 +217,9 @@ impl World {
         if !is_due {
             return;
         }
-        if self.with_object(name, |object| std::mem::replace(&mut object.is_alarm_running, true)) {
+        if self.with_object(name, |object| {
+            std::mem::replace(&mut object.is_alarm_running, true)
+        }) {
             // One at a time.
             return self.set_alarm(name, Some(self.now() + 500));
         }
@@ -199,14 +233,8 @@ impl World {
         });
     }
 
-    /// The object's clock and credentials are those of some isolate.
-    fn isolate_of(&self, name: &str) -> usize {
-        let hash = name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
-        usize::try_from(hash % ISOLATES as u64).unwrap_or_default()
-    }
-
     fn time_of(&self, name: &str) -> Timestamp {
-        self.time_at(self.isolate_of(name))
+        self.time_at(isolate_of(name))
     }
 
     async fn take(&self, name: &Rc<str>, report: Report) -> Answer {
@@ -232,7 +260,9 @@ impl World {
             }
             Report::Copied { run, part, copy } => {
                 let text = to_json(&copy);
-                if !self.with(name, |coordinator| coordinator.copied(&run, part, copy, now)) {
+                if !self.with(name, |coordinator| {
+                    coordinator.copied(&run, part, copy, now)
+                }) {
                     return Answer::No;
                 }
                 let is_complete = self.with(name, |coordinator| coordinator.is_complete());
@@ -281,32 +311,51 @@ impl World {
     }
 
     async fn carry_out_task(self: &Rc<Self>, name: &Rc<str>, task: Task) -> Result<(), String> {
-        let isolate = self.isolate_of(name);
+        let isolate = isolate_of(name);
         let (access, random) = (self.access(isolate), self.random());
         let mut port = SimulatedPort::new(self, isolate);
         let now = || self.time_of(name);
         match task {
-            Task::Probe { run, bucket, folder } => {
+            Task::Probe {
+                run,
+                bucket,
+                folder,
+            } => {
                 let may = may_delete(&mut port, &access, &bucket, &folder, random).await;
                 let seed = self.seed();
-                self.with(name, |coordinator| coordinator.probed(&run, may, now(), seed));
+                self.with(name, |coordinator| {
+                    coordinator.probed(&run, may, now(), seed);
+                });
             }
             Task::Send { run, parts } => {
                 for part in &parts {
-                    self.send(Name::Parts, &to_json(part), Duration::ZERO).await?;
+                    self.send(Name::Parts, &to_json(part), Duration::ZERO)
+                        .await?;
                 }
                 self.with(name, |coordinator| coordinator.sent(&run, now()));
             }
-            Task::Assemble { run, order, mut parts, prefix } => {
+            Task::Assemble {
+                run,
+                order,
+                mut parts,
+                prefix,
+            } => {
                 if self.is(Mutant::PartsReversed) {
                     parts.reverse();
                 }
                 let made = assemble(&mut port, &access, &order, &parts, &prefix, random).await;
                 self.tell(2, || format!("assembled: {made:?}"));
                 let seed = self.seed();
-                self.with(name, |coordinator| coordinator.assembled(&run, made, now(), seed));
+                self.with(name, |coordinator| {
+                    coordinator.assembled(&run, made, now(), seed);
+                });
             }
-            Task::Settle { run, message, verdict, .. } => {
+            Task::Settle {
+                run,
+                message,
+                verdict,
+                ..
+            } => {
                 self.settle_run(&message, &verdict).await?;
                 self.with(name, |coordinator| coordinator.settled(&run, now()));
             }
@@ -329,7 +378,11 @@ impl World {
         Ok(())
     }
 
-    async fn settle_run(self: &Rc<Self>, message: &HintMessage, verdict: &Verdict) -> Result<(), String> {
+    async fn settle_run(
+        self: &Rc<Self>,
+        message: &HintMessage,
+        verdict: &Verdict,
+    ) -> Result<(), String> {
         self.tell(3, || match verdict {
             Verdict::Done(outcome) => format!("{:?} settled: {outcome:?}", message.hint.key),
             Verdict::Again { error, .. } => format!("{:?} goes back: {error}", message.hint.key),
@@ -342,8 +395,17 @@ impl World {
             }
             Verdict::Quarantine(error) => {
                 let value = serde_json::to_value(message).map_err(|error| error.to_string())?;
-                self.bury(&dead_letter(value, error, message.returns + 1)).await
+                self.bury(&dead_letter(value, error, message.returns + 1))
+                    .await
             }
         }
     }
+}
+
+/// The object's clock and credentials are those of some isolate.
+fn isolate_of(name: &str) -> usize {
+    let hash = name
+        .bytes()
+        .fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
+    usize::try_from(hash % ISOLATES as u64).unwrap_or_default()
 }

@@ -85,21 +85,23 @@ impl Judge {
             } else {
                 "which is no version that the source ever had"
             };
-            self.violations
-                .push(format!("{name:?} holds {body:?}, {what} (partial or mixed)"));
+            self.violations.push(format!(
+                "{name:?} holds {body:?}, {what} (partial or mixed)"
+            ));
             return;
         };
-        let before = self.standing.insert(name.clone(), (object.generation, place));
+        let before = self
+            .standing
+            .insert(name.clone(), (object.generation, place));
         let Some(replaced) = &commit.before else {
             return;
         };
         match before {
             Some((generation, older)) if generation == replaced.generation => {
-                if older > place {
-                    self.violations.push(format!(
-                        "{name:?} went back from version {older} of its key to version {place}"
-                    ));
-                }
+                let goes_back = older > place;
+                self.violations.extend(goes_back.then(|| {
+                    format!("{name:?} went back from version {older} of its key to version {place}")
+                }));
             }
             _ if KEEPS_FOREIGN => self
                 .violations
@@ -117,7 +119,10 @@ impl Judge {
         for dead in &queues.dead {
             if !explains(dead, &faults, &world.scenario) {
                 let (kind, key) = (dead.kind, &dead.key);
-                self.object(&format!("{key:?} is in quarantine, and {kind:?} cannot be: {}", dead.reason));
+                self.object(&format!(
+                    "{key:?} is in quarantine, and {kind:?} cannot be: {}",
+                    dead.reason
+                ));
             }
         }
         for key in s3.keys() {
@@ -141,21 +146,32 @@ impl Judge {
                 ));
             }
         }
-        for name in gcs.objects.keys().filter(|name| name.starts_with(&self.folder)) {
+        for name in gcs
+            .objects
+            .keys()
+            .filter(|name| name.starts_with(&self.folder))
+        {
             let is_named = self.left.iter().any(|(prefix, _)| name.starts_with(prefix));
             // One empty object, which the next large object deletes: it stays where asking was cut off.
             let is_probe = name.ends_with("/may-be-deleted");
-            let is_cut_off = [Fault::TokenExpired, Fault::Stalled, Fault::ObjectCrashed, Fault::ClockSkew]
-                .into_iter()
-                .any(|fault| faults.has(fault));
+            let is_cut_off = [
+                Fault::TokenExpired,
+                Fault::Stalled,
+                Fault::ObjectCrashed,
+                Fault::ClockSkew,
+            ]
+            .into_iter()
+            .any(|fault| faults.has(fault));
             if world.scenario.lets_delete && !is_named && !(is_probe && is_cut_off) {
                 self.violations.push(format!("{name:?} was left behind"));
             }
         }
         for session in gcs.sessions.values().filter(|session| session.is_open()) {
             if !session.is_orphan {
-                self.violations
-                    .push(format!("an upload session for {:?} was left open", session.name()));
+                self.violations.push(format!(
+                    "an upload session for {:?} was left open",
+                    session.name()
+                ));
             }
         }
     }
@@ -166,18 +182,26 @@ impl World {
     pub(super) fn judge_commits(&self) {
         let (commits, unknown) = {
             let mut gcs = self.gcs.borrow_mut();
-            (std::mem::take(&mut gcs.commits), std::mem::take(&mut gcs.unknown))
+            (
+                std::mem::take(&mut gcs.commits),
+                std::mem::take(&mut gcs.unknown),
+            )
         };
         let mut judge = self.judge.borrow_mut();
         for commit in commits {
             let object = &commit.object;
             self.tell(object.generation, || {
-                format!("GCS has {:?} now, generation {}: {:?}", object.name, object.generation, object.body)
+                format!(
+                    "GCS has {:?} now, generation {}: {:?}",
+                    object.name, object.generation, object.body
+                )
             });
             judge.committed(&commit, &self.s3.borrow());
         }
         for request in unknown {
-            judge.object(&format!("the model of GCS does not know the request {request}"));
+            judge.object(&format!(
+                "the model of GCS does not know the request {request}"
+            ));
         }
     }
 

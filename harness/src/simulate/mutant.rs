@@ -67,13 +67,19 @@ impl Memory {
     }
 
     /// The whole object as it was read first.
-    pub(super) fn source_read_before(&self, request: &Request<Bytes>) -> Option<(Response<Bytes>, Open)> {
+    pub(super) fn source_read_before(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Option<(Response<Bytes>, Open)> {
         let is_whole = !request.headers().contains_key("range");
-        self.sources.get(&request.uri().to_string()).filter(|_| is_whole).cloned()
+        self.sources
+            .get(&request.uri().to_string())
+            .filter(|_| is_whole)
+            .cloned()
     }
 
     /// The destination's resource as it was when somebody looked last.
-    pub(super) fn replayed(&self, world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+    pub(super) fn replayed(world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
         if !world.is(Mutant::StaleGeneration) || request.method() != Method::GET {
             return None;
         }
@@ -81,10 +87,13 @@ impl Memory {
         looks.get(&request.uri().to_string()).cloned()
     }
 
-    pub(super) fn note(&self, world: &World, uri: &Uri, reply: &Response<Bytes>) {
+    pub(super) fn note(world: &World, uri: &Uri, reply: &Response<Bytes>) {
         let is_look = uri.path().starts_with("/storage/") && !uri.path().ends_with("/o");
         if world.is(Mutant::StaleGeneration) && is_look && reply.status() == 200 {
-            world.looks.borrow_mut().insert(uri.to_string(), reply.clone());
+            world
+                .looks
+                .borrow_mut()
+                .insert(uri.to_string(), reply.clone());
         }
     }
 }
@@ -94,7 +103,10 @@ pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
     if world.is(Mutant::NoPrecondition) && request.method() == Method::POST {
         *request.uri_mut() = without_precondition(request.uri());
     }
-    let is_start = request.uri().query().is_some_and(|query| query.contains("uploadType=resumable"));
+    let is_start = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("uploadType=resumable"));
     if world.is(Mutant::NoChecksum) && is_start && request.method() == Method::POST {
         let body = without_checksums(std::str::from_utf8(request.body()).unwrap_or_default());
         *request.body_mut() = body.into();
@@ -108,7 +120,9 @@ pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
     }
     if world.is(Mutant::NoChecksum) {
         sink.request.headers_mut().remove("x-goog-hash");
-        let text = std::str::from_utf8(&sink.prefix).unwrap_or_default().to_owned();
+        let text = std::str::from_utf8(&sink.prefix)
+            .unwrap_or_default()
+            .to_owned();
         if let Some(resource) = text.split("\r\n").find(|line| line.starts_with('{')) {
             sink.prefix = text.replace(resource, &without_checksums(resource)).into();
         }
@@ -117,12 +131,17 @@ pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
 
 fn without_precondition(uri: &Uri) -> Uri {
     let text = uri.to_string();
-    let kept: Vec<_> = text.split('&').filter(|pair| !pair.starts_with("ifGeneration")).collect();
+    let kept: Vec<_> = text
+        .split('&')
+        .filter(|pair| !pair.starts_with("ifGeneration"))
+        .collect();
     let text = kept.join("&");
-    let text = text.split_once("?ifGeneration").map_or(text.clone(), |(path, rest)| {
-        let rest = rest.split_once('&').map_or("", |(_, rest)| rest);
-        format!("{path}?{rest}")
-    });
+    let text = text
+        .split_once("?ifGeneration")
+        .map_or(text.clone(), |(path, rest)| {
+            let rest = rest.split_once('&').map_or("", |(_, rest)| rest);
+            format!("{path}?{rest}")
+        });
     text.parse().unwrap_or_else(|_| uri.clone())
 }
 

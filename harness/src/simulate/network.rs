@@ -85,9 +85,13 @@ impl World {
         let late = self.rng.borrow_mut().pick(&[0, 0, 10_000, 300_000]);
         if late > 0 && flight.sent.is_none() {
             let (store, wire) = (flight.store, flight.wire.clone());
-            self.after(limit + late, move |world| drop(world.serve(store, &wire, None)));
+            self.after(limit + late, move |world| {
+                drop(world.serve(store, &wire, None));
+            });
         }
-        self.after(limit, move |world| world.lost(flight, Side::Sink, "no end in time", 0));
+        self.after(limit, move |world| {
+            world.lost(flight, Side::Sink, "no end in time", 0);
+        });
     }
 
     fn latency(&self) -> u64 {
@@ -143,13 +147,18 @@ impl World {
             Fault::Denied => 403,
             Fault::TokenExpired => {
                 let shown = flight.wire.head.headers().get("authorization");
-                let shown = shown.and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let shown = shown
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or_default();
                 self.gcs.borrow_mut().revoke(shown);
                 0
             }
             Fault::SessionExpired => {
                 let mut gcs = self.gcs.borrow_mut();
-                let session = flight.wire.session().and_then(|id| gcs.sessions.get_mut(&id));
+                let session = flight
+                    .wire
+                    .session()
+                    .and_then(|id| gcs.sessions.get_mut(&id));
                 session.map_or(0, |session| {
                     session.expire();
                     0
@@ -168,7 +177,10 @@ impl World {
             _ => 0,
         };
         if status > 0 {
-            let wait = self.rng.borrow_mut().pick(&[None, Some(1), Some(4), Some(30)]);
+            let wait = self
+                .rng
+                .borrow_mut()
+                .pick(&[None, Some(1), Some(4), Some(30)]);
             let head = refusal(flight.store, status, wait.filter(|_| status == 429));
             return self.reply(flight, head, Body::default());
         }
@@ -232,7 +244,9 @@ impl World {
                 head.map(|head| (head, Body::default()))
             }
         };
-        let status = served.as_ref().map_or(0, |(head, _)| head.status().as_u16());
+        let status = served
+            .as_ref()
+            .map_or(0, |(head, _)| head.status().as_u16());
         self.tell(u64::from(status), || {
             format!("{status} to {} {}", wire.head.method(), shown(wire))
         });
@@ -264,7 +278,9 @@ impl World {
             return;
         }
         let detail = detail.to_owned();
-        flight.slot.resolve(self, delay + 1, Err(Lost { side, detail }));
+        flight
+            .slot
+            .resolve(self, delay + 1, Err(Lost { side, detail }));
     }
 
     /// Whoever waits for the reply may be dead when it comes.
@@ -294,24 +310,57 @@ impl World {
 fn kinds(store: Store, wire: &Wire) -> &'static [Fault] {
     use Fault::{
         Corrupted, Denied, Late503, ResetAfter, ResetBefore, ResetWithin, SessionExpired,
-        SourceChanged, SourceReset, Stalled, Status408, Status429, Status500, Status503, TokenExpired,
-        Truncated,
+        SourceChanged, SourceReset, Stalled, Status408, Status429, Status500, Status503,
+        TokenExpired, Truncated,
     };
     match (store, wire.session().is_some(), wire.head.method()) {
         (Store::S3, ..) => &[
-            ResetBefore, Status408, Status429, Status500, Status503, Stalled, Truncated, SourceReset,
-            Corrupted, SourceChanged, Denied,
+            ResetBefore,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            Truncated,
+            SourceReset,
+            Corrupted,
+            SourceChanged,
+            Denied,
         ],
         (Store::Gcs, true, _) => &[
-            ResetBefore, ResetWithin, ResetAfter, Late503, Status408, Status429, Status500, Status503,
-            Stalled, SessionExpired, Corrupted,
+            ResetBefore,
+            ResetWithin,
+            ResetAfter,
+            Late503,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            SessionExpired,
+            Corrupted,
         ],
         (Store::Gcs, false, &Method::GET) => &[
-            ResetBefore, Status408, Status429, Status500, Status503, Stalled, TokenExpired,
+            ResetBefore,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            TokenExpired,
         ],
         (Store::Gcs, false, _) => &[
-            ResetBefore, ResetWithin, ResetAfter, Late503, Status408, Status429, Status500, Status503,
-            Stalled, TokenExpired, Corrupted,
+            ResetBefore,
+            ResetWithin,
+            ResetAfter,
+            Late503,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            TokenExpired,
+            Corrupted,
         ],
     }
 }
@@ -334,8 +383,17 @@ fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
 /// A request in a few words, without what is a secret even here.
 fn shown(wire: &Wire) -> String {
     let uri = wire.head.uri();
-    let header = |name| wire.head.headers().get(name).and_then(|value| value.to_str().ok());
-    let condition = uri.query().unwrap_or_default().split('&').find(|pair| pair.starts_with("ifG"));
+    let header = |name| {
+        wire.head
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let condition = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .find(|pair| pair.starts_with("ifG"));
     let range = header("content-range").or_else(|| header("range"));
     let words = [Some(uri.path()), condition, range];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::body::Body;
 use super::gcs::{Wire, signature};
-use super::mutant::{self, Mutant};
+use super::mutant::{self, Memory, Mutant};
 use super::network::{Reply, Store, reply_time};
 use super::world::World;
 
@@ -20,8 +20,7 @@ pub(super) struct SimulatedPort {
     world: Rc<World>,
     isolate: usize,
     open: Option<Open>,
-    /// What mutants remember.
-    pub(super) memory: mutant::Memory,
+    memory: Memory,
 }
 
 /// An open source body.
@@ -41,7 +40,7 @@ impl SimulatedPort {
             world: Rc::clone(world),
             isolate,
             open: None,
-            memory: mutant::Memory::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -70,14 +69,18 @@ impl Port for SimulatedPort {
 
     async fn send(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
         mutant::spoil_request(&self.world, &mut request);
-        if let Some(reply) = self.memory.replayed(&self.world, &request) {
+        if let Some(reply) = Memory::replayed(&self.world, &request) {
             return Ok(reply);
         }
         let uri = request.uri().clone();
-        let store = if uri.host() == Some("s3") { Store::S3 } else { Store::Gcs };
+        let store = if uri.host() == Some("s3") {
+            Store::S3
+        } else {
+            Store::Gcs
+        };
         let wire = Wire::of(request);
         let reply = self.world.exchange(store, wire, None, reply_time()).await?;
-        self.memory.note(&self.world, &uri, &reply.head);
+        Memory::note(&self.world, &uri, &reply.head);
         Ok(reply.head)
     }
 
@@ -95,7 +98,10 @@ impl Port for SimulatedPort {
         }
         let uri = request.uri().clone();
         let wire = Wire::of(request);
-        let exchanged = self.world.exchange(Store::S3, wire, None, reply_time()).await;
+        let exchanged = self
+            .world
+            .exchange(Store::S3, wire, None, reply_time())
+            .await;
         let Reply { mut head, body } = exchanged.map_err(|lost| Lost {
             side: Side::Source,
             ..lost
@@ -193,7 +199,9 @@ impl Port for SimulatedPort {
 
     async fn wait_until(&mut self, time: Timestamp) {
         let wait = time.duration_since(self.now()).as_millis();
-        self.world.sleep(u64::try_from(wait).unwrap_or_default()).await;
+        self.world
+            .sleep(u64::try_from(wait).unwrap_or_default())
+            .await;
     }
 }
 

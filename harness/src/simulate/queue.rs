@@ -187,7 +187,10 @@ impl World {
                 message.queue == queue && !message.is_leased && message.visible <= now
             };
             let messages = queues.messages.iter();
-            messages.filter(|(_, message)| is_visible(message)).map(|(&id, _)| id).collect()
+            messages
+                .filter(|(_, message)| is_visible(message))
+                .map(|(&id, _)| id)
+                .collect()
         };
         if visible.is_empty() {
             return;
@@ -212,7 +215,8 @@ impl World {
         let isolate = self.rng.borrow_mut().place(ISOLATES);
         let mut deliveries = Vec::new();
         for &id in batch {
-            if self.strike(&[Fault::MessageDuplicated]).is_some() {
+            let may_be = self.rng.borrow_mut().chance(1, 4);
+            if may_be && self.strike(&[Fault::MessageDuplicated]).is_some() {
                 self.duplicate(id);
             }
             let mut queues = self.queues.borrow_mut();
@@ -231,8 +235,13 @@ impl World {
         self.tell(invocation, || {
             format!("messages {batch:?} are delivered to isolate {isolate}")
         });
-        let messages = deliveries.iter().map(|delivery| (delivery.id, Verdict::Open)).collect();
-        self.invocations.borrow_mut().insert(invocation, Invocation { isolate, messages });
+        let messages = deliveries
+            .iter()
+            .map(|delivery| (delivery.id, Verdict::Open))
+            .collect();
+        self.invocations
+            .borrow_mut()
+            .insert(invocation, Invocation { isolate, messages });
         self.after(INVOCATION_TIME, move |world| {
             if world.invocations.borrow().contains_key(&invocation) {
                 world.tell(invocation, || "the consumer's time is up".to_owned());
@@ -268,7 +277,11 @@ impl World {
         if *said == Verdict::Open {
             *said = verdict;
         }
-        if invocation.messages.values().any(|&verdict| verdict == Verdict::Open) {
+        if invocation
+            .messages
+            .values()
+            .any(|&verdict| verdict == Verdict::Open)
+        {
             return;
         }
         let done = invocations.remove(&delivery.invocation);
@@ -283,11 +296,20 @@ impl World {
         let Some(dead) = self.invocations.borrow_mut().remove(&id) else {
             return;
         };
-        self.tell(id, || format!("the consumer in isolate {} died", dead.isolate));
+        self.tell(id, || {
+            format!("the consumer in isolate {} died", dead.isolate)
+        });
         for (message, verdict) in dead.messages {
             let was_heard = verdict != Verdict::Open && self.rng.borrow_mut().chance(1, 2);
             if was_heard || self.is(Mutant::NoRedelivery) {
-                self.conclude(message, if was_heard { verdict } else { Verdict::Acknowledged });
+                self.conclude(
+                    message,
+                    if was_heard {
+                        verdict
+                    } else {
+                        Verdict::Acknowledged
+                    },
+                );
             } else {
                 self.conclude(message, Verdict::Again(0));
             }
@@ -308,7 +330,11 @@ impl World {
             let text = Rc::clone(&message.text);
             queues.messages.remove(&id);
             drop(queues);
-            self.add_dead(Queues::key_of(&text), None, "delivered too often".to_owned());
+            self.add_dead(
+                Queues::key_of(&text),
+                None,
+                "delivered too often".to_owned(),
+            );
             return;
         }
         message.is_leased = false;

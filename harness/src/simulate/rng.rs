@@ -66,9 +66,7 @@ mod tests {
     fn what_a_seed_draws_never_changes() {
         let mut rng = Rng::new(7, 1);
         let drawn: Vec<_> = (0..4).map(|_| rng.below(1000)).collect();
-        assert_eq!(drawn, DRAWN);
+        assert_eq!(drawn, [203, 566, 742, 865]);
         assert_ne!(Rng::new(7, 2).word(), Rng::new(7, 1).word());
     }
-
-    const DRAWN: [u64; 4] = [0, 0, 0, 0];
 }

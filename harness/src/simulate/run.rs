@@ -14,7 +14,7 @@ use super::story::Story;
 use super::world::World;
 
 /// A seed that has not come to rest after this many events never does.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 100_000;
 
 /// What came of one seed.
 #[derive(Debug)]
@@ -52,7 +52,11 @@ pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -
         injected: faults.injected.clone(),
         faults: faults.drawn(),
         writes,
-        story: world.story.as_ref().map(|story| story.take()).unwrap_or_default(),
+        story: world
+            .story
+            .as_ref()
+            .map(std::cell::RefCell::take)
+            .unwrap_or_default(),
     }
 }
 
@@ -85,8 +89,28 @@ pub struct Summary {
     /// What is to be said of each of those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Story>,
+    /// A hash of all that happened: the same for the same seeds and the same code.
+    pub trace: String,
     /// Wall-clock time in seconds.
     pub elapsed_s: f64,
+}
+
+#[derive(Default)]
+struct Counts {
+    steps: u64,
+    trace: u64,
+    injected: BTreeMap<Fault, u64>,
+}
+
+impl Counts {
+    fn add(&mut self, more: &Self) {
+        self.steps += more.steps;
+        // The same in whatever order the threads end.
+        self.trace = self.trace.wrapping_add(more.trace);
+        for (&fault, count) in &more.injected {
+            *self.injected.entry(fault).or_default() += count;
+        }
+    }
 }
 
 /// Runs the seeds that `options` name. `progress` is told how many are done, now and then.
@@ -94,9 +118,9 @@ pub struct Summary {
 pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary {
     let began = Instant::now();
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let total = Mutex::new((0, BTreeMap::<Fault, u64>::new(), Vec::new()));
+    let total = Mutex::new((Counts::default(), Vec::new()));
     let work = || {
-        let (mut steps, mut injected) = (0, BTreeMap::<Fault, u64>::new());
+        let mut counts = Counts::default();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= options.seeds || stop.load(Ordering::Relaxed) {
@@ -104,44 +128,52 @@ pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary 
             }
             let seed = options.first.wrapping_add(number);
             let ended = run(seed, &Cut::default(), options.mutant, false);
-            steps += ended.steps;
-            for (fault, count) in ended.injected {
-                *injected.entry(fault).or_default() += count;
-            }
+            counts.add(&Counts {
+                steps: ended.steps,
+                trace: ended.hash,
+                injected: ended.injected,
+            });
             if !ended.violations.is_empty() {
                 stop.fetch_or(options.stops, Ordering::Relaxed);
-                let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                total.2.push((seed, ended.violations));
+                let mut total = total
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                total.1.push((seed, ended.violations));
             }
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if done.is_multiple_of(64) {
                 progress(done);
             }
         }
-        let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        total.0 += steps;
-        for (fault, count) in injected {
-            *total.1.entry(fault).or_default() += count;
-        }
+        let mut total = total
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        total.0.add(&counts);
     };
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(work);
         }
     });
-    let (steps, injected, mut failed) =
-        total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (counts, mut failed) = total
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     failed.sort_by_key(|&(seed, _)| seed);
     let elapsed_s = began.elapsed().as_secs_f64();
     Summary {
         seeds: done.into_inner(),
-        steps,
-        faults_injected: injected.iter().map(|(fault, &count)| (fault.as_str(), count)).collect(),
+        steps: counts.steps,
+        faults_injected: counts
+            .injected
+            .iter()
+            .map(|(fault, &count)| (fault.as_str(), count))
+            .collect(),
         violations: failed.len() as u64,
         failed: failed
             .into_iter()
             .map(|(seed, violations)| Story::of(seed, violations, options.mutant))
             .collect(),
+        trace: format!("{:016x}", counts.trace),
         elapsed_s,
     }
 }

@@ -40,6 +40,7 @@ pub(super) struct Timed {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(super) struct Scenario {
     pub(super) seed: u64,
     pub(super) cut: Cut,
@@ -85,7 +86,11 @@ impl Scenario {
             .collect();
         writes.sort_by_key(|timed| timed.at);
         let is_foreign = |_: &&&str| rng.chance(1, 10);
-        let foreign = keys.iter().filter(is_foreign).map(|&key| key.to_owned()).collect();
+        let foreign = keys
+            .iter()
+            .filter(is_foreign)
+            .map(|&key| key.to_owned())
+            .collect();
         Self {
             seed,
             cut,
@@ -185,7 +190,9 @@ fn size(rng: &mut Rng, is_large: bool, parts_above: Option<u64>) -> u64 {
         12..14 => near(rng, 8 * MIB),
         _ if !is_large => rng.between(1, 9 * MIB),
         14..17 => rng.between(8 * MIB, 40 * MIB),
-        17 => rng.between(1, 6) * parts_above.unwrap_or(64).max(16) * MIB + rng.below(3) * 256 * KIB,
+        17 => {
+            rng.between(1, 6) * parts_above.unwrap_or(64).max(16) * MIB + rng.below(3) * 256 * KIB
+        }
         // Not in hundreds of parts: one such seed takes the time of hundreds of others.
         18 if parts_above.is_none_or(|above| above >= 64) => rng.between(900 * MIB, 2500 * MIB),
         _ => {

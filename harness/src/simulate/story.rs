@@ -24,7 +24,9 @@ pub struct Story {
 impl Story {
     pub(super) fn of(seed: u64, violations: Vec<String>, mutant: Option<Mutant>) -> Self {
         let mistake = mutant.and_then(|mutant| mutant.to_possible_value());
-        let mistake = mistake.map_or_else(String::new, |value| format!(" --mutant {}", value.get_name()));
+        let mistake = mistake.map_or_else(String::new, |value| {
+            format!(" --mutant {}", value.get_name())
+        });
         Self {
             seed,
             violations,
@@ -58,7 +60,9 @@ fn shortened(mut failing: Ended, fails: &impl Fn(&Cut) -> Option<Ended>) -> Cut 
         let mut first = 0;
         while first < failing.faults {
             let mut shorter = cut.clone();
-            shorter.faults.extend(first..failing.faults.min(first + size));
+            shorter
+                .faults
+                .extend(first..failing.faults.min(first + size));
             if shorter != cut
                 && let Some(ended) = fails(&shorter)
             {

@@ -38,16 +38,18 @@ impl World {
     fn write(self: &Rc<Self>, place: u64, Timed { key, write, .. }: &Timed) {
         let now = self.now();
         self.tell(place, || format!("write {place}: {key:?} {write:?}"));
-        let changed = |change: Option<Change>| change.into_iter().for_each(|change| self.notify(change));
+        let changed =
+            |change: Option<Change>| change.into_iter().for_each(|change| self.notify(change));
         match write {
-            Write::Put(put) => {
-                let put = self.told_apart(key, put);
-                changed(Some(self.s3.borrow_mut().put(key, put, now)));
-            }
+            Write::Put(put) => changed(Some(self.s3.borrow_mut().put(key, put.clone(), now))),
             Write::Delete => changed(self.s3.borrow_mut().delete(key, now)),
             Write::Tag(tag) => changed(self.s3.borrow_mut().tag(key, *tag, now)),
             Write::RenameTo(to) => {
-                let put = self.s3.borrow().current(key).map(|version| version.put.clone());
+                let put = self
+                    .s3
+                    .borrow()
+                    .current(key)
+                    .map(|version| version.put.clone());
                 if let Some(put) = put.filter(|_| to != key) {
                     changed(Some(self.s3.borrow_mut().put(to, put, now)));
                     changed(self.s3.borrow_mut().delete(key, now));
@@ -60,20 +62,6 @@ impl World {
         }
     }
 
-    /// Without versions, the same bytes put twice within a second cannot be told apart by anything but
-    /// their metadata, and provenance does not hold that: the second is then the same object again.
-    fn told_apart(&self, key: &str, put: &Put) -> Put {
-        let s3 = self.s3.borrow();
-        let current = s3.current(key).filter(|current| {
-            let second = |time: u64| time / 1000;
-            !self.scenario.is_versioned && second(current.modified) == second(self.now())
-        });
-        match current {
-            Some(current) if current.put.content == put.content => current.put.clone(),
-            _ => put.clone(),
-        }
-    }
-
     fn write_foreign(&self, key: &str) {
         let name = self.route.destination_name(key).unwrap_or_default();
         let body = Body::whole(self.seed() | 1 << 62, 100);
@@ -82,21 +70,34 @@ impl World {
 
     /// A writer replaces the object that is being read at `path`, if there is one.
     pub(super) fn overwrite(self: &Rc<Self>, path: &str) -> bool {
-        let key = path.strip_prefix(&format!("/{BUCKET}/")).unwrap_or_default();
+        let key = path
+            .strip_prefix(&format!("/{BUCKET}/"))
+            .unwrap_or_default();
         let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
-        let Some(old) = self.s3.borrow().current(&key).map(|version| version.put.clone()) else {
+        let Some(old) = self
+            .s3
+            .borrow()
+            .current(&key)
+            .map(|version| version.put.clone())
+        else {
             return false;
         };
         let mut rng = self.rng.borrow_mut();
         let put = Put {
             content: rng.word() >> 2,
             // Often of the same size, so that no length gives it away.
-            size: if rng.chance(2, 3) { old.size } else { rng.below(old.size + 1) },
+            size: if rng.chance(2, 3) {
+                old.size
+            } else {
+                rng.below(old.size + 1)
+            },
             checksums: rng.pick(&Checksums::ALL),
             label: old.label + 1000,
         };
         drop(rng);
-        self.tell(put.size, || format!("{key:?} is overwritten while it is read: {put:?}"));
+        self.tell(put.size, || {
+            format!("{key:?} is overwritten while it is read: {put:?}")
+        });
         let change = self.s3.borrow_mut().put(&key, put, self.now());
         self.notify(change);
         true
@@ -109,7 +110,10 @@ impl World {
         }
         for _ in 0..copies {
             let late = self.strike(&[Fault::EventDelayed]).is_some();
-            let delay = self.rng.borrow_mut().between(1, if late { 600_000 } else { 1_000 });
+            let delay = self
+                .rng
+                .borrow_mut()
+                .between(1, if late { 600_000 } else { 1_000 });
             let change = change.clone();
             self.after(delay, move |world| world.take_in(&change));
         }
@@ -125,7 +129,9 @@ impl World {
         let Ok(Notification::Records(records)) = parse(event.as_bytes()) else {
             return self.judge.borrow_mut().object("an event is none of S3's");
         };
-        let failed = self.strike(&[Fault::QueueRefused, Fault::IsolateCrashed]).is_some();
+        let failed = self
+            .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
+            .is_some();
         let arrives = !failed || self.rng.borrow_mut().chance(1, 2);
         for hint in records.into_iter().flatten().filter(|_| arrives) {
             for route in self.routes.matching(&hint.bucket, &hint.key) {

@@ -12,11 +12,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use causeway_shared::access::{Access, GcsAccess, S3Access};
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
-use bytes::Bytes;
 use http::Response;
 use jiff::Timestamp;
 
@@ -235,16 +235,21 @@ impl World {
     pub(super) fn strike(&self, among: &[Fault]) -> Option<Fault> {
         let struck = self.faults.borrow_mut().strike(among, self.now());
         let (fault, number) = struck?;
-        self.tell(u64::from(number), || format!("fault {number}: {}", fault.as_str()));
+        self.tell(u64::from(number), || {
+            format!("fault {number}: {}", fault.as_str())
+        });
         Some(fault)
     }
 
     /// Notes what happens: `code` goes into the trace's hash, the words into the story.
     pub(super) fn tell(&self, code: u64, words: impl FnOnce() -> String) {
-        self.hash.set(mix(self.hash.get() ^ code ^ self.now().rotate_left(32)));
+        self.hash
+            .set(mix(self.hash.get() ^ code ^ self.now().rotate_left(32)));
         if let Some(story) = &self.story {
             let seconds = std::time::Duration::from_millis(self.now()).as_secs_f64();
-            story.borrow_mut().push(format!("{seconds:10.3} s  {}", words()));
+            story
+                .borrow_mut()
+                .push(format!("{seconds:10.3} s  {}", words()));
         }
     }
 
@@ -272,7 +277,12 @@ impl World {
     }
 
     /// Begins a task of `owner` after `delay` milliseconds.
-    pub(super) fn spawn(&self, owner: Owner, delay: u64, future: impl Future<Output = ()> + 'static) {
+    pub(super) fn spawn(
+        &self,
+        owner: Owner,
+        delay: u64,
+        future: impl Future<Output = ()> + 'static,
+    ) {
         let id = self.sequence.get() + 1;
         let future = Box::pin(future);
         self.tasks.borrow_mut().insert(id, Task { owner, future });
@@ -287,7 +297,10 @@ impl World {
         };
         self.current.set(id);
         self.running.replace(Some(task.owner.clone()));
-        let polled = task.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = task
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         if polled.is_pending() {
             self.tasks.borrow_mut().insert(id, task);
         }
@@ -324,7 +337,8 @@ impl World {
             Owner::Invocation(_) => Fault::IsolateCrashed,
             Owner::Object(_) => Fault::ObjectCrashed,
         };
-        self.strike(&[fault]).is_some()
+        // There are many places where it could, and few isolates.
+        self.rng.borrow_mut().chance(1, 8) && self.strike(&[fault]).is_some()
     }
 
     /// The isolate of `owner` ends, and all that runs in it.

@@ -76,7 +76,9 @@ const UNAUTHENTICATED: Refusal = Refusal(401, "authError", "Invalid Credentials"
 
 /// What the account's key makes of `message`.
 pub(in super::super) fn signature(message: &[u8]) -> Vec<u8> {
-    let hash = message.iter().fold(0, |hash, &byte| mix(hash ^ u64::from(byte)));
+    let hash = message
+        .iter()
+        .fold(0, |hash, &byte| mix(hash ^ u64::from(byte)));
     hash.to_be_bytes().to_vec()
 }
 
@@ -112,7 +114,9 @@ impl Gcs {
         let answer = match wire.session() {
             Some(id) => self.serve_session(id, wire),
             None if !wire.is_whole() => return None,
-            None => self.authenticate(wire.head.headers(), now).and_then(|()| self.serve_object(wire)),
+            None => self
+                .authenticate(wire.head.headers(), now)
+                .and_then(|()| self.serve_object(wire)),
         };
         Some(answer.unwrap_or_else(|Refusal(status, reason, words)| error(status, reason, words)))
     }
@@ -143,7 +147,8 @@ impl Gcs {
                 Ok(bare(204))
             }
             (&Method::POST, name, "compose") => {
-                let body: ComposeBody = serde_json::from_slice(&wire.prefix).map_err(|_| INVALID)?;
+                let body: ComposeBody =
+                    serde_json::from_slice(&wire.prefix).map_err(|_| INVALID)?;
                 let said = Said {
                     name: decoded(name.trim_start_matches('/')),
                     ..body.destination
@@ -166,7 +171,11 @@ impl Gcs {
         }
     }
 
-    fn upload(&mut self, wire: &Wire, if_generation: Option<u64>) -> Result<Response<Bytes>, Refusal> {
+    fn upload(
+        &mut self,
+        wire: &Wire,
+        if_generation: Option<u64>,
+    ) -> Result<Response<Bytes>, Refusal> {
         let said = read_multipart(wire).ok_or(INVALID)?;
         let object = self.commit(&said, wire.body.clone(), if_generation, false)?;
         Ok(resource(&object))
@@ -182,7 +191,9 @@ impl Gcs {
         let total = total.and_then(|total| total.parse().ok()).ok_or(INVALID)?;
         let id = self.start_session(said, total, if_generation)?;
         let mut reply = bare(200);
-        let location = format!("http://gcs/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable&upload_id={id}");
+        let location = format!(
+            "http://gcs/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable&upload_id={id}"
+        );
         let location = location.parse().map_err(|_| INVALID)?;
         reply.headers_mut().insert("location", location);
         Ok(reply)
@@ -200,7 +211,9 @@ impl Gcs {
             .ok_or(INVALID)?;
         let total: u64 = total.parse().map_err(|_| INVALID)?;
         if span == "*" {
-            return self.session_status(id, total).map(|status| progress(&status));
+            return self
+                .session_status(id, total)
+                .map(|status| progress(&status));
         }
         let (first, last) = span.split_once('-').ok_or(INVALID)?;
         let (first, last): (u64, u64) = (
@@ -216,7 +229,9 @@ impl Gcs {
             return Err(INVALID);
         }
         let hash = header(wire.head.headers(), "x-goog-hash");
-        let crc32c = hash.and_then(|hash| hash.strip_prefix("crc32c=")).map(str::to_owned);
+        let crc32c = hash
+            .and_then(|hash| hash.strip_prefix("crc32c="))
+            .map(str::to_owned);
         let status = self.append(id, piece, &wire.body, wire.ticket, crc32c)?;
         Ok(progress(&status))
     }
@@ -229,11 +244,20 @@ impl Gcs {
         let (prefix, after) = (decoded("prefix"), decoded("pageToken"));
         let limit = number(query, "maxResults").unwrap_or(1000);
         let limit = usize::try_from(limit).unwrap_or(1000);
-        let mut found = self.objects.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
-        let page: Vec<_> = found.by_ref().filter(|(name, _)| **name > after).take(limit).collect();
+        let mut found = self
+            .objects
+            .range(prefix.clone()..)
+            .take_while(|(name, _)| name.starts_with(&prefix));
+        let page: Vec<_> = found
+            .by_ref()
+            .filter(|(name, _)| **name > after)
+            .take(limit)
+            .collect();
         let items: Vec<_> = page
             .iter()
-            .map(|(name, object)| json!({"name": name, "generation": object.generation.to_string()}))
+            .map(
+                |(name, object)| json!({"name": name, "generation": object.generation.to_string()}),
+            )
             .collect();
         let mut body = json!({"items": items});
         if let (Some(_), Some((last, _))) = (found.next(), page.last()) {
@@ -249,13 +273,12 @@ impl Gcs {
         if self.revoked.iter().any(|token| token == shown) {
             return Err(UNAUTHENTICATED);
         }
-        let (issued, expires) = match self.tokens.get(shown) {
-            Some(&span) => span,
-            None => {
-                let span = read_token(shown).ok_or(UNAUTHENTICATED)?;
-                self.tokens.insert(shown.to_owned(), span);
-                span
-            }
+        let (issued, expires) = if let Some(&span) = self.tokens.get(shown) {
+            span
+        } else {
+            let span = read_token(shown).ok_or(UNAUTHENTICATED)?;
+            self.tokens.insert(shown.to_owned(), span);
+            span
         };
         let now = u64::try_from(timestamp(now).as_second()).unwrap_or_default();
         if issued > now || expires <= now {
@@ -281,9 +304,15 @@ fn read_multipart(wire: &Wire) -> Option<Said> {
     let kind = header(wire.head.headers(), "content-type")?;
     let boundary = kind.strip_prefix("multipart/related; boundary=")?;
     let text = std::str::from_utf8(&wire.prefix).ok()?;
-    let rest = text.strip_prefix("--")?.strip_prefix(boundary)?.strip_prefix("\r\n")?;
+    let rest = text
+        .strip_prefix("--")?
+        .strip_prefix(boundary)?
+        .strip_prefix("\r\n")?;
     let (headers, rest) = rest.split_once("\r\n\r\n")?;
-    if !headers.to_ascii_lowercase().starts_with("content-type: application/json") {
+    if !headers
+        .to_ascii_lowercase()
+        .starts_with("content-type: application/json")
+    {
         return None;
     }
     let end = format!("\r\n--{boundary}");
@@ -291,7 +320,9 @@ fn read_multipart(wire: &Wire) -> Option<Said> {
     let (_, held) = media.split_once("\r\n\r\n")?;
     let close = format!("\r\n--{boundary}--\r\n");
     // Bytes in memory are taken for nothing but an empty object.
-    if !(held.is_empty() && wire.suffix == close.as_bytes() || wire.suffix.is_empty() && held == close) {
+    if !(held.is_empty() && wire.suffix == close.as_bytes()
+        || wire.suffix.is_empty() && held == close)
+    {
         return None;
     }
     serde_json::from_str(resource).ok()
@@ -327,7 +358,9 @@ fn progress(status: &Status) -> Response<Bytes> {
     };
     let mut reply = bare(308);
     if let Some(last) = persisted.checked_sub(1) {
-        let range = format!("bytes=0-{last}").parse().expect("digits are a header");
+        let range = format!("bytes=0-{last}")
+            .parse()
+            .expect("digits are a header");
         reply.headers_mut().insert("range", range);
     }
     reply
@@ -337,6 +370,8 @@ fn progress(status: &Status) -> Response<Bytes> {
 pub(in super::super) fn error(status: u16, reason: &str, words: &str) -> Response<Bytes> {
     let body = json!({"error": {"code": status, "message": words,
         "errors": [{"message": words, "domain": "global", "reason": reason}]}});
-    let reply = Response::builder().status(status).body(body.to_string().into());
+    let reply = Response::builder()
+        .status(status)
+        .body(body.to_string().into());
     reply.expect("a status and a body are a reply")
 }

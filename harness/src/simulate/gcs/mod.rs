@@ -194,10 +194,16 @@ impl Gcs {
         let mut body = Body::default();
         for source in sources {
             let found = self.objects.get(&source.name).ok_or(NO_OBJECT)?;
-            if source.generation.is_some_and(|wanted| wanted != found.generation) {
+            if source
+                .generation
+                .is_some_and(|wanted| wanted != found.generation)
+            {
                 return Err(NO_OBJECT);
             }
-            if source.if_generation.is_some_and(|wanted| wanted != found.generation) {
+            if source
+                .if_generation
+                .is_some_and(|wanted| wanted != found.generation)
+            {
                 return Err(NOT_MET);
             }
             body.append(&found.body);

@@ -158,7 +158,11 @@ impl Gcs {
             ));
         }
         if piece.first > persisted {
-            return Err(Refusal(503, "backendError", "The piece starts after what is persisted."));
+            return Err(Refusal(
+                503,
+                "backendError",
+                "The piece starts after what is persisted.",
+            ));
         }
         if ticket != session.ticket {
             return Err(Refusal(503, "backendError", "A later request took over."));
