@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use super::PartCopy;
 use super::client::later;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::Provenance;
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
 use crate::retry::{Disposition, after_delivery};
@@ -101,7 +100,7 @@ pub enum Verdict {
 pub enum Started {
     /// The run is on, and the hint is its.
     New,
-    /// A run of the very same source object is on: the hint is answered by it.
+    /// A run of the very same object, metadata included, is on: the hint is answered by it.
     Underway,
     /// Another run is just ending; ask again in a moment.
     Busy,
@@ -195,7 +194,8 @@ impl Coordinator {
     /// Takes `order` on as the run `id`.
     pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
         if let Some(run) = &self.run {
-            if run.is_of_source_of(&order) {
+            // Tags may change with nothing else: provenance alone does not tell.
+            if run.order.object == order.object {
                 return Started::Underway;
             }
             if matches!(run.phase, Phase::Settling(_)) {
@@ -461,11 +461,6 @@ impl Run {
 
     fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {
         copies.len() == self.order.parts.count() as usize
-    }
-
-    fn is_of_source_of(&self, order: &Order) -> bool {
-        let ours = &self.order.object.metadata;
-        Provenance::read(ours) == Provenance::read(&order.object.metadata)
     }
 
     /// Everything is looked at again, unless that was tried too often or cannot help.

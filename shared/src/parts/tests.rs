@@ -294,6 +294,16 @@ fn the_same_object_is_copied_once_and_another_takes_its_place() {
 }
 
 #[test]
+fn the_same_bytes_under_other_tags_are_another_object() {
+    let mut tagged = order("a");
+    let tag = ("causeway-source-tag-kind".into(), "new".into());
+    tagged.object.metadata.extend([tag]);
+    let mut coordinator = copying();
+    assert_eq!(coordinator.start(tagged, "2", at(1)), Started::New);
+    assert!(!coordinator.wants("1", 0));
+}
+
+#[test]
 fn a_verdict_that_is_not_yet_known_is_never_replaced() {
     let mut coordinator = copying();
     coordinator.failed("1", error(ErrorKind::SourceDenied), 7);
