@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::client::later;
+use super::reason::{not_deletable, parts_lost, tags_changed};
 use crate::error::{ErrorKind, TransferError};
+use crate::gcs::Provenance;
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
 use crate::retry::{Disposition, after_delivery};
@@ -49,6 +51,9 @@ struct Run {
     rounds: u32,
     /// How often composing failed.
     attempts: u32,
+    /// It took the place of a run of the same source under other metadata, and may be the older.
+    #[serde(default)]
+    is_doubtful: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,14 +198,16 @@ impl Coordinator {
 
     /// Takes `order` on as the run `id`.
     pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
+        let mut is_doubtful = false;
         if let Some(run) = &self.run {
-            // Tags may change with nothing else: provenance alone does not tell.
             if run.order.object == order.object {
                 return Started::Underway;
             }
             if matches!(run.phase, Phase::Settling(_)) {
                 return Started::Busy;
             }
+            // Tags may change with nothing else, and neither order says which of them was read first.
+            is_doubtful = run.is_of_source_of(&order);
             self.end(now);
         }
         self.copies.clear();
@@ -211,6 +218,7 @@ impl Coordinator {
             phase: Phase::Probing { at: now },
             rounds: 0,
             attempts: 0,
+            is_doubtful,
         });
         Started::New
     }
@@ -370,6 +378,7 @@ impl Coordinator {
     ) {
         let Some(run) = self.run_mut(id) else { return };
         run.phase = match result {
+            Ok(_) if run.is_doubtful => settling(run.again(tags_changed(), seed)),
             Ok(outcome) => settling(Verdict::Done(outcome)),
             Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
                 match run.wait(error, now, seed) {
@@ -463,6 +472,11 @@ impl Run {
         copies.len() == self.order.parts.count() as usize
     }
 
+    fn is_of_source_of(&self, order: &Order) -> bool {
+        let ours = &self.order.object.metadata;
+        Provenance::read(ours) == Provenance::read(&order.object.metadata)
+    }
+
     /// Everything is looked at again, unless that was tried too often or cannot help.
     fn again(&self, error: TransferError, seed: u64) -> Verdict {
         let mut message = Box::new(self.order.message.clone());
@@ -480,24 +494,4 @@ impl Run {
 
 fn settling(verdict: Verdict) -> Phase {
     Phase::Settling(Box::new(verdict))
-}
-
-fn parts_lost(rounds: u32) -> TransferError {
-    TransferError::new(
-        ErrorKind::PartsLost,
-        format!(
-            "Parts of the object were sent {rounds} times, and not all of them were heard of again."
-        ),
-        "Look for errors of the consumer of the queue of parts; then send the key again.",
-    )
-}
-
-fn not_deletable(bucket: &str) -> TransferError {
-    TransferError::new(
-        ErrorKind::DestinationDenied,
-        format!(
-            "gs://{bucket} does not let parts be deleted (a retention policy, a hold, or no storage.objects.delete)."
-        ),
-        "Nothing to do: the object goes in one stream. Say `parts = false` in the route to spare the attempt.",
-    )
 }

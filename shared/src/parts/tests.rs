@@ -294,13 +294,21 @@ fn the_same_object_is_copied_once_and_another_takes_its_place() {
 }
 
 #[test]
-fn the_same_bytes_under_other_tags_are_another_object() {
+fn the_same_bytes_under_other_tags_are_another_object_and_looked_at_once_more() {
     let mut tagged = order("a");
     let tag = ("causeway-source-tag-kind".into(), "new".into());
     tagged.object.metadata.extend([tag]);
     let mut coordinator = copying();
     assert_eq!(coordinator.start(tagged, "2", at(1)), Started::New);
     assert!(!coordinator.wants("1", 0));
+    // Which of the two orders was the older nobody can tell.
+    coordinator.probed("2", Ok(true), at(1), 7);
+    let mut coordinator = crashed(&coordinator, &[]);
+    coordinator.assembled("2", Ok(copied()), at(1), 7);
+    let Task::Settle { verdict, .. } = coordinator.wake(at(1)) else {
+        panic!()
+    };
+    assert!(matches!(*verdict, Verdict::Again { .. }), "{verdict:?}");
 }
 
 #[test]
