@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, IF_MATCH, RANGE};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Method, Request, Uri};
 use jiff::Timestamp;
 
 use crate::error::{ConfigError, ErrorKind, TransferError};
@@ -110,6 +110,26 @@ impl S3Access {
                     .map_err(|_| cannot_sign("its ETag is no header value"))?,
             );
         }
+        self.sign(&mut request, region, now)?;
+        Ok(request)
+    }
+
+    /// A signed HeadObject: whether the key is there, and as what
+    /// ([HeadObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html)).
+    ///
+    /// # Errors
+    /// See [`Self::get_object`].
+    pub fn head_object(
+        &self,
+        region: Option<&str>,
+        bucket: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Request<Bytes>, TransferError> {
+        let region = region.unwrap_or(&self.default_region);
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::HEAD;
+        *request.uri_mut() = self.object_uri(region, bucket, key, "")?;
         self.sign(&mut request, region, now)?;
         Ok(request)
     }
@@ -377,6 +397,18 @@ mod tests {
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
         let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
         assert!(authorization.contains("if-match") && authorization.contains("range"));
+    }
+
+    #[test]
+    fn a_head_is_signed_for_the_same_address() {
+        let request = s3(None).head_object(None, "src", "a b", Timestamp::UNIX_EPOCH);
+        let request = request.unwrap();
+        assert_eq!(request.method(), Method::HEAD);
+        assert!(request.headers().contains_key(AUTHORIZATION));
+        assert_eq!(
+            request.uri().to_string(),
+            url(&s3(None), None, "src", "a b")
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
             } => port.pipe(sink, length, digest).await.into(),
             Step::Hold { length, digest } => port.hold(length, digest).await.into(),
             Step::Digest { length, digest } => port.digest(length, digest).await.into(),
+            Step::MayDelete(route) => Event::Leave(port.may_delete(&route).await),
             Step::SignRs256(message) => Event::Signed(port.sign_rs256(message).await),
             Step::WaitUntil(time) => {
                 port.wait_until(time).await;

@@ -74,6 +74,10 @@ pub enum ErrorKind {
     ConfigurationInvalid,
     /// A message in the queue that this version cannot read.
     MessageUnreadable,
+    /// More deletes than the route's brake lets through: a person is to say that they are meant.
+    DeletesBraked,
+    /// The route's ledger gave no answer.
+    LedgerUnavailable,
     /// Parts of a large object were sent to their queue and never heard of again.
     PartsLost,
     /// A runtime answered a step with an event that does not belong to it.
@@ -105,9 +109,13 @@ impl ErrorKind {
             | Self::DestinationDenied
             | Self::DestinationCredentialRefused
             | Self::DestinationBucketMissing
+            | Self::DeletesBraked
             | Self::RouteMissing
             | Self::ConfigurationInvalid => Fault::Configuration,
-            Self::MessageUnreadable | Self::PartsLost | Self::OutOfTurn => Fault::Causeway,
+            Self::MessageUnreadable
+            | Self::LedgerUnavailable
+            | Self::PartsLost
+            | Self::OutOfTurn => Fault::Causeway,
         }
     }
 
@@ -123,6 +131,7 @@ impl ErrorKind {
                 | Self::DestinationUnavailable
                 | Self::ChecksumRefused
                 | Self::PreconditionLost
+                | Self::LedgerUnavailable
         )
     }
 }

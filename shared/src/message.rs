@@ -31,6 +31,9 @@ pub struct HintMessage {
     /// How often the coordinator of a large object gave it back. They count as deliveries.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub returns: u32,
+    /// A person has said that the delete is meant: the brake is not asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -49,6 +52,7 @@ impl HintMessage {
             session: None,
             one_stream: false,
             returns: 0,
+            released: false,
         }
     }
 }
@@ -160,6 +164,15 @@ impl Fold {
     pub fn leader(&self) -> usize {
         self.members.last().copied().unwrap_or_default()
     }
+
+    /// The message that the transfer is of: the leader of `messages`, released if any member is.
+    #[must_use]
+    pub fn message(&self, messages: &[HintMessage]) -> HintMessage {
+        HintMessage {
+            released: self.members.iter().any(|&member| messages[member].released),
+            ..messages[self.leader()].clone()
+        }
+    }
 }
 
 /// Folds a batch: messages of one route and key become one transfer, in the order of the first. One
@@ -245,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_released_is_released_whoever_leads() {
+        let mut released = message("r", "a", Some("1"));
+        released.released = true;
+        let messages = [
+            released,
+            message("r", "a", Some("9")),
+            message("r", "b", None),
+        ];
+        let folded: Vec<_> = fold(&messages)
+            .iter()
+            .map(|fold| fold.message(&messages))
+            .collect();
+        let mut leader = messages[1].clone();
+        leader.released = true;
+        assert_eq!(folded, [leader, messages[2].clone()]);
+    }
+
+    #[test]
     fn every_message_is_in_exactly_one_fold() {
         let messages: Vec<_> = (0..50)
             .map(|n| message("r", &format!("k{}", n % 7), None))
@@ -276,12 +307,14 @@ mod tests {
         let mut hint = message("r", "a", Some("0A"));
         let text = serde_json::to_string(&hint).unwrap();
         assert!(!text.contains("session") && !text.contains("returns"));
+        assert!(!text.contains("released"));
         assert_eq!(
             Message::read(text.as_bytes()).unwrap(),
             Message::Hint(hint.clone())
         );
         hint.session = Some(Box::new(session()));
         hint.returns = 2;
+        hint.released = true;
         let text = serde_json::to_string(&hint).unwrap();
         assert!(text.contains("hush") && !format!("{hint:?}").contains("hush"));
         assert_eq!(Message::read(text.as_bytes()).unwrap(), Message::Hint(hint));

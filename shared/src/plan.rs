@@ -28,6 +28,10 @@ pub const LARGEST_PUT: u64 = 5 << 30;
 /// The most parts of an object: two levels of composing.
 pub const MOST_PARTS: u64 = 1024;
 
+/// How many parts an object is cut into where their length allows it: as many as one request composes
+/// (32), less what would make a batch of the queue with two parts in it.
+const PARTS: u64 = 30;
+
 /// What one request of a session carries at most, in bytes. Between two of them a transfer can be
 /// handed on to another message.
 const SLICE: u64 = 1 << 30;
@@ -122,10 +126,11 @@ pub fn plan(
     if let Some(above) = parts_above.filter(|&above| size > above)
         && let Some(digest) = part_digest(size, stored)
     {
-        let least = (above / 4).max(size.div_ceil(MOST_PARTS));
+        let even = size.div_ceil(PARTS).clamp(above / 4, above * 4);
+        let length = even.max(size.div_ceil(MOST_PARTS));
         return Ok(Plan::Parts(Parts {
             total: size,
-            length: least.next_multiple_of(1 << 20),
+            length: length.next_multiple_of(1 << 20),
             digest,
         }));
     }
@@ -264,6 +269,18 @@ mod tests {
                 assert!((1..=CHUNK_UNIT).contains(&last), "{size}: {last}");
             }
         }
+    }
+
+    #[test]
+    fn one_request_composes_an_object_as_long_as_its_parts_are_neither_short_nor_long() {
+        let parts = |size| match plan(size, &CRC32C, Some(PARTS_ABOVE)).unwrap() {
+            Plan::Parts(parts) => (parts.count(), parts.length >> 20),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parts(PARTS_ABOVE + 1), (5, 16));
+        assert_eq!(parts(4 << 30), (30, 137));
+        assert_eq!(parts(100 << 30), (400, 256));
+        assert_eq!(parts(5 << 40), (1024, 5120));
     }
 
     #[test]

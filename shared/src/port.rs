@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
 
+pub use crate::brake::Leave;
 pub use crate::exchange::{Lost, Side, Sink};
 pub use crate::integrity::{Digest, Digests};
+use crate::route::Route;
 
 /// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
 pub const REPLY_LIMIT: usize = 64 * 1024;
@@ -76,6 +78,12 @@ pub trait Port {
         length: u64,
         digest: Digest,
     ) -> impl Future<Output = Result<Digests, Lost>>;
+
+    /// Asks the brake of `route` for leave to delete one object, which it then counts.
+    ///
+    /// # Errors
+    /// Why nobody says: the runtime's own words.
+    fn may_delete(&mut self, route: &Route) -> impl Future<Output = Result<Leave, String>>;
 
     /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
     /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).

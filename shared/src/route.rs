@@ -7,16 +7,30 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::brake::Brake;
 use crate::error::ConfigError;
 
-/// Above this many bytes an object is copied in parts, unless its route says otherwise: four parts
-/// then, for the dozen requests more that composing and deleting them takes.
-pub const PARTS_ABOVE: u64 = 256 << 20;
+/// Above this many bytes an object is copied in parts, unless its route says otherwise. From a
+/// source of 50 MB/s a connection parts save a second there (docs/performance.md), for some thirty
+/// requests more.
+pub const PARTS_ABOVE: u64 = 64 << 20;
 
 /// The longest time, and the usual one, after which an upload in one stream goes on with another
 /// message, in seconds. Its next request, and whatever follows a break, then still fits into the 15
 /// minutes of a queue's consumer.
 const CARRY_AFTER: u32 = 300;
+
+/// What a route's brake lets through within [`BRAKE_WINDOW`], unless the route says otherwise.
+const BRAKE_DELETES: u32 = 1000;
+
+/// The same as a share of the bucket's objects, in percent.
+const BRAKE_PERCENT: u32 = 20;
+
+/// In seconds: an hour.
+const BRAKE_WINDOW: u32 = 3600;
+
+/// In seconds: a week.
+const LONGEST_BRAKE_WINDOW: u32 = 7 * 24 * 3600;
 
 /// 5 TiB, the largest object: as good as no parts.
 const MOST_MEBIBYTES: u64 = 5 << 20;
@@ -45,6 +59,30 @@ pub struct Route {
     pub storage_class: Option<String>,
     /// The Cloud KMS key that encrypts what is written, where it is not the bucket's own.
     pub kms_key: Option<String>,
+    /// What happens to a copy whose source is gone.
+    pub deletes: Deletes,
+    /// What happens to an object that is not a copy of the key in question.
+    pub on_conflict: OnConflict,
+    /// How many deletes go before a person is asked.
+    pub brake: Brake,
+}
+
+/// What happens to a copy whose source is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletes {
+    /// It stays: who loses an object at the source still has the copy.
+    Ignore,
+    /// It is deleted.
+    Propagate,
+}
+
+/// What happens where an object stands at the destination that is not a copy of the key in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It stays.
+    Keep,
+    /// It is replaced by what the source has. It is never deleted.
+    Overwrite,
 }
 
 /// A bucket, and the prefix that the names in question begin with (possibly empty).
@@ -75,9 +113,60 @@ struct Table {
     custom_time: bool,
     storage_class: Option<String>,
     kms_key: Option<String>,
+    deletes: Option<String>,
+    on_conflict: Option<String>,
+    brake_deletes: Option<u32>,
+    brake_percent: Option<u32>,
+    brake_window_s: Option<u32>,
 }
 
 impl Table {
+    fn deletes(&self) -> Result<Deletes, String> {
+        let words = [
+            ("ignore", Deletes::Ignore),
+            ("propagate", Deletes::Propagate),
+        ];
+        choice("deletes", self.deletes.as_deref(), words)
+    }
+
+    fn on_conflict(&self) -> Result<OnConflict, String> {
+        let words = [
+            ("keep", OnConflict::Keep),
+            ("overwrite", OnConflict::Overwrite),
+        ];
+        choice("on_conflict", self.on_conflict.as_deref(), words)
+    }
+
+    fn brake(&self) -> Result<Brake, String> {
+        let options = [
+            ("brake_deletes", self.brake_deletes.is_some()),
+            ("brake_percent", self.brake_percent.is_some()),
+            ("brake_window_s", self.brake_window_s.is_some()),
+        ];
+        if let Some((option, _)) = options.into_iter().find(|(_, is_set)| *is_set)
+            && self.deletes()? == Deletes::Ignore
+        {
+            return Err(format!(
+                "{option} says when deletes are held back, and this route carries none over: say deletes = \"propagate\", or take it out."
+            ));
+        }
+        let percent = self.brake_percent.unwrap_or(BRAKE_PERCENT);
+        if !(1..=100).contains(&percent) {
+            return Err(format!("brake_percent is {percent}; expected 1 to 100."));
+        }
+        let window = self.brake_window_s.unwrap_or(BRAKE_WINDOW);
+        if !(1..=LONGEST_BRAKE_WINDOW).contains(&window) {
+            return Err(format!(
+                "brake_window_s is {window}; expected 1 to {LONGEST_BRAKE_WINDOW} seconds."
+            ));
+        }
+        Ok(Brake {
+            deletes: self.brake_deletes.unwrap_or(BRAKE_DELETES),
+            percent,
+            window,
+        })
+    }
+
     fn carry_after(&self) -> Result<u32, String> {
         match self.carry_after_s {
             None => Ok(CARRY_AFTER),
@@ -117,6 +206,18 @@ fn yes() -> bool {
     true
 }
 
+/// What `word` says among `words`; the first where nothing is said.
+fn choice<T: Copy>(option: &str, word: Option<&str>, words: [(&str, T); 2]) -> Result<T, String> {
+    let Some(word) = word else {
+        return Ok(words[0].1);
+    };
+    let found = words.iter().find(|(name, _)| *name == word);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let [(first, _), (second, _)] = words;
+        format!("{option} is {word:?}; expected {first:?} or {second:?}.")
+    })
+}
+
 /// The classes that an object may be written in
 /// ([Storage classes](https://cloud.google.com/storage/docs/storage-classes)).
 const STORAGE_CLASSES: [&str; 4] = ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"];
@@ -146,6 +247,9 @@ impl Route {
                 .map_err(|message| wrong(format!("destination {message}")))?,
             parts_above: table.parts_above().map_err(wrong)?,
             carry_after: table.carry_after().map_err(wrong)?,
+            brake: table.brake().map_err(wrong)?,
+            deletes: table.deletes().map_err(wrong)?,
+            on_conflict: table.on_conflict().map_err(wrong)?,
             region: table.region,
             tags: table.tags,
             custom_time: table.custom_time,
@@ -166,6 +270,12 @@ impl Route {
     #[must_use]
     pub fn variable(&self) -> String {
         format!("ROUTE_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Whether a copy goes when its source is gone.
+    #[must_use]
+    pub fn propagates_deletes(&self) -> bool {
+        self.deletes == Deletes::Propagate
     }
 
     /// The destination's name for `key`, if the key is this route's.
@@ -365,6 +475,58 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_deleted_or_replaced_that_a_route_does_not_ask_for() {
+        let plain = route("ROUTE_X", "s3://src", "gs://dst");
+        assert_eq!(plain.deletes, Deletes::Ignore);
+        assert_eq!(plain.on_conflict, OnConflict::Keep);
+        let table = json!({"source": "s3://src", "destination": "gs://dst", "deletes": "propagate",
+            "on_conflict": "overwrite", "brake_deletes": 0, "brake_percent": 5, "brake_window_s": 60});
+        let full = Route::parse("ROUTE_X", table).unwrap();
+        assert!(full.propagates_deletes());
+        assert_eq!(full.on_conflict, OnConflict::Overwrite);
+        let brake = (full.brake.deletes, full.brake.percent, full.brake.window);
+        assert_eq!(brake, (0, 5, 60));
+        let table =
+            json!({"source": "s3://src", "destination": "gs://dst", "deletes": "propagate"});
+        let brake = Route::parse("ROUTE_X", table).unwrap().brake;
+        assert_eq!(
+            (brake.deletes, brake.percent, brake.window),
+            (1000, 20, 3600)
+        );
+    }
+
+    #[test]
+    fn a_brake_is_refused_where_it_brakes_nothing_or_makes_no_sense() {
+        for (options, says) in [
+            (json!({"brake_deletes": 5}), "brake_deletes says"),
+            (json!({"deletes": "propagate", "brake_deletes": -1}), "u32"),
+            (
+                json!({"deletes": "propagate", "brake_percent": 0}),
+                "1 to 100",
+            ),
+            (
+                json!({"deletes": "propagate", "brake_percent": 101}),
+                "1 to 100",
+            ),
+            (
+                json!({"deletes": "propagate", "brake_window_s": 0}),
+                "1 to 604800",
+            ),
+            (
+                json!({"deletes": "propagate", "brake_window_s": 604_801}),
+                "1 to 604800",
+            ),
+        ] {
+            let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+            let options = options.as_object().unwrap().clone();
+            table.as_object_mut().unwrap().extend(options);
+            let error = Route::parse("ROUTE_X", table).unwrap_err();
+            assert_eq!(error.variable, "ROUTE_X");
+            assert!(error.message.contains(says), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_the_variables_name() {
         let good = json!({"source": "s3://src", "destination": "gs://dst"});
         for (field, value, says) in [
@@ -397,6 +559,17 @@ mod tests {
                 "cryptoKeys/<key>",
             ),
             ("parts", json!("no"), "boolean"),
+            ("deletes", json!(true), "string"),
+            (
+                "deletes",
+                json!("carry"),
+                "deletes is \"carry\"; expected \"ignore\" or \"propagate\"",
+            ),
+            (
+                "on_conflict",
+                json!("Keep"),
+                "on_conflict is \"Keep\"; expected \"keep\" or \"overwrite\"",
+            ),
             ("parts_above_mib", json!(0), "1 to"),
             ("carry_after_s", json!(0), "1 to 300"),
             ("carry_after_s", json!(301), "1 to 300"),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use causeway_shared::brake::{Brake, BrakeState, Leave};
 use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::{Notification, decode_key, parse};
 use causeway_shared::gcs::{
@@ -23,6 +24,7 @@ use causeway_shared::s3::{
 };
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use serde_json::json;
@@ -67,6 +69,39 @@ fn digests(bytes: &[u8], algorithm: Algorithm) -> Digests {
 }
 
 proptest! {
+    /// However deletes fall: within no window are there more than the limit, what is refused would
+    /// have been one too many of a window and a slot, and what is kept does not grow.
+    #[test]
+    fn no_window_has_more_deletes_than_the_brake_allows(
+        deletes in 0_u32..40,
+        window in 1_u32..5_000,
+        pauses in prop::collection::vec(0_i64..400, 1..400),
+        objects in prop::option::of(0_u64..400),
+    ) {
+        let brake = Brake { deletes, percent: 10, window };
+        let (limit, reach) = (brake.limit(objects), i64::from(window));
+        let slot = i64::from(window.div_ceil(60));
+        let (mut state, mut now, mut granted) = (BrakeState::default(), 0, Vec::<i64>::new());
+        for pause in pauses {
+            now += pause;
+            let within = |reach: i64| {
+                granted.iter().filter(|&&second| second > now - reach).count() as u64
+            };
+            match state.ask(&brake, objects, Timestamp::from_second(now).unwrap()) {
+                Leave::Granted => {
+                    prop_assert!(within(reach) < limit);
+                    granted.push(now);
+                }
+                Leave::Braked { deletes, limit: said } => {
+                    prop_assert!(said == limit && deletes >= limit);
+                    prop_assert!(within(reach + slot) >= limit, "{} at {}", within(reach + slot), now);
+                }
+            }
+            let text = serde_json::to_string(&state).unwrap();
+            prop_assert!(text.matches(':').count() <= 62, "{}", text);
+        }
+    }
+
     #[test]
     fn a_value_without_encoded_words_is_unchanged(value in ".{0,60}") {
         prop_assume!(!value.contains("=?"));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use causeway_harness::gcs::state::{ListQuery, Object as Stored};
+use causeway_harness::gcs::state::{ListQuery, NewObject, Object as Stored};
 use causeway_harness::gcs::{Commit, FaultSpec};
-use causeway_harness::s3::store::{Attributes, Change, Object, Store};
+use causeway_harness::s3::store::{Attributes, Change, Object, Store, WriteCondition};
 use causeway_shared::message::DeadLetter;
 use serde_json::Value;
 
@@ -62,6 +62,34 @@ impl<'a> Lane<'a> {
     pub fn put(&self, key: &str, bytes: impl Into<Bytes>, attributes: Attributes) -> Arc<Object> {
         let put = self.store().put(&self.source, key, bytes, attributes);
         put.expect("the source takes it")
+    }
+
+    /// Deletes an object at the source; S3 notifies the worker.
+    ///
+    /// # Panics
+    /// When the source does not do it.
+    pub fn delete(&self, key: &str) {
+        let condition = WriteCondition::default();
+        let deleted = self.store().delete(&self.source, key, None, &condition);
+        deleted.expect("the source deletes it");
+    }
+
+    /// Writes an object at the destination that is no copy of anything.
+    ///
+    /// # Panics
+    /// When the destination does not take it.
+    #[must_use]
+    pub fn insert(&self, name: &str, bytes: &[u8]) -> Arc<Stored> {
+        let state = self.stack.local.gcs.state();
+        let mut body = state.body_writer();
+        body.write(bytes).expect("the destination keeps the bytes");
+        let new = NewObject {
+            bucket: self.destination.clone(),
+            name: name.to_owned(),
+            ..NewObject::default()
+        };
+        let stored = state.insert(new, body.finish());
+        stored.expect("the destination takes it")
     }
 
     /// Does `act` at the source and gives the changes that it made there, in their order.

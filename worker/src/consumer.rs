@@ -11,7 +11,7 @@ use causeway_shared::transfer::{Ending, Outcome, Transfer};
 use futures::StreamExt as _;
 use futures::future::join3;
 use futures::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 use worker::Env;
 
 use crate::config::Config;
@@ -30,10 +30,9 @@ const SMALL_AT_ONCE: usize = 24;
 /// first byte to its last, so that six of them would leave the others no connection.
 const LARGE_AT_ONCE: usize = 3;
 
-/// Parts under way at once: fewer than the six requests that may wait for their answer, for the sake of
-/// the isolate's memory. `max_batch_size` of their queue is the same, so that all of a batch begin at
-/// once.
-const PARTS_AT_ONCE: usize = 5;
+/// Parts under way at once: as many as requests may wait for their answer. `max_batch_size` of their
+/// queue is the same, so that all of a batch begin at once.
+const PARTS_AT_ONCE: usize = 6;
 
 /// No transfer is begun later than this after the batch, in milliseconds: a transfer may take 13 of
 /// the 15 minutes that a consumer has, and what is under way when they end is lost.
@@ -122,7 +121,7 @@ async fn carry_out(
     config: &Config,
     env: &Env,
 ) {
-    let leader = &hints[fold.leader()];
+    let leader = &fold.message(hints);
     let started = platform::now();
     let result = match transfer(leader, config).await {
         Ok(Ending::Settled(outcome)) => Ok(outcome),
@@ -195,17 +194,17 @@ fn read(messages: Vec<platform::Message>) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
         let text = message.text();
-        let read = Message::read(text.as_bytes());
-        let value = serde_json::from_slice(text.as_bytes()).unwrap_or(Value::String(text));
-        let delivery = Delivery::new(message, value);
-        match read {
+        match Message::read(text.as_bytes()) {
             Ok(Message::Hint(hint)) => {
+                let delivery = Delivery::new(message, text, hint.returns);
                 batch.hints.push(hint);
                 batch.deliveries.push(delivery);
             }
-            Ok(Message::Part(part)) => batch.parts.push((part, delivery)),
+            Ok(Message::Part(part)) => {
+                batch.parts.push((part, Delivery::new(message, text, 0)));
+            }
             Err(error) => batch.unreadable.push((
-                delivery,
+                Delivery::new(message, text, 0),
                 TransferError::new(
                     ErrorKind::MessageUnreadable,
                     format!("The message is neither a hint nor a part: {error}."),

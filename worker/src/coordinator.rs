@@ -244,7 +244,12 @@ impl PartsCoordinator {
                 parts,
                 prefix,
             } => {
-                let made = assemble(&mut port, access, &order, &parts, &prefix, random).await;
+                let made = match config.route(&order.message.route) {
+                    Ok(route) => {
+                        assemble(&mut port, access, route, &order, &parts, &prefix, random).await
+                    }
+                    Err(error) => Err(error),
+                };
                 self.with(|coordinator| {
                     coordinator.assembled(&run, made, platform::now(), platform::seed());
                 });

@@ -159,6 +159,8 @@ fn succeeded(outcome: &Outcome) -> Value {
         Outcome::Identical { generation } => {
             json!({"event": "identical", "generation": generation})
         }
+        Outcome::Deleted { generation } => json!({"event": "deleted", "generation": generation}),
+        Outcome::Kept { generation } => json!({"event": "kept", "generation": generation}),
         Outcome::SourceGone => json!({"event": "source-gone"}),
     }
 }

@@ -16,24 +16,19 @@ const DEAD_LETTER_DELAY: u32 = 30;
 /// A message as it was delivered.
 pub(crate) struct Delivery {
     message: Message,
-    /// What the message holds.
-    pub(crate) value: Value,
+    /// What the message holds: JSON, if it is one of ours.
+    text: String,
     count: u32,
 }
 
 impl Delivery {
-    /// `message`, which holds `value`.
-    pub(crate) fn new(message: Message, value: Value) -> Self {
-        // What a coordinator gave back was tried as well.
-        let returns = value["returns"]
-            .as_u64()
-            .and_then(|n| u32::try_from(n).ok());
-        let count = message
-            .delivery()
-            .saturating_add(returns.unwrap_or_default());
+    /// `message`, which holds `text`, and which a coordinator gave back `returns` times: that was
+    /// tried as well.
+    pub(crate) fn new(message: Message, text: String, returns: u32) -> Self {
+        let count = message.delivery().saturating_add(returns);
         Self {
             message,
-            value,
+            text,
             count,
         }
     }
@@ -110,7 +105,8 @@ pub(crate) async fn settle<T>(
 }
 
 async fn quarantine(delivery: &Delivery, error: &TransferError, env: &Env) -> Decision {
-    let mut message = delivery.value.clone();
+    let text = &delivery.text;
+    let mut message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
     if let Some(fields) = message.as_object_mut() {
         // Whoever has a session's URI can write with it.
         fields.remove("session");

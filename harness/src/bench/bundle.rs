@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::{Map, Value};
 
 use super::stage::Stage;
 use super::worker::{BareWorker, cold_start};
@@ -22,7 +23,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ));
     let (size, compressed) = sizes(bench)?;
     let stage = Stage::start().await?;
-    let mut bindings = stage.bindings();
+    let mut bindings = stage.bindings(&Value::Null);
     bindings.insert("EVENTS_TOKEN".into(), "t".into());
     let bare = BareWorker::toolchain(&bench.toolchain);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -31,7 +32,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             .progress
             .step(format!("cold start {round} of {starts}"));
         ours.push(cold_start(&bench.toolchain, bindings.clone(), "/healthz").await?);
-        theirs.push(cold_start(&bare, serde_json::Map::new(), "/").await?);
+        theirs.push(cold_start(&bare, Map::new(), "/").await?);
     }
     let median = |starts: &[(_, _)], of: fn(&(_, _)) -> _| {
         let mut values: Vec<_> = starts.iter().map(of).map(milliseconds).collect();

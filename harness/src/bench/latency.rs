@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use serde_json::Value;
+
 use super::stage::{Batch, Known, Stage};
 use super::worker::Worker;
 use super::{Bench, Better, Row};
@@ -28,7 +30,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         seconds * 5
     ));
     let mut stage = Stage::start().await?;
-    let worker = Worker::start(&bench.toolchain, &stage).await?;
+    let worker = Worker::start(&bench.toolchain, &stage, &Value::Null).await?;
     let batch = stage.objects(WARM_UP, SIZE, Known::Crc32c)?;
     worker.copy(&stage, &batch).await?;
     let mut rows = Vec::new();

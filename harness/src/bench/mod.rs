@@ -8,6 +8,7 @@ mod bundle;
 mod flask;
 mod latency;
 mod objects;
+mod parts;
 mod peers;
 mod process;
 mod progress;
@@ -37,6 +38,8 @@ pub enum Subject {
     Throughput,
     /// Many small objects: objects/s and CPU an object, against rclone and the plain design
     Objects,
+    /// One large object in parts against one stream, from a source that is slow for each connection
+    Parts,
     /// From an event to the commit, at 1 to 200 events a second
     Latency,
     /// Signing a request, against aws-sigv4 and reqsign
@@ -69,6 +72,7 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
         rows.extend(match subject {
             Subject::Throughput => throughput::measure(&bench).await?,
             Subject::Objects => objects::measure(&bench).await?,
+            Subject::Parts => parts::measure(&bench).await?,
             Subject::Latency => latency::measure(&bench).await?,
             Subject::Signing => signing::measure(&bench)?,
             Subject::Bundle => bundle::measure(&bench).await?,
@@ -147,6 +151,17 @@ impl Runs {
 
     fn cpu_seconds(&self) -> Option<f64> {
         self.median(|cost| cost.usage.map(|usage| usage.cpu.as_secs_f64()))
+    }
+
+    /// MiB a second, where each run copied `size` bytes.
+    fn speed(&self, size: u64) -> Option<f64> {
+        self.seconds().map(|seconds| mib(size) / seconds)
+    }
+
+    /// CPU seconds a GiB, where each run copied `size` bytes.
+    fn cpu_per_gib(&self, size: u64) -> Option<f64> {
+        self.cpu_seconds()
+            .map(|seconds| seconds * 1024.0 / mib(size))
     }
 
     fn peak_mib(&self) -> Option<f64> {

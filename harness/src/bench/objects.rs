@@ -2,13 +2,17 @@
 
 use anyhow::anyhow;
 
+use serde_json::Value;
+
 use super::flask::Flask;
 use super::stage::{Batch, Cost, Known, Stage};
-use super::worker::Worker;
+use super::worker::{BareWorker, Worker};
 use super::{Bench, Better, Row, Runs};
 
-/// Objects copied before anything is counted: connections, compilation, caches.
+/// Objects of a size copied before those that count: connections and caches.
 const WARM_UP: usize = 300;
+/// Objects copied before all others: V8 compiles a function of wasm well once it was called often.
+const COMPILED: usize = 6000;
 
 /// A size, and how many objects of it are copied in one run.
 struct Load {
@@ -41,6 +45,9 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ));
     let mut stage = Stage::start().await?;
     let mut copiers = Copiers::start(bench, &stage).await?;
+    bench.progress.step("compiling");
+    copiers.ours(&mut stage, COMPILED, 4 << 10).await?;
+    copiers.bare(&mut stage, COMPILED, 4 << 10).await?;
     let mut rows = Vec::new();
     for load in loads {
         rows.extend(copiers.rows(bench, &mut stage, &load).await?);
@@ -52,13 +59,15 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
 struct Copiers {
     worker: Worker,
+    bare: BareWorker,
     flask: anyhow::Result<Flask>,
 }
 
 impl Copiers {
     async fn start(bench: &Bench, stage: &Stage) -> anyhow::Result<Self> {
         Ok(Self {
-            worker: Worker::start(&bench.toolchain, stage).await?,
+            worker: Worker::start(&bench.toolchain, stage, &Value::Null).await?,
+            bare: BareWorker::start(&bench.toolchain).await?,
             flask: start_flask(bench, stage, false).await,
         })
     }
@@ -71,16 +80,19 @@ impl Copiers {
     ) -> anyhow::Result<Vec<Row>> {
         let warm_up = load.objects.min(WARM_UP);
         self.ours(stage, warm_up, load.size).await?;
+        self.bare(stage, warm_up, load.size).await?;
         let _ = self.plain(stage, warm_up, load.size).await;
-        let [mut ours, mut rclone, mut tuned, mut plain] = <[Runs; 4]>::default();
+        let [mut ours, mut bare, mut rclone, mut tuned, mut plain] = <[Runs; 5]>::default();
         for round in 1..=bench.pick(3, 1) {
             bench.progress.step(format!("{}, round {round}", load.name));
             ours.add(Ok(self.ours(stage, load.objects, load.size).await?));
+            bare.add(Ok(self.bare(stage, load.objects, load.size).await?));
             rclone.add(through_rclone(bench, stage, load, false).await);
             tuned.add(through_rclone(bench, stage, load, true).await);
             plain.add(self.plain(stage, load.objects, load.size).await);
         }
         let others = [
+            (&bare, "bare JavaScript worker"),
             (&rclone, "rclone"),
             (&tuned, "rclone, tuned"),
             (&plain, "plain design, clients reused"),
@@ -125,6 +137,13 @@ impl Copiers {
         Ok(cost)
     }
 
+    async fn bare(&self, stage: &mut Stage, objects: usize, size: u64) -> anyhow::Result<Cost> {
+        let batch = stage.objects(objects, size, Known::Crc32c)?;
+        let cost = self.bare.copy_queued(stage, &batch).await?;
+        stage.forget(&batch)?;
+        Ok(cost)
+    }
+
     async fn plain(&self, stage: &mut Stage, objects: usize, size: u64) -> anyhow::Result<Cost> {
         let flask = self.flask.as_ref().map_err(|error| anyhow!("{error:#}"))?;
         let batch = stage.objects(objects, size, Known::Crc32c)?;
@@ -135,6 +154,7 @@ impl Copiers {
 
     async fn stop(self) -> anyhow::Result<()> {
         self.worker.stop().await?;
+        self.bare.stop().await?;
         match self.flask {
             Ok(flask) => flask.stop().await,
             Err(_) => Ok(()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+use causeway_shared::order::PARTS_FOLDER;
 use causeway_shared::sigv4::{Credentials, PayloadHash, Signer};
 use crc_fast::CrcAlgorithm;
 use http::Request;
@@ -38,8 +39,21 @@ const BLOCK: u64 = 1 << 20;
 pub(super) enum Known {
     /// A CRC32C of the whole object, which GCS can check: no byte has to be looked at.
     Crc32c,
+    /// A CRC64NVME of the whole object, as S3 stores by default: it is computed and compared, and a
+    /// CRC32C for GCS beside it.
+    Crc64Nvme,
     /// None: CRC32C is computed.
     Nothing,
+}
+
+impl Known {
+    fn algorithm(self) -> Option<(Algorithm, CrcAlgorithm, usize)> {
+        match self {
+            Self::Crc32c => Some((Algorithm::Crc32c, CrcAlgorithm::Crc32Iscsi, 4)),
+            Self::Crc64Nvme => Some((Algorithm::Crc64Nvme, CrcAlgorithm::Crc64Nvme, 8)),
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// Objects that are copied together, and the events that tell of them.
@@ -100,9 +114,9 @@ impl Stage {
         })
     }
 
-    /// What a worker has to be told to copy here.
-    pub(super) fn bindings(&self) -> Map<String, Value> {
-        let bindings = json!({
+    /// What a worker has to be told to copy here, its route having `options`.
+    pub(super) fn bindings(&self, options: &Value) -> Map<String, Value> {
+        let mut bindings = json!({
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": REGION,
@@ -113,6 +127,11 @@ impl Stage {
                 "destination": format!("gs://{DESTINATION}"),
             },
         });
+        if let (Some(route), Some(options)) =
+            (bindings["ROUTE_BENCH"].as_object_mut(), options.as_object())
+        {
+            route.extend(options.clone());
+        }
         match bindings {
             Value::Object(bindings) => bindings,
             _ => Map::new(),
@@ -171,11 +190,15 @@ impl Stage {
         Commits(self.gcs.commits())
     }
 
-    /// A URL that reads the first object of `batch`, for who cannot sign.
-    pub(super) fn source_url(&self, batch: &Batch) -> anyhow::Result<String> {
+    /// A URL that reads object `number` of `batch`, for who cannot sign.
+    pub(super) fn source_url(&self, batch: &Batch, number: usize) -> anyhow::Result<String> {
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None)?;
         let signer = Signer::s3(credentials, REGION)?;
-        let url = format!("{}/{SOURCE}/{}000000", self.s3.endpoint(), batch.prefix);
+        let url = format!(
+            "{}/{SOURCE}/{}{number:06}",
+            self.s3.endpoint(),
+            batch.prefix
+        );
         let request = Request::get(url).body(())?;
         let hour = Duration::from_hours(1);
         let url = signer.presign(&request, &PayloadHash::Unsigned, hour, Timestamp::now())?;
@@ -183,10 +206,10 @@ impl Stage {
     }
 
     /// The URL that writes it.
-    pub(super) fn sink_url(&self, batch: &Batch) -> String {
+    pub(super) fn sink_url(&self, batch: &Batch, number: usize) -> String {
         let name = batch.prefix.replace('/', "%2F");
         format!(
-            "{}/upload/storage/v1/b/{DESTINATION}/o?uploadType=media&name={name}000000",
+            "{}/upload/storage/v1/b/{DESTINATION}/o?uploadType=media&name={name}{number:06}",
             self.gcs.endpoint()
         )
     }
@@ -204,7 +227,8 @@ impl Commits {
         loop {
             let commit = tokio::time::timeout(PATIENCE, self.0.recv()).await;
             let commit = commit.context("nothing was copied for two minutes")??;
-            if !commit.deleted && commit.bucket == DESTINATION {
+            let is_object = !commit.name.starts_with(PARTS_FOLDER);
+            if is_object && !commit.deleted && commit.bucket == DESTINATION {
                 return Ok(commit);
             }
         }
@@ -232,22 +256,24 @@ fn content(size: u64, known: Known) -> (Body, Option<Checksum>) {
     let block: Bytes = (0..BLOCK.min(size))
         .map(|index| (index * 31 % 251) as u8)
         .collect();
-    let mut crc32c = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
     let mut blocks = Vec::new();
     let mut left = size;
     while left > 0 {
         let length = left.min(BLOCK);
-        let block = block.slice(..usize::try_from(length).unwrap_or(block.len()));
-        if known == Known::Crc32c {
-            crc32c.update(&block);
-        }
-        blocks.push(Body::from(block));
+        blocks.push(block.slice(..usize::try_from(length).unwrap_or(block.len())));
         left -= length;
     }
-    let checksum = (known == Known::Crc32c).then(|| Checksum {
-        algorithm: Algorithm::Crc32c,
-        kind: Kind::FullObject,
-        value: BASE64_STANDARD.encode(&crc32c.finalize().to_be_bytes()[4..]),
+    let checksum = known.algorithm().map(|(algorithm, crc, width)| {
+        let mut digest = crc_fast::Digest::new(crc);
+        for block in &blocks {
+            digest.update(block);
+        }
+        Checksum {
+            algorithm,
+            kind: Kind::FullObject,
+            value: BASE64_STANDARD.encode(&digest.finalize().to_be_bytes()[8 - width..]),
+        }
     });
+    let blocks: Vec<Body> = blocks.into_iter().map(Body::from).collect();
     (Body::concat(&blocks), checksum)
 }

@@ -1,8 +1,10 @@
-//! One large object through each copier: what of the platform's speed is left.
+//! One large object through each copier, in one stream: what of the platform's speed is left.
+
+use serde_json::json;
 
 use super::stage::{Known, Stage};
 use super::worker::{BareWorker, Worker};
-use super::{Bench, Better, Row, Runs, mib};
+use super::{Bench, Better, Row, Runs};
 
 const GIB: u64 = 1 << 30;
 /// A first copy that is not counted: connections, compilation.
@@ -16,7 +18,8 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         bench.pick("1 min", "10 s"),
     ));
     let mut stage = Stage::start().await?;
-    let worker = Worker::start(&bench.toolchain, &stage).await?;
+    let one_stream = json!({"parts": false});
+    let worker = Worker::start(&bench.toolchain, &stage, &one_stream).await?;
     let bare = BareWorker::start(&bench.toolchain).await?;
     let mut rows = Vec::new();
     for (known, checksum) in [
@@ -26,9 +29,49 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let runs = copy(bench, &mut stage, &worker, &bare, size, known).await?;
         rows.extend(runs.rows(size, checksum));
     }
+    rows.extend(checksum_in_wasm(bench, &mut stage, &worker, &bare).await?);
     worker.stop().await?;
     bare.stop().await?;
     Ok(rows)
+}
+
+/// The checksum that S3 stores by default is computed in wasm: against the runtime's own.
+async fn checksum_in_wasm(
+    bench: &Bench,
+    stage: &mut Stage,
+    worker: &Worker,
+    bare: &BareWorker,
+) -> anyhow::Result<Vec<Row>> {
+    let size = GIB / 4;
+    let [mut ours, mut theirs] = <[Runs; 2]>::default();
+    for round in 0..=bench.pick(5, 2) {
+        bench
+            .progress
+            .step(format!("CRC64NVME of {} MiB, round {round}", size >> 20));
+        let batch = stage.objects(1, size, Known::Crc64Nvme)?;
+        let (one, other) = (
+            worker.copy(stage, &batch).await?,
+            bare.copy(stage, &batch, Some("crc64nvme")).await?,
+        );
+        // The first is compilation.
+        if round > 0 {
+            ours.add(Ok(one));
+            theirs.add(Ok(other));
+        }
+    }
+    let other = "bare JavaScript worker, the runtime's CRC64NVME";
+    let name = |what| {
+        format!(
+            "{} MiB, CRC64NVME compared, CRC32C computed: {what}",
+            size >> 20
+        )
+    };
+    let fast = Row::new(name("throughput"), "MiB/s", Better::Higher).ours(ours.speed(size));
+    let dear = Row::new(name("CPU"), "CPU s/GiB", Better::Lower).ours(ours.cpu_per_gib(size));
+    Ok(vec![
+        theirs.beside(fast, other, theirs.speed(size)),
+        theirs.beside(dear, other, theirs.cpu_per_gib(size)),
+    ])
 }
 
 #[derive(Default)]
@@ -76,11 +119,6 @@ async fn copy(
 impl Copiers {
     fn rows(&self, size: u64, checksum: &str) -> Vec<Row> {
         let name = |what: &str| format!("{} MiB, {checksum}: {what}", size >> 20);
-        let speed = |runs: &Runs| runs.seconds().map(|seconds| mib(size) / seconds);
-        let cpu = |runs: &Runs| {
-            runs.cpu_seconds()
-                .map(|seconds| seconds * 1024.0 / mib(size))
-        };
         let others = [
             (&self.bare, "bare JavaScript worker"),
             (&self.rclone, "rclone"),
@@ -88,12 +126,14 @@ impl Copiers {
         ];
         let mut rows = Vec::new();
         for (runs, other) in others {
-            let row = Row::new(name("throughput"), "MiB/s", Better::Higher).ours(speed(&self.ours));
-            rows.push(runs.beside(row, other, speed(runs)));
+            let row =
+                Row::new(name("throughput"), "MiB/s", Better::Higher).ours(self.ours.speed(size));
+            rows.push(runs.beside(row, other, runs.speed(size)));
         }
         for (runs, other) in others {
-            let row = Row::new(name("CPU"), "CPU s/GiB", Better::Lower).ours(cpu(&self.ours));
-            rows.push(runs.beside(row, other, cpu(runs)));
+            let row =
+                Row::new(name("CPU"), "CPU s/GiB", Better::Lower).ours(self.ours.cpu_per_gib(size));
+            rows.push(runs.beside(row, other, runs.cpu_per_gib(size)));
         }
         for (runs, other) in others {
             let row =

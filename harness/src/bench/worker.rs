@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::process::{self, Usage};
 use super::stage::{Batch, Cost, Stage, between};
@@ -34,8 +34,13 @@ pub(super) struct Events {
 }
 
 impl Worker {
-    pub(super) async fn start(toolchain: &Toolchain, stage: &Stage) -> anyhow::Result<Self> {
-        let mut bindings = stage.bindings();
+    /// The worker with a route that has `options`.
+    pub(super) async fn start(
+        toolchain: &Toolchain,
+        stage: &Stage,
+        options: &Value,
+    ) -> anyhow::Result<Self> {
+        let mut bindings = stage.bindings(options);
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
         let runtime = start(toolchain, bindings).await?;
         let events = Events {
@@ -112,26 +117,47 @@ impl BareWorker {
         digest: Option<&str>,
     ) -> anyhow::Result<Cost> {
         let body = json!({
-            "source": stage.source_url(batch)?,
-            "sink": stage.sink_url(batch),
+            "source": stage.source_url(batch, 0)?,
+            "sink": stage.sink_url(batch, 0),
             "digest": digest,
         });
         let mut commits = stage.commits();
         let meter = Meter::start(self.runtime.pid());
-        let reply = self
-            .client
-            .post(self.runtime.url())
-            .json(&body)
-            .send()
-            .await?;
+        self.ask(&body).await?;
+        let last = commits.last(1).await?;
+        Ok(meter.stop(last))
+    }
+
+    /// Copies `batch` through the queue, each of its objects told by itself.
+    pub(super) async fn copy_queued(&self, stage: &Stage, batch: &Batch) -> anyhow::Result<Cost> {
+        let queued = |number| {
+            anyhow::Ok(json!({
+                "source": stage.source_url(batch, number)?,
+                "sink": stage.sink_url(batch, number),
+                "queued": true,
+            }))
+        };
+        let bodies: Vec<Value> = (0..batch.objects()).map(queued).collect::<Result<_, _>>()?;
+        let mut commits = stage.commits();
+        let meter = Meter::start(self.runtime.pid());
+        let sends = stream::iter(&bodies)
+            .map(|body| self.ask(body))
+            .buffer_unordered(SENDS)
+            .try_for_each(async |()| Ok(()));
+        let (last, ()) = tokio::try_join!(commits.last(batch.objects()), sends)?;
+        Ok(meter.stop(last))
+    }
+
+    async fn ask(&self, body: &Value) -> anyhow::Result<()> {
+        let request = self.client.post(self.runtime.url());
+        let reply = request.json(body).send().await?;
         let status = reply.status();
         let said = reply.text().await?;
         ensure!(
             status.is_success(),
             "the bare worker answered {status}: {said}"
         );
-        let last = commits.last(1).await?;
-        Ok(meter.stop(last))
+        Ok(())
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
@@ -139,10 +165,7 @@ impl BareWorker {
     }
 }
 
-async fn start(
-    toolchain: &Toolchain,
-    bindings: Map<String, serde_json::Value>,
-) -> anyhow::Result<Runtime> {
+async fn start(toolchain: &Toolchain, bindings: Map<String, Value>) -> anyhow::Result<Runtime> {
     let options = RuntimeOptions {
         bindings,
         replace_routes: true,
@@ -163,7 +186,7 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 /// The time from spawning the runtime to the first answer of the worker in it.
 pub(super) async fn cold_start(
     toolchain: &Toolchain,
-    bindings: Map<String, serde_json::Value>,
+    bindings: Map<String, Value>,
     path: &str,
 ) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();

@@ -50,7 +50,7 @@ impl World {
             }
         }
         for fold in self.folded(&hints) {
-            let leader = hints[fold.leader()].clone();
+            let leader = fold.message(&hints);
             // Only the leader's session goes on.
             let others = fold
                 .members

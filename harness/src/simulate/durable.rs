@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use causeway_shared::brake::Leave;
 use causeway_shared::error::TransferError;
 use causeway_shared::message::HintMessage;
 use causeway_shared::order::Order;
 use causeway_shared::parts::{
     Coordinator, PartCopy, Started, Task, Verdict, assemble, may_delete, sweep,
 };
+use causeway_shared::route::Route;
 use jiff::Timestamp;
 
 use super::consumer::{dead_letter, to_json};
@@ -113,6 +115,21 @@ impl World {
             };
             caller.resolve(&world, 1, answer);
         });
+    }
+
+    /// Asks the route's ledger for leave to delete an object. It is a Durable Object as well, of which
+    /// only the brake is here.
+    pub(super) async fn ask_ledger(&self, route: &Route, now: Timestamp) -> Result<Leave, String> {
+        self.sleep(5).await;
+        self.crash_point().await;
+        let lost = self.strike(&[Fault::CallLost]).is_some();
+        let leave = self.brake.borrow_mut().ask(&route.brake, None, now);
+        self.sleep(5).await;
+        self.crash_point().await;
+        if lost {
+            return Err("no answer".to_owned());
+        }
+        Ok(leave)
     }
 
     /// The object's isolate ended: memory and calls are gone, storage and alarm are not.
@@ -343,7 +360,16 @@ impl World {
                 if self.is(Mutant::PartsReversed) {
                     parts.reverse();
                 }
-                let made = assemble(&mut port, &access, &order, &parts, &prefix, random).await;
+                let made = assemble(
+                    &mut port,
+                    &access,
+                    &self.route,
+                    &order,
+                    &parts,
+                    &prefix,
+                    random,
+                )
+                .await;
                 self.tell(2, || format!("assembled: {made:?}"));
                 let seed = self.seed();
                 self.with(name, |coordinator| {

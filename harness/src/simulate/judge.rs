@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use causeway_shared::error::ErrorKind;
 use causeway_shared::order::parts_folder;
-use causeway_shared::route::Route;
+use causeway_shared::route::{OnConflict, Route};
 
 use super::fault::{Fault, Faults};
 use super::gcs::{Commit, Object};
@@ -15,13 +15,6 @@ use super::queue::Dead;
 use super::s3::{S3, Version};
 use super::scenario::Scenario;
 use super::world::World;
-
-/// Whether a route can tell that what somebody else wrote is to stay; then every route of the
-/// simulation does.
-const KEEPS_FOREIGN: bool = false;
-/// Whether deletions are carried over; then a key that is gone at the source must be gone at the
-/// destination.
-const PROPAGATES_DELETES: bool = false;
 
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
@@ -103,10 +96,26 @@ impl Judge {
                     format!("{name:?} went back from version {older} of its key to version {place}")
                 }));
             }
-            _ if KEEPS_FOREIGN => self
+            _ if self.route.on_conflict == OnConflict::Keep => self
                 .violations
                 .push(format!("{name:?} was somebody else's and was overwritten")),
             _ => {}
+        }
+    }
+
+    /// What was deleted was a copy of ours, on a route that carries deletions over.
+    fn deleted(&mut self, object: &Object) {
+        let name = &object.name;
+        if self.key_of(name).is_none() {
+            return;
+        }
+        let is_ours = self
+            .standing
+            .get(name)
+            .is_some_and(|&(ours, _)| ours == object.generation);
+        if !is_ours || !self.route.propagates_deletes() {
+            self.violations
+                .push(format!("{name:?} was deleted, which was not to be deleted"));
         }
     }
 
@@ -133,12 +142,17 @@ impl Judge {
                     is_copy(object, version) && (!world.route.tags || has_tag(object, version))
                 }
                 (Some(_), None) => false,
-                (None, Some(_)) => !PROPAGATES_DELETES,
+                (None, Some(_)) => !self.route.propagates_deletes(),
                 (None, None) => true,
             };
+            // What somebody else put there is never deleted, and stays where the route says so.
+            let is_kept = found.is_some_and(|object| {
+                object.metadata.is_empty()
+                    && (self.route.on_conflict == OnConflict::Keep || s3.current(key).is_none())
+            });
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
-            if !is_equal && !queues.dead.iter().any(is_dead) {
+            if !is_equal && !is_kept && !queues.dead.iter().any(is_dead) {
                 self.object(&format!(
                     "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
                     s3.current(key).map(|version| &version.body),
@@ -180,10 +194,11 @@ impl Judge {
 impl World {
     /// Looks at what GCS has committed since the last time.
     pub(super) fn judge_commits(&self) {
-        let (commits, unknown) = {
+        let (commits, deleted, unknown) = {
             let mut gcs = self.gcs.borrow_mut();
             (
                 std::mem::take(&mut gcs.commits),
+                std::mem::take(&mut gcs.deleted),
                 std::mem::take(&mut gcs.unknown),
             )
         };
@@ -197,6 +212,9 @@ impl World {
                 )
             });
             judge.committed(&commit, &self.s3.borrow());
+        }
+        for object in deleted {
+            judge.deleted(&object);
         }
         for request in unknown {
             judge.object(&format!(
@@ -230,6 +248,7 @@ fn has_tag(object: &Object, version: &Version) -> bool {
 fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
     let many = faults.injected.values().sum::<u64>() >= MANY_FAULTS;
     match dead.kind {
+        Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000,
         Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
         Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied),
         Some(ErrorKind::SourceCredentialRefused) => faults.has(Fault::ClockSkew),

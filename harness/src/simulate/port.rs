@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use causeway_shared::port::{Digest, Digests, Lost, Port, Side, Sink};
+use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
+use causeway_shared::route::Route;
 use http::{Request, Response};
 use jiff::Timestamp;
 
@@ -190,6 +191,11 @@ impl Port for SimulatedPort {
             return Err(broken("the body has another length than was expected"));
         }
         Ok(read.digests(digest))
+    }
+
+    async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
+        let now = self.now();
+        self.world.ask_ledger(route, now).await
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -179,7 +179,7 @@ impl World {
         let now = self.now();
         let most = match queue {
             Name::Hints => 100,
-            Name::Parts => 5,
+            Name::Parts => 6,
         };
         let mut visible: Vec<u64> = {
             let queues = self.queues.borrow();

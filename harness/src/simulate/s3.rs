@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 
@@ -233,8 +233,18 @@ impl S3 {
         })
     }
 
-    /// Answers `request` at `now`; the body of what is read comes beside the reply.
+    /// Answers `request` at `now`; the body of what is read comes beside the reply. What answers a HEAD
+    /// has none, a refusal included.
     pub(super) fn serve(&self, request: &Request<()>, now: u64) -> (Response<Bytes>, Option<Body>) {
+        let (mut reply, body) = self.get(request, now);
+        if request.method() == Method::HEAD {
+            *reply.body_mut() = Bytes::new();
+            return (reply, None);
+        }
+        (reply, body)
+    }
+
+    fn get(&self, request: &Request<()>, now: u64) -> (Response<Bytes>, Option<Body>) {
         let refused = |status, code| (error(status, code), None);
         if let Some((status, code)) = refuse_caller(request.headers(), now) {
             return refused(status, code);

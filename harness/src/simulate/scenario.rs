@@ -55,6 +55,9 @@ pub(super) struct Scenario {
     parts_above: Option<u64>,
     carry_after: u64,
     tags: bool,
+    deletes: &'static str,
+    on_conflict: &'static str,
+    pub(super) brake_deletes: u32,
 }
 
 /// Names with all that has to be encoded somewhere.
@@ -104,6 +107,9 @@ impl Scenario {
             parts_above,
             carry_after: rng.pick(&[1, 20, 120, 300]),
             tags,
+            deletes: rng.pick(&["propagate", "propagate", "ignore"]),
+            on_conflict: rng.pick(&["keep", "overwrite"]),
+            brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
         }
     }
 
@@ -114,7 +120,12 @@ impl Scenario {
             "destination": format!("gs://{}/out/", super::gcs::BUCKET),
             "carry_after_s": self.carry_after,
             "tags": self.tags,
+            "deletes": self.deletes,
+            "on_conflict": self.on_conflict,
         });
+        if self.deletes == "propagate" {
+            table["brake_deletes"] = json!(self.brake_deletes);
+        }
         match self.parts_above {
             Some(mebibytes) => table["parts_above_mib"] = json!(mebibytes),
             None => table["parts"] = json!(false),
@@ -151,10 +162,10 @@ impl Contents {
         parts_above: Option<u64>,
     ) -> Write {
         match rng.below(20) {
-            0..2 => Write::Delete,
-            2 => Write::RenameTo(rng.pick(keys).to_owned()),
-            3 if tags => Write::Tag(u32::try_from(rng.below(1000)).unwrap_or_default()),
-            4 => Write::Foreign(self.put(rng, is_large, parts_above)),
+            0..4 => Write::Delete,
+            4 => Write::RenameTo(rng.pick(keys).to_owned()),
+            5..7 if tags => Write::Tag(u32::try_from(rng.below(1000)).unwrap_or_default()),
+            7 => Write::Foreign(self.put(rng, is_large, parts_above)),
             _ => Write::Put(self.put(rng, is_large, parts_above)),
         }
     }

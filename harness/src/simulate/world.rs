@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use causeway_shared::access::{Access, GcsAccess, S3Access};
+use causeway_shared::brake::BrakeState;
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
@@ -96,6 +97,8 @@ pub(super) struct World {
     pub(super) objects: RefCell<BTreeMap<Rc<str>, Durable>>,
     pub(super) isolates: RefCell<Vec<Isolate>>,
     pub(super) judge: RefCell<Judge>,
+    /// The ledger's.
+    pub(super) brake: RefCell<BrakeState>,
     /// Who spoke to a session last.
     pub(super) session_users: RefCell<BTreeMap<u64, Owner>>,
     now: Cell<u64>,
@@ -170,6 +173,7 @@ impl World {
             isolates: RefCell::default(),
             judge: RefCell::new(Judge::new(&route)),
             session_users: RefCell::default(),
+            brake: RefCell::default(),
             now: Cell::new(0),
             sequence: Cell::new(0),
             steps: Cell::new(0),

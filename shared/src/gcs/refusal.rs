@@ -84,6 +84,10 @@ fn classify(status: u16, reason: &str, message: &str, bucket: &str) -> (ErrorKin
             ErrorKind::DestinationDenied,
             "The route's kms_key (or the bucket's default key) cannot be used: it must be enabled and in the bucket's location, and Cloud Storage's service agent must be allowed to use it (gcloud storage service-agent --authorize-cmek=<key>).".into(),
         ),
+        (403, _) if is_retained(reason, message) => (
+            ErrorKind::DestinationDenied,
+            "What stands there may not be deleted or replaced yet: a retention policy or a hold keeps it. Send the key again when that has ended, or release it.".into(),
+        ),
         (403, _) => (
             ErrorKind::DestinationDenied,
             format!("Give the service account storage.objects.create, .get, .delete and .update on gs://{bucket}, for example the role Storage Object User."),
@@ -107,6 +111,15 @@ fn classify(status: u16, reason: &str, message: &str, bucket: &str) -> (ErrorKin
 /// KMS region 'global' not available for use with GCS region 'US'."
 fn is_about_key(message: &str) -> bool {
     message.contains("Cloud KMS") || message.contains("cryptoKeys/")
+}
+
+/// [Object holds](https://cloud.google.com/storage/docs/object-holds) and
+/// [retention policies](https://cloud.google.com/storage/docs/bucket-lock); for a hold the reason is
+/// sometimes a plain `forbidden`.
+fn is_retained(reason: &str, message: &str) -> bool {
+    matches!(reason, "retentionPolicyNotMet" | "objectUnderActiveHold")
+        || message.contains("retention policy")
+        || message.contains("hold and cannot be")
 }
 
 /// GCS says a wrong checksum only in words: "Provided MD5 hash … doesn't match calculated …".
@@ -220,6 +233,27 @@ mod tests {
             let error = error(status, reason, message);
             assert_eq!(error.kind, ErrorKind::DestinationDenied, "{message}");
             assert!(error.advice.contains("--authorize-cmek"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_deleted_yet_is_told_from_a_missing_permission() {
+        for (reason, message) in [
+            (
+                "retentionPolicyNotMet",
+                "Object 'copies/k' is subject to bucket's retention policy or object retention and cannot be deleted or overwritten until 2026-02-01T00:00:00Z",
+            ),
+            (
+                "forbidden",
+                "Object 'copies/k' is under active Temporary hold and cannot be deleted, overwritten or archived until hold is removed.",
+            ),
+        ] {
+            let error = error(403, reason, message);
+            assert_eq!(error.kind, ErrorKind::DestinationDenied);
+            assert!(
+                error.advice.contains("retention policy or a hold"),
+                "{error}"
+            );
         }
     }
 

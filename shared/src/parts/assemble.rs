@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::PartCopy;
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, source_lost};
 use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
@@ -13,6 +13,8 @@ use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
 use crate::mapping;
 use crate::order::Order;
 use crate::port::Port;
+use crate::route::Route;
+use crate::s3::read_head;
 use crate::transfer::Outcome;
 
 /// A piece of the object: a part, or several composed.
@@ -24,15 +26,18 @@ struct Piece {
 }
 
 /// Makes `order`'s object of `parts`, all of them and in their order. Intermediate objects get names
-/// under `prefix`. `seed` is random, and new for each call.
+/// under `prefix`. `seed` is random, and new for each call. Where `route` propagates deletes, a commit
+/// over nothing is followed by another look at the source.
 ///
 /// # Errors
 /// [`ErrorKind::ChecksumRefused`] or [`ErrorKind::SourceChecksumMismatch`] when the parts are not the
 /// object that S3 has a checksum of: nothing is committed then.
 /// [`ErrorKind::PreconditionLost`] when the destination was written meanwhile, or a part is gone.
+/// [`ErrorKind::SourceChanged`] when the object is committed, and its source is another by now.
 pub async fn assemble<P: Port>(
     port: &mut P,
     access: &Access,
+    route: &Route,
     order: &Order,
     parts: &[PartCopy],
     prefix: &str,
@@ -58,6 +63,9 @@ pub async fn assemble<P: Port>(
     }
     let whole = Checksum::Crc32c(digests.crc32c);
     let committed = commit(&mut client, order, &pieces, whole).await?;
+    if route.propagates_deletes() && order.precondition == Precondition::DoesNotExist {
+        recheck(&mut client, route, order).await?;
+    }
     Ok(Outcome::Copied {
         generation: committed.generation(),
         size: order.parts.total,
@@ -169,6 +177,39 @@ async fn commit<P: Port>(
         ),
         "Nothing to do: both sides are looked at again.",
     ))
+}
+
+/// Whether the source is still what was copied: "nothing" cannot tell that it was deleted meanwhile.
+async fn recheck<P: Port>(
+    client: &mut Client<'_, P>,
+    route: &Route,
+    order: &Order,
+) -> Result<(), TransferError> {
+    let hint = &order.message.hint;
+    let region = route.region.as_deref();
+    for attempt in 1.. {
+        let (s3, now) = (&client.access.s3, client.port.now());
+        let request = s3.head_object(region, &hint.bucket, &hint.key, now)?;
+        let head = match client.port.send(request).await {
+            Ok(reply) => read_head(&reply, &hint.bucket),
+            Err(lost) => Err(source_lost(&lost)),
+        };
+        match head {
+            Ok(etag) if etag.as_ref() == Some(&order.etag) => break,
+            Ok(_) => {
+                return Err(TransferError::new(
+                    ErrorKind::SourceChanged,
+                    format!(
+                        "The source of gs://{}/{} changed or was deleted while the copy was committed.",
+                        order.bucket, order.object.name
+                    ),
+                    "Nothing to do: both sides are looked at again.",
+                ));
+            }
+            Err(error) => client.wait_or_end(error, attempt).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn look<P: Port>(

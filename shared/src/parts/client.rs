@@ -112,6 +112,14 @@ pub(super) fn destination_lost(lost: &Lost) -> TransferError {
     )
 }
 
+pub(super) fn source_lost(lost: &Lost) -> TransferError {
+    TransferError::new(
+        ErrorKind::SourceUnavailable,
+        format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),
+        "Nothing to do: it is tried again.",
+    )
+}
+
 pub(super) fn later(now: Timestamp, wait: std::time::Duration) -> Timestamp {
     SignedDuration::try_from(wait)
         .ok()

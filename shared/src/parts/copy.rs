@@ -5,7 +5,7 @@ use http::Response;
 use jiff::Timestamp;
 
 use super::PartCopy;
-use super::client::{Client, destination_lost};
+use super::client::{Client, destination_lost, source_lost};
 use crate::access::{Access, Read, authorize};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
@@ -110,13 +110,11 @@ async fn open<P: Port>(
         .access
         .s3
         .get_object(region, bucket, &part.key, &read, now)?;
-    let reply: Response<Bytes> = client.port.open(request).await.map_err(|lost| {
-        TransferError::new(
-            ErrorKind::SourceUnavailable,
-            format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),
-            "Nothing to do: it is tried again.",
-        )
-    })?;
+    let reply: Response<Bytes> = client
+        .port
+        .open(request)
+        .await
+        .map_err(|lost| source_lost(&lost))?;
     let span = Span {
         start: part.first,
         length: part.length,

@@ -1,6 +1,8 @@
 //! The coordinator, task by task, and what a crash between two of them does.
 #![allow(clippy::unwrap_used)]
 
+mod assembled;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -14,5 +14,5 @@ pub use checksum::StoredChecksums;
 pub use encoded_word::decode as decode_words;
 pub use object::SourceObject;
 pub use range::Span;
-pub use refusal::{Refusal, refusal};
+pub use refusal::{Refusal, read_head, refusal};
 pub use tagging::{Tags, read_tags};

@@ -72,13 +72,7 @@ impl SourceObject {
                 )
             })?;
         check_unframed(headers, size)?;
-        let etag = text(headers, ETAG.as_str()).ok_or_else(|| {
-            TransferError::new(
-                ErrorKind::SourceUnexpected,
-                "The source sent an object without an ETag.",
-                "Without it a change during the copy would go unnoticed; use a store that sends ETags.",
-            )
-        })?;
+        let etag = read_etag(headers)?;
         let checksums = StoredChecksums::read(headers, &etag);
         Ok(Self {
             size,
@@ -101,6 +95,20 @@ impl SourceObject {
             checksums,
         })
     }
+}
+
+/// The ETag, with its quotes.
+///
+/// # Errors
+/// [`ErrorKind::SourceUnexpected`] when there is none.
+pub(super) fn read_etag(headers: &HeaderMap) -> Result<String, TransferError> {
+    text(headers, ETAG.as_str()).ok_or_else(|| {
+        TransferError::new(
+            ErrorKind::SourceUnexpected,
+            "The source sent an object without an ETag.",
+            "Without it a change during the copy would go unnoticed; use a store that sends ETags.",
+        )
+    })
 }
 
 pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {

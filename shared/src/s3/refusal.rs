@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 
+use super::object::read_etag;
 use crate::error::{ErrorKind, TransferError};
 
 /// Why there is no body to copy.
@@ -28,14 +29,16 @@ struct ErrorBody {
     region: Option<String>,
 }
 
-/// Reads a GetObject reply that is not a 2xx, for an object of `bucket`.
+/// Reads a GetObject reply that is not a 2xx, for an object of `bucket`. Only S3's own word counts
+/// for the absence of a key, because a copy may be deleted for it: a 404 that says nothing is of who
+/// knows whom.
 #[must_use]
 pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
     let body = error_body(reply);
     let status = reply.status();
-    let gone = status == StatusCode::NOT_FOUND && body.code != "NoSuchBucket"
-        || reply.headers().contains_key("x-amz-delete-marker");
-    if gone {
+    let has_marker = reply.headers().contains_key("x-amz-delete-marker");
+    let is_named = matches!(body.code.as_str(), "NoSuchKey" | "NoSuchVersion");
+    if status == StatusCode::NOT_FOUND && (is_named || has_marker) {
         return Refusal::Gone;
     }
     let (kind, advice) = classify(status, &body, bucket);
@@ -50,6 +53,22 @@ pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
             .and_then(|seconds| seconds.parse().ok())
             .map(Duration::from_secs),
     })
+}
+
+/// Reads the reply to a HeadObject: the ETag of what stands there, or none where nothing does. A 404
+/// has no body here that could say more: it is good for looking again, and not for deleting.
+///
+/// # Errors
+/// What [`refusal()`] makes of any other refusal; [`ErrorKind::SourceUnexpected`] without an ETag.
+pub fn read_head(reply: &Response<Bytes>, bucket: &str) -> Result<Option<String>, TransferError> {
+    match reply.status() {
+        StatusCode::NOT_FOUND => Ok(None),
+        status if status.is_success() => read_etag(reply.headers()).map(Some),
+        _ => match refusal(reply, bucket) {
+            Refusal::Gone => Ok(None),
+            Refusal::Failed(error) => Err(error),
+        },
+    }
 }
 
 /// S3's own word for the error; empty if there is none.
@@ -93,6 +112,10 @@ fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, S
         (403, _) => (
             ErrorKind::SourceDenied,
             format!("The credential probably lacks s3:GetObject on arn:aws:s3:::{bucket}/* (for a version s3:GetObjectVersion, for an encrypted object kms:Decrypt). Without s3:ListBucket a missing object is answered like this, too."),
+        ),
+        (404, "") => (
+            ErrorKind::SourceUnavailable,
+            "S3 says what is missing, the key or the bucket; this answer did not. It is tried again; if it stays so, check the S3 endpoint.".into(),
         ),
         (404, _) => (
             ErrorKind::SourceBucketMissing,
@@ -145,13 +168,45 @@ mod tests {
     #[test]
     fn a_missing_key_is_gone_and_a_missing_bucket_is_an_error() {
         assert_eq!(refusal(&reply(404, "NoSuchKey"), "photos"), Refusal::Gone);
-        let mut bare = reply(404, "");
-        *bare.body_mut() = Bytes::new();
-        assert_eq!(refusal(&bare, "photos"), Refusal::Gone);
+        let mut marker = reply(404, "");
+        let (name, value) = ("x-amz-delete-marker", "true".parse().unwrap());
+        marker.headers_mut().insert(name, value);
+        assert_eq!(refusal(&marker, "photos"), Refusal::Gone);
         assert_eq!(
             failed(404, "NoSuchBucket").kind,
             ErrorKind::SourceBucketMissing
         );
+    }
+
+    #[test]
+    fn nothing_is_gone_that_s3_does_not_call_so() {
+        let mut bare = reply(404, "");
+        *bare.body_mut() = Bytes::from_static(b"<html>not found</html>");
+        let Refusal::Failed(error) = refusal(&bare, "photos") else {
+            panic!("gone")
+        };
+        assert_eq!(error.kind, ErrorKind::SourceUnavailable);
+        for status in [403, 500] {
+            let mut marked = reply(status, "NoSuchKey");
+            let (name, value) = ("x-amz-delete-marker", "true".parse().unwrap());
+            marked.headers_mut().insert(name, value);
+            assert_ne!(refusal(&marked, "photos"), Refusal::Gone, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_head_says_what_stands_there_or_that_nothing_does() {
+        let mut found = Response::new(Bytes::new());
+        assert!(read_head(&found, "photos").is_err());
+        let etag = "\"e\"".parse().unwrap();
+        found.headers_mut().insert("etag", etag);
+        assert_eq!(read_head(&found, "photos"), Ok(Some("\"e\"".into())));
+        let mut bare = reply(404, "");
+        *bare.body_mut() = Bytes::new();
+        assert_eq!(read_head(&bare, "photos"), Ok(None));
+        *bare.status_mut() = StatusCode::FORBIDDEN;
+        let denied = read_head(&bare, "photos").unwrap_err();
+        assert_eq!(denied.kind, ErrorKind::SourceDenied);
     }
 
     #[test]

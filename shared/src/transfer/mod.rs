@@ -5,11 +5,14 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` and `session` write it; this file holds what they share.
+//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away; `step` is what
+//! goes between them and the runtime, and this file holds what they share.
 //! Nothing here does I/O: [`crate::drive`] carries the steps out.
 
+mod deletes;
 mod session;
 mod source;
+mod step;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -17,148 +20,21 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, authorize, cannot_sign_token, check_reachable};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::{Lost, Side, Sink};
+use crate::exchange::{Lost, Side};
 use crate::gcs::{Assertion, Generation, Object, ObjectAddress};
-use crate::integrity::{Digest, Digests, Proof};
-use crate::message::{CarriedSession, HintMessage};
-use crate::order::Order;
+use crate::message::HintMessage;
 use crate::retry;
 use crate::route::Route;
 use crate::s3::SourceObject;
 
+pub use step::{Ending, Event, Outcome, Step};
+
 use session::{Piece, Underway};
 use upload::Upload;
-
-/// What the runtime is to do next. Each is answered by exactly one [`Event`].
-#[derive(Debug)]
-pub enum Step {
-    /// [`crate::port::Port::send`]; answered by `Reply` or `Lost`.
-    Send(Request<Bytes>),
-    /// [`crate::port::Port::open`]; answered by `Reply` or `Lost`.
-    Open(Request<Bytes>),
-    /// [`crate::port::Port::pipe`]; answered by `Reply` or `Lost`.
-    Pipe {
-        /// Where the open body goes.
-        sink: Sink,
-        /// How many of its bytes.
-        length: u64,
-        /// Which checksums run over them, if any.
-        digest: Option<Digest>,
-    },
-    /// [`crate::port::Port::hold`]; answered by `Digested` or `Lost`.
-    Hold {
-        /// How many bytes are left.
-        length: u64,
-        /// Which checksums run over them.
-        digest: Digest,
-    },
-    /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
-    SignRs256(Vec<u8>),
-    /// [`crate::port::Port::wait_until`]; answered by `Woken`.
-    WaitUntil(Timestamp),
-    /// [`crate::port::Port::digest`]; answered by `Digested` or `Lost`.
-    Digest {
-        /// How many bytes are left.
-        length: u64,
-        /// Which checksums run over them.
-        digest: Digest,
-    },
-    /// The end; nothing answers it.
-    Done(Ending),
-    /// The end; [`crate::retry::after_delivery`] says what follows.
-    Failed(TransferError),
-}
-
-/// What came of the last step.
-#[derive(Debug)]
-pub enum Event {
-    /// Nothing yet: the first call.
-    Start,
-    /// A reply, whatever its status.
-    Reply(Response<Bytes>),
-    /// No reply, or a body that broke.
-    Lost(Lost),
-    /// What the checksums of the open body came to.
-    Digested(Digests),
-    /// The signature, or why there is none.
-    Signed(Result<Vec<u8>, String>),
-    /// The time has come.
-    Woken,
-}
-
-impl Event {
-    /// The variant's name. `Debug` would show a reply's headers, and a session's URI with them.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Start => "Start",
-            Self::Reply(_) => "Reply",
-            Self::Lost(_) => "Lost",
-            Self::Digested(_) => "Digested",
-            Self::Signed(_) => "Signed",
-            Self::Woken => "Woken",
-        }
-    }
-}
-
-impl From<Result<Digests, Lost>> for Event {
-    fn from(result: Result<Digests, Lost>) -> Self {
-        result.map_or_else(Self::Lost, Self::Digested)
-    }
-}
-
-impl From<Result<Response<Bytes>, Lost>> for Event {
-    fn from(result: Result<Response<Bytes>, Lost>) -> Self {
-        result.map_or_else(Self::Lost, Self::Reply)
-    }
-}
-
-/// How a transfer ended well, as far as its message is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// Nothing is left to do.
-    Settled(Outcome),
-    /// The object is to be made of parts.
-    Parts(Box<Order>),
-    /// Its upload goes on with another message, which carries the session.
-    Carry {
-        /// The session.
-        session: Box<CarriedSession>,
-        /// How long to wait before.
-        delay: Duration,
-    },
-}
-
-/// How an object's copy ended well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The object was written and GCS checked its bytes.
-    Copied {
-        /// What stands there now.
-        generation: Generation,
-        /// Its size in bytes.
-        size: u64,
-        /// How its bytes were proven.
-        proof: Proof,
-        /// What of its metadata did not fit or could not be read, as `causeway-omitted` names it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        omitted: Option<String>,
-    },
-    /// The same object stood there already; no bytes moved.
-    Identical {
-        /// What stands there.
-        generation: Generation,
-    },
-    /// The source has no such key now.
-    SourceGone,
-}
 
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
@@ -189,6 +65,12 @@ pub struct Transfer {
     looks: u32,
     /// A write was sent whose reply never came: the object found later may be our own.
     ambiguous: bool,
+    /// What this transfer wrote where nothing had stood, or may have.
+    created: Option<Generation>,
+    /// What this transfer deleted, or may have.
+    deleted: Option<Generation>,
+    /// The brake lets this delete go.
+    granted: bool,
     token_renewed: bool,
     /// The step that waits for a token.
     held: Option<(Ask, Assertion)>,
@@ -232,6 +114,16 @@ enum State {
     CatchingUp(Piece),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
+    /// The brake was asked whether this generation may be deleted.
+    Asking(Generation),
+    /// This generation is being deleted.
+    Deleting(Generation),
+    /// After a write over nothing, or a delete: the source was asked whether it still has `etag`,
+    /// or still nothing.
+    Rechecking {
+        outcome: Outcome,
+        etag: Option<String>,
+    },
     /// Waiting before everything is looked at again.
     Waiting,
     Ended,
@@ -313,6 +205,9 @@ impl Transfer {
             attempt: 1,
             looks: 0,
             ambiguous: false,
+            created: None,
+            deleted: None,
+            granted: false,
             token_renewed: false,
             held: None,
         })
@@ -342,7 +237,7 @@ impl Transfer {
             (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
             (State::Buffering, Event::Digested(digests)) => self.buffered(&digests),
-            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
+            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply, now),
             (State::Starting, Event::Reply(reply)) => self.started(&reply, now),
             (State::Sending { end, rest }, Event::Reply(reply)) => {
                 self.sent(&reply, (end, rest), now)
@@ -359,6 +254,13 @@ impl Transfer {
             }
             (State::Cancelling(error), Event::Reply(_) | Event::Lost(_)) => {
                 self.conclude(error, now)
+            }
+            (State::Asking(generation), Event::Leave(leave)) => self.leave_given(leave, generation),
+            (State::Deleting(generation), Event::Reply(reply)) => {
+                self.deleted(&reply, generation, now)
+            }
+            (State::Rechecking { outcome, etag }, Event::Reply(reply)) => {
+                self.rechecked(&reply, outcome, etag.as_ref())
             }
             (State::Waiting, Event::Woken) => self.look(),
             (state, Event::Lost(lost)) => self.lost(&state, &lost, now),
@@ -406,7 +308,7 @@ impl Transfer {
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
         let opening = matches!(
             state,
-            State::Opening | State::Tagging(_) | State::Reopening(_)
+            State::Opening | State::Tagging(_) | State::Reopening(_) | State::Rechecking { .. }
         );
         let reading = matches!(
             state,
@@ -435,6 +337,9 @@ impl Transfer {
             state,
             State::Uploading | State::Sending { .. } | State::Finishing | State::Querying
         );
+        if let State::Deleting(generation) = state {
+            self.deleted = Some(*generation);
+        }
         if self.session.is_some() {
             return self.interrupted(error, now);
         }

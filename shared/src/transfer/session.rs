@@ -146,7 +146,7 @@ impl Transfer {
         (end, rest): (u64, u64),
         now: Timestamp,
     ) -> Next {
-        match self.status(reply)? {
+        match self.status(reply, now)? {
             Status::Ended(ask) => Ok(*ask),
             Status::Failed(error) => self.interrupted(error, now),
             Status::Persisted(count) if count == end => {
@@ -209,7 +209,7 @@ impl Transfer {
     }
 
     pub(super) fn finished(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        match self.status(reply)? {
+        match self.status(reply, now)? {
             Status::Ended(ask) => Ok(*ask),
             Status::Failed(error) => Err(error),
             Status::Persisted(count) => {
@@ -227,7 +227,7 @@ impl Transfer {
     }
 
     pub(super) fn queried(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        let count = match self.status(reply)? {
+        let count = match self.status(reply, now)? {
             Status::Ended(ask) => return Ok(*ask),
             Status::Failed(error) => return self.interrupted(error, now),
             Status::Persisted(count) => count,
@@ -368,14 +368,14 @@ impl Transfer {
         Ok(Ask::plain(Step::Send(cancel)))
     }
 
-    fn status(&mut self, reply: &Response<Bytes>) -> Result<Status, TransferError> {
+    fn status(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Result<Status, TransferError> {
         if reply.status() == StatusCode::PRECONDITION_FAILED {
             return self.look_again().map(Box::new).map(Status::Ended);
         }
         Ok(
             match ResumableUploadStatus::read(reply, &self.address.bucket) {
                 Ok(ResumableUploadStatus::Finalized(object)) => {
-                    Status::Ended(Box::new(self.session_committed(&object)?))
+                    Status::Ended(Box::new(self.session_committed(&object, now)?))
                 }
                 Ok(ResumableUploadStatus::Persisted(count)) => Status::Persisted(count),
                 Ok(ResumableUploadStatus::Gone) => {
@@ -387,20 +387,25 @@ impl Transfer {
         )
     }
 
-    /// GCS has committed; what it says of the object must be what was sent.
-    fn session_committed(&mut self, object: &Object) -> Next {
+    /// GCS has committed; what it says of the object must be what was sent. A session does not
+    /// remember over what it was begun: it may have been over nothing.
+    fn session_committed(&mut self, object: &Object, now: Timestamp) -> Next {
         let session = self.session.take().ok_or_else(no_upload)?;
-        let CarriedSession { size, stored, .. } = session.carried;
+        let CarriedSession {
+            size, stored, etag, ..
+        } = session.carried;
         let computed = session.whole.map(|whole| Checksum::Crc32c(whole.crc32c));
         if let Some(checksum) = computed.or(stored.shared) {
             object.verify(size, checksum)?;
         }
-        Ok(Self::done(Outcome::Copied {
-            generation: object.generation(),
+        let generation = object.generation();
+        let outcome = Outcome::Copied {
+            generation,
             size,
             proof: stored.proof(),
             omitted: mapping::omitted(object),
-        }))
+        };
+        self.created(generation, outcome, etag, now)
     }
 
     /// Only more than ever is progress: sessions that break at one place come to an end.

@@ -11,11 +11,13 @@ use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::retry;
+use crate::route::OnConflict;
 use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal};
 
 impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
-    /// stood at the destination.
+    /// stood at the destination. A hint without a size is most probably of a delete: where it is to
+    /// be carried over, the destination must have been seen before.
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
         let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
         self.until = now.checked_add(carry_after).ok();
@@ -23,10 +25,11 @@ impl Transfer {
         if self.session.is_some() {
             return self.query();
         }
-        if self.message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT {
-            return self.look();
+        match self.message.hint.size {
+            Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(now),
+            None if !self.route.propagates_deletes() => self.open(now),
+            _ => self.look(),
         }
-        self.open(now)
     }
 
     /// Asks what stands at the destination. All that was known before is forgotten.
@@ -44,10 +47,10 @@ impl Transfer {
             return Err(TransferError::new(
                 ErrorKind::PreconditionLost,
                 format!(
-                    "gs://{}/{} changed {LOOKS} times between our look and our write.",
+                    "gs://{}/{}, or its source, changed {LOOKS} times between our look and our write.",
                     self.address.bucket, self.address.name
                 ),
-                "It is tried again; find out who else writes this name.",
+                "It is tried again; find out who writes this name so often.",
             ));
         }
         self.look()
@@ -60,6 +63,13 @@ impl Transfer {
             StatusCode::NOT_FOUND => None,
             _ => return Err(gcs_refusal(reply, &self.address.bucket)),
         };
+        if let Some(object) = &seen
+            && self.route.on_conflict == OnConflict::Keep
+            && !self.is_ours(object)
+        {
+            let generation = object.generation();
+            return Ok(Self::done(Outcome::Kept { generation }));
+        }
         self.destination = Destination::Seen(seen);
         self.open(now)
     }
@@ -84,7 +94,7 @@ impl Transfer {
     pub(super) fn opened(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         if reply.status() != StatusCode::OK {
             return match s3_refusal(reply, &self.message.hint.bucket) {
-                Refusal::Gone => Ok(Self::done(Outcome::SourceGone)),
+                Refusal::Gone => self.source_gone(),
                 Refusal::Failed(error) => Err(error),
             };
         }
@@ -155,7 +165,7 @@ impl Transfer {
     /// The object is there; perhaps it was ours, and only the reply was lost.
     fn already_there(&self, object: &Object, source: &SourceObject) -> Outcome {
         let generation = object.generation();
-        if !self.ambiguous {
+        if !self.ambiguous && self.created != Some(generation) {
             return Outcome::Identical { generation };
         }
         Outcome::Copied {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 
 use super::{Ask, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
@@ -110,27 +111,34 @@ impl Transfer {
         }))
     }
 
-    pub(super) fn uploaded(&mut self, reply: &Response<Bytes>) -> Next {
+    pub(super) fn uploaded(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         match reply.status() {
-            StatusCode::OK | StatusCode::CREATED => self.committed(&Object::read(reply)?),
+            StatusCode::OK | StatusCode::CREATED => self.committed(&Object::read(reply)?, now),
             StatusCode::PRECONDITION_FAILED => self.look_again(),
             _ => Err(self.refused(reply)),
         }
     }
 
     /// GCS has committed; what it says of the object must be what was sent.
-    fn committed(&mut self, object: &Object) -> Next {
+    fn committed(&mut self, object: &Object, now: Timestamp) -> Next {
         let upload = self.upload.take().ok_or_else(no_upload)?;
         let size = upload.source.size;
         if let Some(checksum) = upload.checksum {
             object.verify(size, checksum)?;
         }
-        Ok(Self::done(Outcome::Copied {
-            generation: object.generation(),
+        let generation = object.generation();
+        let outcome = Outcome::Copied {
+            generation,
             size,
             proof: upload.proof,
             omitted: mapping::omitted(object),
-        }))
+        };
+        match upload.precondition {
+            Precondition::Is(_) => Ok(Self::done(outcome)),
+            Precondition::DoesNotExist => {
+                self.created(generation, outcome, upload.source.etag, now)
+            }
+        }
     }
 
     pub(super) fn refused(&self, reply: &Response<Bytes>) -> TransferError {

@@ -1,7 +1,7 @@
 //! Events late, twice, together, in the wrong order; routes that share a bucket.
 
 use causeway_harness::s3::EventTarget;
-use causeway_harness::s3::store::{Attributes, WriteCondition};
+use causeway_harness::s3::store::Attributes;
 use causeway_tests::{Stack, content, event, run, shared};
 use serde_json::json;
 
@@ -70,14 +70,7 @@ fn an_overtaken_event_brings_what_is_there() {
         let lane = shared().await.lane();
         lane.put("key", "first", Attributes::default());
         lane.copied("key").await;
-        let deleted = lane.changes(|| {
-            let condition = WriteCondition::default();
-            drop(
-                lane.store()
-                    .delete(&lane.source, "key", None, &condition)
-                    .unwrap(),
-            );
-        });
+        let deleted = lane.changes(|| lane.delete("key"));
         lane.put("key", "back again", Attributes::default());
         lane.outcomes("key", 2).await;
         // The removal's event overtaken by the write's.

@@ -2,6 +2,7 @@
 //! What the worker says to the stores on the way is in `requests`, what it refuses in `bad_input`.
 #![allow(clippy::unwrap_used)]
 
+mod deletes;
 mod events;
 mod faults;
 mod many;

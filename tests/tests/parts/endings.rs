@@ -1,12 +1,17 @@
 //! Both sides moving while parts are copied.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_harness::gcs::state::NewObject;
+use causeway_harness::gcs::state::Object as Stored;
 use causeway_harness::s3::Fault;
-use causeway_tests::{Seen, content, event, noise, run};
+use causeway_harness::s3::store::SparseSpec;
+use causeway_tests::{Lane, Seen, content, event, noise, run};
+use serde_json::json;
 
-use crate::fixture::{MIB, all_met, arrived, ended, fail_s3, large, put, shared, swept};
+use crate::fixture::{
+    MIB, all_met, arrived, ended, fail_s3, large, put, shared, swept, with_options,
+};
 
 #[test]
 fn a_source_that_changes_midway_ends_in_the_new_object_and_never_in_a_mixture() {
@@ -39,38 +44,52 @@ fn a_source_that_changes_midway_ends_in_the_new_object_and_never_in_a_mixture() 
     });
 }
 
+/// Lets somebody else write the key while the parts of `spec` are copied, waits until the copy was
+/// refused for it, and gives what was written.
+async fn forestalled(lane: &Lane<'_>, spec: &SparseSpec) -> Arc<Stored> {
+    let pause = Duration::from_millis(500);
+    fail_s3(lane, 2 * MIB, Fault::Stall { pause, after: 10 });
+    put(lane, spec);
+    let look = |seen: &Seen| {
+        let commits = seen.commits.iter();
+        let mut ours = commits.filter(|commit| commit.bucket == lane.destination);
+        ours.find(|commit| commit.name.contains("/0000-")).map(drop)
+    };
+    let parts_are_coming = lane.stack.witness.until("the first part", look);
+    parts_are_coming.await;
+    let foreign = lane.insert("key", b"foreign");
+    let failed = ended(lane, "failed").await;
+    assert_eq!(
+        (&failed["kind"], &failed["then"]),
+        (&"precondition-lost".into(), &"retried".into())
+    );
+    foreign
+}
+
 #[test]
-fn what_somebody_else_wrote_meanwhile_is_looked_at_before_it_is_written_over() {
+fn what_somebody_else_wrote_meanwhile_is_left_alone() {
     run(async {
         let lane = shared().await.lane();
-        let pause = Duration::from_millis(500);
-        fail_s3(&lane, 2 * MIB, Fault::Stall { pause, after: 10 });
+        let foreign = forestalled(&lane, &large(3 * MIB)).await;
+        let kept = ended(&lane, "kept").await;
+        assert_eq!(kept["generation"], foreign.generation);
+        assert_eq!(content(&lane.stored("key").unwrap()), "foreign");
+        swept(&lane).await;
+        all_met(&lane);
+    });
+}
+
+#[test]
+fn where_the_route_says_so_it_is_written_over_after_it_was_looked_at() {
+    run(async {
+        let stack = with_options(json!({"parts_above_mib": 1, "on_conflict": "overwrite"})).await;
+        let lane = stack.lane();
         let spec = large(3 * MIB);
-        put(&lane, &spec);
-        let look = |seen: &Seen| {
-            let commits = seen.commits.iter();
-            let mut ours = commits.filter(|commit| commit.bucket == lane.destination);
-            ours.find(|commit| commit.name.contains("/0000-")).map(drop)
-        };
-        let parts_are_coming = lane.stack.witness.until("the first part", look);
-        parts_are_coming.await;
-        let state = lane.stack.local.gcs.state();
-        let mut foreign = state.body_writer();
-        foreign.write(b"foreign").unwrap();
-        let new = NewObject {
-            bucket: lane.destination.clone(),
-            name: "key".into(),
-            ..NewObject::default()
-        };
-        let foreign = state.insert(new, foreign.finish()).unwrap();
-        let failed = ended(&lane, "failed").await;
-        assert_eq!(
-            (&failed["kind"], &failed["then"]),
-            (&"precondition-lost".into(), &"retried".into())
-        );
+        let foreign = forestalled(&lane, &spec).await;
         let stored = arrived(&lane, &spec).await;
         assert!(stored.generation > foreign.generation);
         all_met(&lane);
+        stack.local.stop().await.unwrap();
     });
 }
 

@@ -81,7 +81,7 @@ fn an_intermediate_node_whose_reply_was_lost_is_found() {
             "o/.causeway-parts",
             Fault::ResetAfterCommit,
         );
-        copy(&lane, &large(33 * MIB)).await;
+        copy(&lane, &large(129 * MIB)).await;
         all_met(&lane);
     });
 }

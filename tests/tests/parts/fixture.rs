@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) const MIB: u64 = 1 << 20;
 
-/// The stack that the tests share: parts of 1 MiB.
+/// The stack that the tests share: parts of 1 MiB, above 30 MiB of up to 4 MiB.
 pub(crate) async fn shared() -> &'static Stack {
     static SHARED: OnceCell<Stack> = OnceCell::const_new();
     SHARED

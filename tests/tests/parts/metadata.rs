@@ -15,7 +15,7 @@ fn an_object_made_of_parts_has_all_that_one_in_a_single_stream_has() {
         .await;
         let lane = stack.lane();
         // More than one compose can take, so that there are intermediate objects, too.
-        let mut spec = large(33 * MIB + 5);
+        let mut spec = large(133 * MIB + 5);
         spec.attributes = Attributes {
             metadata: [("author".into(), "Zoë".into())].into(),
             tags: [("stage".into(), "raw".into())].into(),

@@ -29,8 +29,8 @@ fn the_source_s_crc32c_is_put_together_from_what_gcs_says_of_the_parts() {
 fn more_than_32_parts_are_composed_as_a_tree() {
     run(async {
         let lane = shared().await.lane();
-        copy(&lane, &large(65 * MIB + 1)).await;
-        // 66 parts, two nodes of 32 and one of 2, and the probe.
+        copy(&lane, &large(261 * MIB + 1)).await;
+        // 66 parts of 4 MiB, two nodes of 32 and one of 2, and the probe.
         assert_eq!(written(&lane, ".causeway-parts/"), 66 + 3 + 1);
         assert_eq!(lane.commits("key", 1).await.len(), 1);
     });

@@ -159,6 +159,18 @@ impl Site<'_> {
             .await;
     }
 
+    /// As GCS answers a look at the copy of `object`, whose key is `key`.
+    pub(crate) fn copy_of(&self, object: &Scripted, generation: u64) -> ResponseTemplate {
+        let mut resource = object.resource(generation);
+        resource["metadata"] = json!({
+            "causeway-source-bucket": self.source,
+            "causeway-source-key": "key",
+            "causeway-source-etag": object.etag,
+            "causeway-source-size": object.bytes.len().to_string(),
+        });
+        ResponseTemplate::new(200).set_body_json(resource)
+    }
+
     /// Tells the worker of `key`.
     pub(crate) async fn tell(&self, key: &str, size: u64) {
         let event = write_event(&self.source, key, Some(size));
@@ -274,13 +286,17 @@ impl Scripted {
 
     /// As GCS answers once it is stored under `generation`.
     pub(crate) fn stored(&self, generation: u64) -> ResponseTemplate {
-        ResponseTemplate::new(200).set_body_json(json!({
+        ResponseTemplate::new(200).set_body_json(self.resource(generation))
+    }
+
+    fn resource(&self, generation: u64) -> Value {
+        json!({
             "name": "key",
             "generation": generation.to_string(),
             "size": self.bytes.len().to_string(),
             "crc32c": self.crc32c(),
             "md5Hash": self.md5(),
-        }))
+        })
     }
 }
 

@@ -31,7 +31,7 @@ fn after_a_412_both_sides_are_looked_at_again_and_what_stands_there_is_replaced(
         site.once(site.upload("POST"), error(412, "conditionNotMet"))
             .await;
         site.look()
-            .respond_with(Scripted::new("stranger").stored(41))
+            .respond_with(site.copy_of(&Scripted::new("oldest"), 41))
             .mount(&site.fixture.gcs)
             .await;
         site.once(site.upload("POST"), new.stored(42)).await;
@@ -69,21 +69,8 @@ fn what_stands_there_already_is_not_written_again() {
         site.holds(&object).await;
         site.once(site.upload("POST"), error(412, "conditionNotMet"))
             .await;
-        let resource = json!({
-            "name": "key",
-            "generation": "41",
-            "size": "4",
-            "md5Hash": object.md5(),
-            "metadata": {
-                "causeway-source-bucket": site.source,
-                "causeway-source-key": "key",
-                "causeway-source-etag": object.etag,
-                "causeway-source-size": "4",
-            },
-        });
-        let reply = ResponseTemplate::new(200).set_body_json(resource);
         site.look()
-            .respond_with(reply)
+            .respond_with(site.copy_of(&object, 41))
             .mount(&site.fixture.gcs)
             .await;
         let outcome = site.transfer(&object).await;
@@ -106,7 +93,7 @@ fn a_destination_that_others_keep_writing_is_left_for_later() {
             .mount(&site.fixture.gcs)
             .await;
         site.look()
-            .respond_with(Scripted::new("theirs").stored(9))
+            .respond_with(site.copy_of(&Scripted::new("another"), 9))
             .mount(&site.fixture.gcs)
             .await;
         let outcome = site.transfer(&object).await;

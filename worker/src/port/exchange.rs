@@ -7,7 +7,7 @@ use causeway_shared::port::REPLY_LIMIT;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use js_sys::{Array, JSON, Uint8Array};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, RequestInit};
@@ -38,13 +38,24 @@ pub(super) struct Outgoing {
 #[serde(rename_all = "camelCase")]
 struct Init<'a> {
     method: &'a str,
-    headers: Vec<(&'a str, String)>,
+    #[serde(serialize_with = "as_object")]
+    headers: &'a HeaderMap,
     redirect: &'a str,
     /// Never an answer from the edge's cache: the bucket is the truth.
     cache: &'a str,
     /// The standard has no such member: without it workerd decompresses what says it is gzip.
     #[serde(skip_serializing_if = "Option::is_none")]
     encode_response_body: Option<&'a str>,
+}
+
+/// None of our requests repeats a name.
+fn as_object<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    serializer.collect_map(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), text(value))),
+    )
 }
 
 /// A request with `request`'s bytes as its body, none where the method has none.
@@ -66,13 +77,9 @@ pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, 
 /// # Errors
 /// The platform's reason why it is no request.
 pub(super) fn build(request: &Request<()>, reply: Body) -> Result<Outgoing, String> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = request.headers().iter();
     let init = Init {
         method: request.method().as_str(),
-        headers: headers
-            .map(|(name, value)| (name.as_str(), text(value)))
-            .collect(),
+        headers: request.headers(),
         redirect: "manual",
         cache: "no-store",
         encode_response_body: (reply == Body::AsStored).then_some("manual"),

@@ -19,7 +19,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Digest, Digests, Lost, Port, Side, Sink};
+use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
+use causeway_shared::route::Route;
 use futures::future::{Either, select};
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -117,6 +118,11 @@ impl Port for WorkerdPort {
             pump::hold(&mut open, 0, digest).await
         };
         in_time(pipe::time_for(length), read).await.map_err(source)
+    }
+
+    async fn may_delete(&mut self, _route: &Route) -> Result<Leave, String> {
+        // the ledger answers this
+        Ok(Leave::Granted)
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -16,7 +16,6 @@ use crate::platform::describe;
 /// The largest buffer, in bytes, and how much of it a read should fill.
 const CHUNK: u32 = 512 * 1024;
 const AT_LEAST: u32 = 256 * 1024;
-
 /// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///
 /// # Errors
@@ -31,7 +30,7 @@ pub(super) async fn pump(
     let mut left = length;
     while left > 0 {
         let wanted = up_to(left);
-        let read = source.read(&buffer, wanted, wanted.min(AT_LEAST)).await;
+        let read = source.read(&buffer, 0..wanted, wanted.min(AT_LEAST)).await;
         let Some(chunk) = read.map_err(at_source)? else {
             return Err(at_source(format!("the body ended {left} bytes early")));
         };
@@ -67,8 +66,7 @@ pub(super) async fn hold(
         read_rest(source, length, digest).await?
     };
     if u64::from(rest.length()) != length {
-        let found = rest.length();
-        return Err(format!("the body ended after {found} of {length} bytes"));
+        return Err(too_short(rest.length(), length));
     }
     source.keep(rest);
     source.digests(digest).await
@@ -77,24 +75,27 @@ pub(super) async fn hold(
 async fn read_rest(source: &mut Source, length: u64, digest: Digest) -> Result<Uint8Array, String> {
     let too_long = || format!("the body is longer than the {length} bytes that were expected");
     let size = u32::try_from(length).map_err(|_| too_long())?;
-    let (rest, mut filled) = (Uint8Array::new_with_length(size), 0);
-    // One byte more than expected, so that a longer body is seen.
-    let mut buffer = ArrayBuffer::new(up_to(length + 1));
-    loop {
-        let wanted = up_to(u64::from(size - filled) + 1);
-        let Some(chunk) = source.read(&buffer, wanted, wanted.min(AT_LEAST)).await? else {
-            return Ok(rest.subarray(0, filled));
+    let (mut buffer, mut filled) = (ArrayBuffer::new(size), 0);
+    while filled < size {
+        let least = AT_LEAST.min(size - filled);
+        let Some(chunk) = source.read(&buffer, filled..size, least).await? else {
+            return Err(too_short(filled, length));
         };
-        if chunk.length() > size - filled {
-            return Err(too_long());
-        }
-        rest.set(&chunk, filled);
-        filled += chunk.length();
         source.running(digest)?.update(&chunk).await?;
+        filled += chunk.length();
         buffer = chunk.buffer();
+    }
+    let beyond = source.read(&ArrayBuffer::new(1), 0..1, 1).await?;
+    match beyond {
+        None => Ok(Uint8Array::new(&buffer)),
+        Some(_) => Err(too_long()),
     }
 }
 
 fn up_to(length: u64) -> u32 {
     u32::try_from(length).unwrap_or(CHUNK).min(CHUNK)
+}
+
+fn too_short(found: u32, length: u64) -> String {
+    format!("the body ended after {found} of {length} bytes")
 }

@@ -1,5 +1,7 @@
 //! The open body of a reply, as the platform's stream: whole, or read piece by piece.
 
+use std::ops::Range;
+
 use causeway_shared::port::{Digest, Digests};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -85,21 +87,22 @@ impl Source {
         self.held.take()
     }
 
-    /// Reads up to the length of `buffer`, at least `at_least` bytes unless the body ends before;
-    /// `None` at its end. The buffer is handed to the platform and comes back under the bytes.
+    /// Fills `range` of `buffer`, at least `at_least` bytes of it unless the body ends before; `None`
+    /// at its end. The buffer is handed to the platform and comes back under the bytes.
     ///
     /// # Errors
     /// The platform's reason why the body broke off.
     pub(super) async fn read(
         &mut self,
         buffer: &ArrayBuffer,
-        length: u32,
+        range: Range<u32>,
         at_least: u32,
     ) -> Result<Option<Uint8Array>, String> {
         let Some(reader) = self.reader()? else {
             return Ok(None);
         };
-        let view = Uint8Array::new_with_byte_offset_and_length(buffer, 0, length);
+        let length = range.end - range.start;
+        let view = Uint8Array::new_with_byte_offset_and_length(buffer, range.start, length);
         let read = async { JsFuture::from(reader.read_at_least(at_least, &view)?).await };
         let read = read.await.map_err(|error| describe(&error))?;
         let chunk = chunk_of(&read);

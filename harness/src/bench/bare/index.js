@@ -1,8 +1,8 @@
 // The least that a worker can do to copy an object: one fetch piped into another. No signature, no
 // queue, no metadata, no checksum unless asked for: what is left is what the runtime itself costs.
 //
-// It is asked with POST {source, sink, digest}: two URLs that need no more authorization, and the
-// name of a checksum to be computed over the bytes, if any.
+// It is asked with POST {source, sink, digest, queued}: two URLs that need no more authorization, the
+// name of a checksum to be computed over the bytes, if any, and whether it may go through the queue.
 
 // Large reads, as large as our own pump's.
 const CHUNK = 512 * 1024;
@@ -24,14 +24,34 @@ async function digested(body, writable, algorithm) {
 export class PartsCoordinator {}
 
 export default {
-  async fetch(request) {
+  async fetch(request, env) {
     if (request.method !== "POST") return new Response("POST {source, sink, digest}");
-    const { source, sink, digest } = await request.json();
+    const message = await request.json();
+    if (message.queued) {
+      await env.HINTS.send(message);
+      return new Response(null, { status: 202 });
+    }
+    const { source, sink, digest } = message;
     const read = await fetch(source, { encodeResponseBody: "manual" });
     if (!read.ok) return read;
     const { readable, writable } = new FixedLengthStream(Number(read.headers.get("content-length")));
     const written = fetch(sink, { method: "POST", body: readable });
     await (digest ? digested(read.body, writable, digest) : read.body.pipeTo(writable));
     return written;
+  },
+
+  // Small bodies, in memory, as many side by side as ours.
+  async queue(batch) {
+    const messages = batch.messages.values();
+    const work = async () => {
+      for (const message of messages) {
+        const { source, sink } = message.body;
+        const read = await fetch(source, { encodeResponseBody: "manual" });
+        const written = await fetch(sink, { method: "POST", body: await read.arrayBuffer() });
+        await written.arrayBuffer();
+        if (read.ok && written.ok) message.ack();
+      }
+    };
+    await Promise.all(Array.from({ length: 24 }, work));
   },
 };

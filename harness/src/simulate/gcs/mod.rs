@@ -72,6 +72,7 @@ pub(super) struct Gcs {
     pub(super) objects: BTreeMap<String, Rc<Object>>,
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) commits: Vec<Commit>,
+    pub(super) deleted: Vec<Rc<Object>>,
     /// Requests that this model does not know.
     pub(super) unknown: Vec<String>,
     revoked: Vec<String>,
@@ -89,6 +90,7 @@ impl Gcs {
             objects: BTreeMap::new(),
             sessions: BTreeMap::new(),
             commits: Vec::new(),
+            deleted: Vec::new(),
             unknown: Vec::new(),
             revoked: Vec::new(),
             tokens: BTreeMap::new(),
@@ -174,7 +176,7 @@ impl Gcs {
             return Err(NO_OBJECT);
         }
         self.check(name, if_generation)?;
-        self.objects.remove(name);
+        self.deleted.extend(self.objects.remove(name));
         Ok(())
     }
 

@@ -135,7 +135,7 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     run.answer(span(0, half, size, KMS_ETAG));
     run.answer(persisted(half));
     run.expect("Hold { length: 0, digest: Digest { other: None } }");
-    let digests = crate::integrity::Digests {
+    let digests = Digests {
         crc32c: 7,
         other: None,
     };
@@ -156,7 +156,7 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     run.expect(&format!(
         "Digest {{ length: {half}, digest: Digest {{ other: None }} }}"
     ));
-    let digests = crate::integrity::Digests {
+    let digests = Digests {
         crc32c: 8,
         other: None,
     };

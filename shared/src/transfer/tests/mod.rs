@@ -4,20 +4,27 @@
 
 mod carried;
 mod computed;
+mod conflict;
 mod credentials;
+mod deletes;
 mod parts;
 mod sessions;
 mod small;
 mod tags;
 mod troubles;
 
+use bytes::Bytes;
+use http::Response;
 use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
 use serde_json::json;
 
 use super::*;
 use crate::access::{GcsAccess, S3Access};
+use crate::brake::Leave;
 use crate::event::ObjectHint;
 use crate::gcs::{Precondition, ServiceAccount};
+use crate::integrity::{Digests, Proof};
+use crate::message::CarriedSession;
 use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::route::Routes;
 use crate::sigv4::Credentials;
@@ -100,10 +107,8 @@ impl Run {
     }
 
     fn lose(&mut self, side: Side) -> &mut Self {
-        self.answer(Event::Lost(Lost {
-            side,
-            detail: "reset".into(),
-        }))
+        let detail = "reset".into();
+        self.answer(Event::Lost(Lost { side, detail }))
     }
 
     /// Method, and the part of the URL that tells requests apart.
@@ -144,6 +149,16 @@ impl Run {
         self
     }
 
+    /// Checks that the brake is asked, and answers.
+    #[track_caller]
+    fn may_delete(&mut self, leave: Result<Leave, String>) -> &mut Self {
+        let Step::MayDelete(route) = &self.step else {
+            panic!("the brake is not asked: {:?}", self.step)
+        };
+        assert_eq!(route.name, "r");
+        self.answer(Event::Leave(leave))
+    }
+
     #[track_caller]
     fn done(&self) -> &Outcome {
         match &self.step {
@@ -178,6 +193,8 @@ impl Run {
 
 const OPEN: &str = "open GET /src/k";
 const LOOK: &str = "send GET /storage/v1/b/dst/o/k";
+const HEAD: &str = "send HEAD /src/k";
+const DELETE: &str = "send DELETE /storage/v1/b/dst/o/k";
 const UPLOAD: &str = "pipe POST /upload/storage/v1/b/dst/o uploadType=multipart";
 const START: &str = "send POST /upload/storage/v1/b/dst/o uploadType=resumable";
 
@@ -194,6 +211,17 @@ fn source(size: u64, etag: &str) -> Event {
     reply(200, &[("content-length", &size), ("etag", etag)], "")
 }
 
+/// No reply to a request.
+fn lost() -> Event {
+    let (side, detail) = (Side::Sink, "reset".into());
+    Event::Lost(Lost { side, detail })
+}
+
+/// The source has no such key.
+fn gone() -> Event {
+    reply(404, &[], "<Error><Code>NoSuchKey</Code></Error>")
+}
+
 fn stored(generation: u64, size: u64, checksum: (&str, &str), etag: Option<&str>) -> Event {
     let mut object = json!({"name": "k", "generation": generation.to_string(),
         "size": size.to_string(), checksum.0: checksum.1});
@@ -203,6 +231,16 @@ fn stored(generation: u64, size: u64, checksum: (&str, &str), etag: Option<&str>
             "causeway-source-etag": etag, "causeway-source-size": size.to_string()});
     }
     reply(200, &[], &object.to_string())
+}
+
+/// A copy of another object of this key.
+fn older(generation: u64) -> Event {
+    stored(generation, 1, ("md5Hash", ""), Some("\"old\""))
+}
+
+/// Something that nobody copied there.
+fn foreign(generation: u64) -> Event {
+    stored(generation, 1, ("md5Hash", ""), None)
 }
 
 fn md5(generation: u64, size: u64) -> Event {

@@ -73,15 +73,11 @@ fn a_session_that_had_committed_all_the_same_says_so_when_asked() {
 
 #[test]
 fn a_source_that_changed_meanwhile_ends_the_session_and_starts_over() {
-    for gone in [
-        reply(412, &[], ""),
-        reply(404, &[], ""),
-        source(LARGE, "\"other\""),
-    ] {
+    for changed in [reply(412, &[], ""), gone(), source(LARGE, "\"other\"")] {
         let mut run = in_session();
         run.lose(Side::Source).waits();
         run.answer(persisted(0));
-        run.expect(&format!("{OPEN} {MD5_ETAG}")).answer(gone);
+        run.expect(&format!("{OPEN} {MD5_ETAG}")).answer(changed);
         run.expect("send DELETE /session")
             .answer(reply(499, &[], ""));
         run.waits().expect(LOOK);

@@ -38,7 +38,7 @@ fn an_existing_object_is_looked_at_before_the_source_and_replaced_under_its_gene
     let mut run = Run::of(Some(3));
     run.expect(OPEN).answer(source(3, MD5_ETAG));
     run.answer(reply(412, &[], ""));
-    run.expect(LOOK).answer(stored(9, 1, ("md5Hash", ""), None));
+    run.expect(LOOK).answer(older(9));
     run.expect(OPEN).answer(source(3, MD5_ETAG));
     run.expect(&format!("{UPLOAD} ifGenerationMatch=9"));
     run.answer(md5(10, 3));

@@ -43,8 +43,7 @@ fn a_destination_that_never_holds_still_ends_the_delivery() {
     let mut run = Run::of(Some(3));
     for generation in 1..=u64::from(LOOKS) {
         run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
-        run.expect(LOOK)
-            .answer(stored(generation, 1, ("md5Hash", ""), None));
+        run.expect(LOOK).answer(older(generation));
     }
     run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
     assert!(matches!(run.step, Step::WaitUntil(_)), "{:?}", run.step);
@@ -53,7 +52,7 @@ fn a_destination_that_never_holds_still_ends_the_delivery() {
 #[test]
 fn what_the_source_refuses_is_said() {
     let mut run = Run::of(Some(3));
-    run.answer(reply(404, &[], ""));
+    run.answer(gone());
     assert_eq!(run.done(), &Outcome::SourceGone);
     let mut run = Run::of(Some(3));
     run.answer(reply(403, &[], "<Error><Code>AccessDenied</Code></Error>"));

@@ -1,0 +1,173 @@
+//! Composing, against answers made by hand: what is asked of both sides, in which order.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::json;
+
+use super::*;
+use crate::access::{Access, GcsAccess, S3Access};
+use crate::port::{Digest, Leave, Lost, Port, Sink};
+use crate::route::{Route, Routes};
+use crate::sigv4::Credentials;
+
+/// Gives what it was made of, one answer a request; `None` is no answer.
+#[derive(Default)]
+struct Script {
+    answers: VecDeque<Option<Response<Bytes>>>,
+    asked: Vec<String>,
+}
+
+impl Port for Script {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        let (method, path) = (request.method(), request.uri().path());
+        self.asked.push(format!("{method} {path}"));
+        let answer = self.answers.pop_front().expect("an answer is scripted");
+        answer.ok_or_else(|| Lost {
+            side: crate::port::Side::Sink,
+            detail: "reset".into(),
+        })
+    }
+
+    async fn open(&mut self, _: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        unreachable!("composing reads no source")
+    }
+
+    async fn pipe(&mut self, _: Sink, _: u64, _: Option<Digest>) -> Result<Response<Bytes>, Lost> {
+        unreachable!("composing moves no bytes")
+    }
+
+    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+        unreachable!("composing moves no bytes")
+    }
+
+    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+        unreachable!("composing moves no bytes")
+    }
+
+    async fn may_delete(&mut self, _: &Route) -> Result<Leave, String> {
+        unreachable!("composing deletes nothing")
+    }
+
+    async fn sign_rs256(&mut self, _: Vec<u8>) -> Result<Vec<u8>, String> {
+        unreachable!("an emulator wants no token")
+    }
+
+    async fn wait_until(&mut self, _: Timestamp) {}
+}
+
+fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
+    let mut reply = Response::builder().status(status);
+    for (name, value) in headers {
+        reply = reply.header(*name, *value);
+    }
+    reply.body(Bytes::from(body.to_owned())).unwrap()
+}
+
+fn composed() -> Response<Bytes> {
+    let object = json!({"name": "k", "generation": "9", "size": "5", "crc32c": "AAAAAQ=="});
+    reply(200, &[], &object.to_string())
+}
+
+fn head(etag: &str) -> Response<Bytes> {
+    reply(200, &[("etag", etag)], "")
+}
+
+const COMPOSE: &str = "POST /storage/v1/b/dst/o/k/compose";
+const HEAD: &str = "HEAD /src/k";
+
+/// Composes an object whose source has the ETag `a`, along a route with `deletes`.
+fn assembled<const N: usize>(
+    deletes: &str,
+    precondition: Precondition,
+    answers: [Option<Response<Bytes>>; N],
+) -> (Result<Outcome, TransferError>, Vec<String>) {
+    let table = json!({"source": "s3://src", "destination": "gs://dst", "deletes": deletes});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let routes = Routes::new([route.clone()]).unwrap();
+    let keys = Credentials::new("AKID", "secret", None).unwrap();
+    let access = Access {
+        s3: S3Access::new(&keys, "us-east-1", Some("http://s3"), &routes).unwrap(),
+        gcs: GcsAccess::new(None, Some("gcs")).unwrap(),
+    };
+    let mut order = order("a");
+    order.precondition = precondition;
+    // One part whose checksum is that of the whole.
+    order.parts.length = 5;
+    let mut part = copy(0);
+    part.digests.crc32c = 1;
+    let parts = [part];
+    let mut port = Script {
+        answers: answers.into(),
+        asked: Vec::new(),
+    };
+    let result = {
+        let assembling = assemble(&mut port, &access, &route, &order, &parts, "p/", 7);
+        match pin!(assembling).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    };
+    assert!(
+        port.answers.is_empty(),
+        "{} answers are left",
+        port.answers.len()
+    );
+    (result, port.asked)
+}
+
+const OVER_NOTHING: Precondition = Precondition::DoesNotExist;
+
+#[test]
+fn a_commit_over_nothing_is_followed_by_a_look_at_the_source_where_deletes_propagate() {
+    let (result, asked) = assembled(
+        "propagate",
+        OVER_NOTHING,
+        [Some(composed()), Some(head("a"))],
+    );
+    assert_eq!(result, Ok(copied()));
+    assert_eq!(asked, [COMPOSE, HEAD]);
+
+    let over = Precondition::Is(Generation(4));
+    for (deletes, precondition) in [("ignore", OVER_NOTHING), ("propagate", over)] {
+        let (result, asked) = assembled(deletes, precondition, [Some(composed())]);
+        assert_eq!(result, Ok(copied()));
+        assert_eq!(asked, [COMPOSE]);
+    }
+}
+
+#[test]
+fn a_source_that_changed_or_vanished_before_the_commit_sends_the_hint_back() {
+    for found in [head("b"), reply(404, &[], "")] {
+        let (result, _) = assembled("propagate", OVER_NOTHING, [Some(composed()), Some(found)]);
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::SourceChanged);
+        let mut coordinator = complete();
+        coordinator.assembled("1", Err(error), at(1), 7);
+        assert!(matches!(settle(coordinator), Verdict::Again { .. }));
+    }
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_asked_again_and_then_the_hint_goes_back() {
+    let busy = || Some(reply(503, &[], ""));
+    let answers = [Some(composed()), busy(), None, Some(head("a"))];
+    let (result, asked) = assembled("propagate", OVER_NOTHING, answers);
+    assert_eq!(result, Ok(copied()));
+    assert_eq!(asked, [COMPOSE, HEAD, HEAD, HEAD]);
+
+    let answers = [Some(composed()), busy(), busy(), busy()];
+    let (result, _) = assembled("propagate", OVER_NOTHING, answers);
+    let error = result.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::SourceUnavailable);
+    let mut coordinator = complete();
+    coordinator.assembled("1", Err(error), at(1), 7);
+    assert!(matches!(settle(coordinator), Verdict::Again { .. }));
+}

@@ -1,0 +1,159 @@
+//! What follows when the source has no such key; and, where deletes propagate, the look at the source
+//! that follows a write over nothing and a delete.
+//!
+//! A generation is a lock, and "nothing" has none: two handlers who both see it cannot tell whether
+//! it is the same nothing. Whoever makes something of it, or it of something, therefore asks the
+//! source once more before the hint is done with.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use jiff::Timestamp;
+
+use super::upload::unavailable;
+use super::{Ask, Destination, Next, Outcome, State, Step, Transfer};
+use crate::brake::Leave;
+use crate::error::{ErrorKind, TransferError};
+use crate::gcs::{Generation, Object, Provenance};
+use crate::s3::read_head;
+
+impl Transfer {
+    /// Whether `object` is a copy of the very key that this is about.
+    pub(super) fn is_ours(&self, object: &Object) -> bool {
+        let hint = &self.message.hint;
+        Provenance::read(&object.metadata)
+            .is_some_and(|found| found.bucket == hint.bucket && found.key == hint.key)
+    }
+
+    /// The source has no such key. A delete goes by what was seen before the source was asked.
+    pub(super) fn source_gone(&mut self) -> Next {
+        if !self.route.propagates_deletes() {
+            return Ok(Self::done(Outcome::SourceGone));
+        }
+        let object = match &self.destination {
+            Destination::Unknown => return self.look(),
+            Destination::Seen(None) => return self.both_gone(),
+            Destination::Seen(Some(object)) => object,
+        };
+        let generation = object.generation();
+        if !self.is_ours(object) {
+            return Ok(Self::done(Outcome::Kept { generation }));
+        }
+        if self.granted || self.message.released {
+            return self.delete(generation);
+        }
+        self.state = State::Asking(generation);
+        Ok(Ask::plain(Step::MayDelete(Arc::clone(&self.route))))
+    }
+
+    fn both_gone(&self) -> Next {
+        match self.deleted {
+            Some(generation) => Ok(Self::done(Outcome::Deleted { generation })),
+            // It would stand there for good, with no event left to take it away.
+            None if self.ambiguous => Err(unavailable(
+                "An upload whose reply was lost may still arrive, and its source is gone.",
+            )),
+            None => Ok(Self::done(Outcome::SourceGone)),
+        }
+    }
+
+    pub(super) fn leave_given(
+        &mut self,
+        leave: Result<Leave, String>,
+        generation: Generation,
+    ) -> Next {
+        match leave {
+            Ok(Leave::Granted) => {
+                self.granted = true;
+                self.delete(generation)
+            }
+            Ok(Leave::Braked { deletes, limit }) => Err(self.braked(deletes, limit)),
+            Err(reason) => Err(TransferError::new(
+                ErrorKind::LedgerUnavailable,
+                format!(
+                    "The ledger of the route {} does not say whether a delete may go: {}.",
+                    self.route.name,
+                    reason.trim_end_matches('.')
+                ),
+                "Nothing to do: it is tried again.",
+            )),
+        }
+    }
+
+    fn braked(&self, deletes: u64, limit: u64) -> TransferError {
+        let window = self.route.brake.window;
+        TransferError::new(
+            ErrorKind::DeletesBraked,
+            format!(
+                "gs://{}/{} is not deleted: the route {} has had {deletes} deletes within {window} s, and lets {limit} through.",
+                self.address.bucket, self.address.name, self.route.name
+            ),
+            "If these deletes are meant, release them from quarantine; if their number is usual, raise the route's brake_deletes or brake_percent. If not, find out who deletes at the source.",
+        )
+    }
+
+    fn delete(&mut self, generation: Generation) -> Next {
+        self.state = State::Deleting(generation);
+        Ok(Ask::gcs(Step::Send(self.address.delete(generation)?)))
+    }
+
+    pub(super) fn deleted(
+        &mut self,
+        reply: &Response<Bytes>,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Next {
+        match reply.status() {
+            StatusCode::OK | StatusCode::NO_CONTENT => {
+                self.deleted = Some(generation);
+                self.recheck(Outcome::Deleted { generation }, None, now)
+            }
+            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => self.look_again(),
+            _ => {
+                let error = self.refused(reply);
+                if error.kind.is_transient() {
+                    self.deleted = Some(generation);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A copy of the source with `etag` was committed where nothing stood, or may have stood.
+    pub(super) fn created(
+        &mut self,
+        generation: Generation,
+        outcome: Outcome,
+        etag: String,
+        now: Timestamp,
+    ) -> Next {
+        if !self.route.propagates_deletes() {
+            return Ok(Self::done(outcome));
+        }
+        self.created = Some(generation);
+        self.recheck(outcome, Some(etag), now)
+    }
+
+    /// Looks whether the source still has `etag`, or still nothing.
+    fn recheck(&mut self, outcome: Outcome, etag: Option<String>, now: Timestamp) -> Next {
+        let hint = &self.message.hint;
+        let region = self.route.region.as_deref();
+        let s3 = &self.access.s3;
+        let request = s3.head_object(region, &hint.bucket, &hint.key, now)?;
+        self.state = State::Rechecking { outcome, etag };
+        Ok(Ask::plain(Step::Send(request)))
+    }
+
+    pub(super) fn rechecked(
+        &mut self,
+        reply: &Response<Bytes>,
+        outcome: Outcome,
+        etag: Option<&String>,
+    ) -> Next {
+        if read_head(reply, &self.message.hint.bucket)?.as_ref() == etag {
+            return Ok(Self::done(outcome));
+        }
+        self.look_again()
+    }
+}

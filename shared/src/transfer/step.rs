@@ -1,0 +1,157 @@
+//! What goes between a transfer and its runtime: steps out, events in, and how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::brake::Leave;
+use crate::error::TransferError;
+use crate::exchange::{Lost, Sink};
+use crate::gcs::Generation;
+use crate::integrity::{Digest, Digests, Proof};
+use crate::message::CarriedSession;
+use crate::order::Order;
+use crate::route::Route;
+
+/// What the runtime is to do next. Each is answered by exactly one [`Event`].
+#[derive(Debug)]
+pub enum Step {
+    /// [`crate::port::Port::send`]; answered by `Reply` or `Lost`.
+    Send(Request<Bytes>),
+    /// [`crate::port::Port::open`]; answered by `Reply` or `Lost`.
+    Open(Request<Bytes>),
+    /// [`crate::port::Port::pipe`]; answered by `Reply` or `Lost`.
+    Pipe {
+        /// Where the open body goes.
+        sink: Sink,
+        /// How many of its bytes.
+        length: u64,
+        /// Which checksums run over them, if any.
+        digest: Option<Digest>,
+    },
+    /// [`crate::port::Port::hold`]; answered by `Digested` or `Lost`.
+    Hold {
+        /// How many bytes are left.
+        length: u64,
+        /// Which checksums run over them.
+        digest: Digest,
+    },
+    /// [`crate::port::Port::may_delete`]; answered by `Leave`.
+    MayDelete(Arc<Route>),
+    /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
+    SignRs256(Vec<u8>),
+    /// [`crate::port::Port::wait_until`]; answered by `Woken`.
+    WaitUntil(Timestamp),
+    /// [`crate::port::Port::digest`]; answered by `Digested` or `Lost`.
+    Digest {
+        /// How many bytes are left.
+        length: u64,
+        /// Which checksums run over them.
+        digest: Digest,
+    },
+    /// The end; nothing answers it.
+    Done(Ending),
+    /// The end; [`crate::retry::after_delivery`] says what follows.
+    Failed(TransferError),
+}
+
+/// What came of the last step.
+#[derive(Debug)]
+pub enum Event {
+    /// Nothing yet: the first call.
+    Start,
+    /// A reply, whatever its status.
+    Reply(Response<Bytes>),
+    /// No reply, or a body that broke.
+    Lost(Lost),
+    /// What the checksums of the open body came to.
+    Digested(Digests),
+    /// Whether a delete may go, or why nobody says.
+    Leave(Result<Leave, String>),
+    /// The signature, or why there is none.
+    Signed(Result<Vec<u8>, String>),
+    /// The time has come.
+    Woken,
+}
+
+impl Event {
+    /// The variant's name. `Debug` would show a reply's headers, and a session's URI with them.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Reply(_) => "Reply",
+            Self::Lost(_) => "Lost",
+            Self::Digested(_) => "Digested",
+            Self::Leave(_) => "Leave",
+            Self::Signed(_) => "Signed",
+            Self::Woken => "Woken",
+        }
+    }
+}
+
+impl From<Result<Digests, Lost>> for Event {
+    fn from(result: Result<Digests, Lost>) -> Self {
+        result.map_or_else(Self::Lost, Self::Digested)
+    }
+}
+
+impl From<Result<Response<Bytes>, Lost>> for Event {
+    fn from(result: Result<Response<Bytes>, Lost>) -> Self {
+        result.map_or_else(Self::Lost, Self::Reply)
+    }
+}
+
+/// How a transfer ended well, as far as its message is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing is left to do.
+    Settled(Outcome),
+    /// The object is to be made of parts.
+    Parts(Box<Order>),
+    /// Its upload goes on with another message, which carries the session.
+    Carry {
+        /// The session.
+        session: Box<CarriedSession>,
+        /// How long to wait before.
+        delay: Duration,
+    },
+}
+
+/// How an object's copy ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The object was written and GCS checked its bytes.
+    Copied {
+        /// What stands there now.
+        generation: Generation,
+        /// Its size in bytes.
+        size: u64,
+        /// How its bytes were proven.
+        proof: Proof,
+        /// What of its metadata did not fit or could not be read, as `causeway-omitted` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<String>,
+    },
+    /// The same object stood there already; no bytes moved.
+    Identical {
+        /// What stands there.
+        generation: Generation,
+    },
+    /// The source has no such key, and its copy was deleted.
+    Deleted {
+        /// What stood there.
+        generation: Generation,
+    },
+    /// What stands there is no copy of this key, and is left alone.
+    Kept {
+        /// What stands there.
+        generation: Generation,
+    },
+    /// The source has no such key now, and nothing was to be done about it.
+    SourceGone,
+}
