@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::port::Sink;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
 use super::port::Open;
@@ -30,6 +30,8 @@ pub enum Mutant {
     NoChecksum,
     /// The source is read before the destination is looked at.
     SourceBeforeDestination,
+    /// After something was made of nothing, or nothing of it, the source is not asked once more.
+    NothingIsAVersion,
     /// Parts are not deleted.
     NothingSwept,
     /// What a dead consumer held does not come again.
@@ -58,12 +60,37 @@ pub enum Mutant {
 #[derive(Default)]
 pub(super) struct Memory {
     sources: BTreeMap<String, (Response<Bytes>, Open)>,
+    /// The ETag of what was read last, or that there was nothing.
+    seen: Option<Option<HeaderValue>>,
 }
 
 impl Memory {
     pub(super) fn keep_source(&mut self, uri: &Uri, head: &Response<Bytes>, open: &Open) {
         let kept = (head.clone(), open.clone());
         self.sources.entry(uri.to_string()).or_insert(kept);
+    }
+
+    pub(super) fn saw(&mut self, reply: &Response<Bytes>) {
+        self.seen = Some(reply.headers().get("etag").cloned());
+    }
+
+    /// What a HEAD would say if the source had not changed since it was read.
+    pub(super) fn unchanged(
+        &self,
+        world: &World,
+        request: &Request<Bytes>,
+    ) -> Option<Response<Bytes>> {
+        if !world.is(Mutant::NothingIsAVersion) || request.method() != Method::HEAD {
+            return None;
+        }
+        let mut reply = Response::new(Bytes::new());
+        match self.seen.clone()? {
+            Some(etag) => {
+                reply.headers_mut().insert("etag", etag);
+            }
+            None => *reply.status_mut() = StatusCode::NOT_FOUND,
+        }
+        Some(reply)
     }
 
     /// The whole object as it was read first.

@@ -83,7 +83,7 @@ impl World {
     /// The port gives up after `limit` milliseconds. The request may arrive all the same, much later.
     fn stall(&self, flight: Flight, limit: u64) {
         let late = self.rng.borrow_mut().pick(&[0, 0, 10_000, 300_000]);
-        if late > 0 && flight.sent.is_none() {
+        if late > 0 && flight.sent.is_none() && !self.is_over_nothing(&flight.wire) {
             let (store, wire) = (flight.store, flight.wire.clone());
             self.after(limit + late, move |world| {
                 drop(world.serve(store, &wire, None));
@@ -92,6 +92,12 @@ impl World {
         self.after(limit, move |world| {
             world.lost(flight, Side::Sink, "no end in time", 0);
         });
+    }
+
+    /// Whether `wire` may make an object of nothing on a route that carries deletions over. Nothing can
+    /// be done against one that arrives after everybody has seen that its source is gone, too.
+    fn is_over_nothing(&self, wire: &Wire) -> bool {
+        self.route.propagates_deletes() && self.gcs.borrow().is_over_nothing(wire)
     }
 
     fn latency(&self) -> u64 {
@@ -107,8 +113,9 @@ impl World {
         }
         if owner.is_none() && flight.fault.is_none() {
             // Nobody waits any more: some of it had left the isolate before.
-            let sent = self.rng.borrow_mut().below(flight.wire.body.length() + 1);
-            flight.sent = Some(sent).filter(|_| self.rng.borrow_mut().chance(1, 2));
+            let sent = self.rng.borrow_mut().below(flight.wire.body.length());
+            let is_cut = self.rng.borrow_mut().chance(1, 2) || self.is_over_nothing(&flight.wire);
+            flight.sent = Some(sent).filter(|_| is_cut);
         }
         if let Some(sent) = flight.sent {
             self.serve_broken(&flight, sent);

@@ -70,7 +70,8 @@ impl Port for SimulatedPort {
 
     async fn send(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
         mutant::spoil_request(&self.world, &mut request);
-        if let Some(reply) = Memory::replayed(&self.world, &request) {
+        let replayed = Memory::replayed(&self.world, &request);
+        if let Some(reply) = replayed.or_else(|| self.memory.unchanged(&self.world, &request)) {
             return Ok(reply);
         }
         let uri = request.uri().clone();
@@ -107,6 +108,7 @@ impl Port for SimulatedPort {
             side: Side::Source,
             ..lost
         })?;
+        self.memory.saw(&head);
         if !head.status().is_success() {
             return Ok(head);
         }

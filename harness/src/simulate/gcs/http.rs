@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::body::Body;
 use super::super::rng::mix;
 use super::super::s3::timestamp;
-use super::session::{Piece, Status};
+use super::session::{Piece, Session, Status};
 use super::{BUCKET, Gcs, NO_OBJECT, Object, Refusal, Said};
 
 /// A request on its way: its body is what is said before, bytes of objects, and what is said after.
@@ -119,6 +119,18 @@ impl Gcs {
                 .and_then(|()| self.serve_object(wire)),
         };
         Some(answer.unwrap_or_else(|Refusal(status, reason, words)| error(status, reason, words)))
+    }
+
+    /// Whether `wire` writes where nothing may stand.
+    pub(in super::super) fn is_over_nothing(&self, wire: &Wire) -> bool {
+        let if_generation = match wire.session() {
+            Some(id) => self.sessions.get(&id).and_then(Session::if_generation),
+            None => number(
+                wire.head.uri().query().unwrap_or_default(),
+                "ifGenerationMatch",
+            ),
+        };
+        if_generation == Some(0)
     }
 
     fn serve_object(&mut self, wire: &Wire) -> Result<Response<Bytes>, Refusal> {

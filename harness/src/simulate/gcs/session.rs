@@ -54,6 +54,10 @@ impl Session {
         matches!(self.phase, Phase::Open)
     }
 
+    pub(super) fn if_generation(&self) -> Option<u64> {
+        self.if_generation
+    }
+
     pub(in super::super) fn name(&self) -> &str {
         &self.said.name
     }
