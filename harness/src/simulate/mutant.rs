@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::port::Sink;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
 use super::port::Open;
@@ -60,8 +60,8 @@ pub enum Mutant {
 #[derive(Default)]
 pub(super) struct Memory {
     sources: BTreeMap<String, (Response<Bytes>, Open)>,
-    /// The ETag of what was read last, or that there was nothing.
-    seen: Option<Option<HeaderValue>>,
+    /// What a HEAD would have said when the source was read last.
+    head: Option<Response<Bytes>>,
 }
 
 impl Memory {
@@ -71,7 +71,12 @@ impl Memory {
     }
 
     pub(super) fn saw(&mut self, reply: &Response<Bytes>) {
-        self.seen = Some(reply.headers().get("etag").cloned());
+        let mut head = Response::new(Bytes::new());
+        match reply.headers().get("etag") {
+            Some(etag) => drop(head.headers_mut().insert("etag", etag.clone())),
+            None => *head.status_mut() = StatusCode::NOT_FOUND,
+        }
+        self.head = Some(head);
     }
 
     /// What a HEAD would say if the source had not changed since it was read.
@@ -80,17 +85,8 @@ impl Memory {
         world: &World,
         request: &Request<Bytes>,
     ) -> Option<Response<Bytes>> {
-        if !world.is(Mutant::NothingIsAVersion) || request.method() != Method::HEAD {
-            return None;
-        }
-        let mut reply = Response::new(Bytes::new());
-        match self.seen.clone()? {
-            Some(etag) => {
-                reply.headers_mut().insert("etag", etag);
-            }
-            None => *reply.status_mut() = StatusCode::NOT_FOUND,
-        }
-        Some(reply)
+        let is_asked = world.is(Mutant::NothingIsAVersion) && request.method() == Method::HEAD;
+        self.head.clone().filter(|_| is_asked)
     }
 
     /// The whole object as it was read first.
