@@ -250,7 +250,8 @@ fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
     match dead.kind {
         Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000,
         Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
-        Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied),
+        // What refuses a HEAD has no body, and does not say that it is the clock.
+        Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied) || faults.has(Fault::ClockSkew),
         Some(ErrorKind::SourceCredentialRefused) => faults.has(Fault::ClockSkew),
         Some(ErrorKind::DestinationCredentialRefused) => {
             faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired)
