@@ -5,19 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use causeway_shared::message::DeadLetter;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
 
 use crate::cli::Stack as StackFile;
 use crate::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
-use crate::runtime::{LogSink, Runtime, RuntimeOptions};
+use crate::runtime::{LogLine, LogSink, Runtime, RuntimeOptions};
 use crate::s3::{EmbeddedS3, EventTarget, S3Options};
 use crate::setup::Toolchain;
 
@@ -26,6 +20,7 @@ const ACCESS_KEY_ID: &str = "CAUSEWAYLOCAL";
 const SECRET_ACCESS_KEY: &str = "a-key-of-the-embedded-store-only";
 const REGION: &str = "us-east-1";
 const EVENTS_TOKEN: &str = "a-token-of-the-local-worker-only";
+const OPERATOR_TOKEN: &str = "an-operators-token-of-the-local-worker-only";
 
 /// What to start.
 #[derive(Debug, Default)]
@@ -62,7 +57,7 @@ pub struct LocalStack {
     /// The worker.
     pub runtime: Runtime,
     google_credentials: Value,
-    dead_letters: DeadLetters,
+    dead_letters: broadcast::Sender<DeadLetter>,
 }
 
 impl LocalStack {
@@ -96,7 +91,14 @@ impl LocalStack {
             gcs.state().create_bucket(destination)?;
         }
 
-        let dead_letters = DeadLetters::start().await?;
+        let (dead_letters, _) = broadcast::channel(4096);
+        let letters = dead_letters.clone();
+        let log = options.log.also(move |line| {
+            if let Some(letter) = quarantined(line) {
+                // Nobody may be listening; the letter is then of no interest.
+                let _ = letters.send(letter);
+            }
+        });
         let mut bindings = json!({
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
@@ -105,6 +107,7 @@ impl LocalStack {
             "GOOGLE_CREDENTIALS": credentials,
             "STORAGE_EMULATOR_HOST": gcs.endpoint(),
             "EVENTS_TOKEN": EVENTS_TOKEN,
+            "OPERATOR_TOKEN": OPERATOR_TOKEN,
         });
         for (name, (source, destination)) in &options.routes {
             bindings[format!("ROUTE_{}", name.to_ascii_uppercase())] = json!({
@@ -123,8 +126,7 @@ impl LocalStack {
                 bindings,
                 replace_routes: true,
                 port: options.ports.worker,
-                dead_letters: Some(dead_letters.url.clone()),
-                log: options.log,
+                log,
             },
         )
         .await
@@ -154,13 +156,14 @@ impl LocalStack {
             google_credentials: self.google_credentials.clone(),
             worker_url: self.runtime.url().to_owned(),
             events_token: EVENTS_TOKEN.into(),
+            operator_token: OPERATOR_TOKEN.into(),
         }
     }
 
-    /// Each dead letter from now on.
+    /// What comes into quarantine from now on.
     #[must_use]
     pub fn dead_letters(&self) -> broadcast::Receiver<DeadLetter> {
-        self.dead_letters.letters.subscribe()
+        self.dead_letters.subscribe()
     }
 
     /// Stops the worker and then the stores.
@@ -176,44 +179,8 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// The address to which the local runtime sends what it reads from the dead-letter queue.
-struct DeadLetters {
-    url: String,
-    letters: broadcast::Sender<DeadLetter>,
-    server: JoinHandle<()>,
-}
-
-impl DeadLetters {
-    async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(loopback(0)).await?;
-        let url = format!("http://{}/", listener.local_addr()?);
-        let (letters, _) = broadcast::channel(4096);
-        let router = Router::new()
-            .route("/", post(receive))
-            .with_state(letters.clone());
-        let server = tokio::spawn(async move {
-            // It ends only with the task: accepting goes on after an error.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self {
-            url,
-            letters,
-            server,
-        })
-    }
-}
-
-async fn receive(
-    State(letters): State<broadcast::Sender<DeadLetter>>,
-    Json(letter): Json<DeadLetter>,
-) -> StatusCode {
-    // Nobody may be listening; the letter is then of no interest.
-    let _ = letters.send(letter);
-    StatusCode::NO_CONTENT
-}
-
-impl Drop for DeadLetters {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+/// What a line of the worker's log says of a letter that is now in quarantine.
+fn quarantined(line: &LogLine) -> Option<DeadLetter> {
+    let line: Value = serde_json::from_str(&line.message).ok()?;
+    (line["event"] == "quarantined").then(|| serde_json::from_value(line).ok())?
 }

@@ -78,6 +78,8 @@ pub enum ErrorKind {
     DeletesBraked,
     /// The route's ledger gave no answer.
     LedgerUnavailable,
+    /// The worker ended without an answer at every delivery of the message.
+    Abandoned,
     /// Parts of a large object were sent to their queue and never heard of again.
     PartsLost,
     /// A runtime answered a step with an event that does not belong to it.
@@ -114,6 +116,7 @@ impl ErrorKind {
             | Self::ConfigurationInvalid => Fault::Configuration,
             Self::MessageUnreadable
             | Self::LedgerUnavailable
+            | Self::Abandoned
             | Self::PartsLost
             | Self::OutOfTurn => Fault::Causeway,
         }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod exchange;
 pub mod gcs;
 pub mod integrity;
+pub mod ledger;
 pub mod mapping;
 pub mod message;
 pub mod order;

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 9] = [
     &["message"],
     &["order"],
     &["transfer"],
-    &["port"],
+    &["port", "ledger"],
     &["parts"],
     &["drive"],
 ];

@@ -15,6 +15,7 @@ const WORKER: &str = r#"
 import { DurableObject } from "cloudflare:workers";
 // wrangler.toml declares it.
 export class PartsCoordinator extends DurableObject {}
+export class RouteLedger extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();
@@ -24,7 +25,6 @@ export default {
       case "/fetch": return fetch(body);
       case "/log": console.log(body); break;
       case "/hint": await env.HINTS.send(body); break;
-      case "/give-up": await env.DEAD_LETTERS.send({ reason: body }); break;
     }
     return new Response("hello");
   },
@@ -156,7 +156,7 @@ async fn bindings_and_queues_are_those_of_the_file_and_the_options() {
     })
     .await;
     let names: Vec<String> = serde_json::from_str(&post(&runtime, "/names", "").await).unwrap();
-    for name in ["HINTS", "DEAD_LETTERS", "ROUTE_MINE", "LIMITS"] {
+    for name in ["HINTS", "DEAD_LETTERS", "LEDGERS", "ROUTE_MINE", "LIMITS"] {
         assert!(
             names.iter().any(|found| found == name),
             "{name} is not among {names:?}"
@@ -202,36 +202,5 @@ async fn the_worker_reaches_this_machine_and_its_output_arrives() {
             .unwrap();
         assert_eq!((&*line.level, &*line.message), expected);
     }
-    runtime.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn dead_letters_are_posted_and_repeated_when_refused() {
-    let server = wiremock::MockServer::start().await;
-    let letter = || wiremock::matchers::body_json(json!({"reason": "poison"}));
-    wiremock::Mock::given(letter())
-        .respond_with(wiremock::ResponseTemplate::new(503))
-        .up_to_n_times(1)
-        .expect(1)
-        .mount(&server)
-        .await;
-    let (seen, mut arrived) = tokio::sync::mpsc::unbounded_channel();
-    wiremock::Mock::given(letter())
-        .respond_with(move |_: &wiremock::Request| {
-            seen.send(()).unwrap();
-            wiremock::ResponseTemplate::new(204)
-        })
-        .mount(&server)
-        .await;
-    let options = RuntimeOptions {
-        dead_letters: Some(server.uri()),
-        ..RuntimeOptions::default()
-    };
-    let (runtime, _folder) = start(options).await;
-    post(&runtime, "/give-up", "poison").await;
-    tokio::time::timeout(Duration::from_secs(20), arrived.recv())
-        .await
-        .expect("the dead letter")
-        .unwrap();
     runtime.stop().await.unwrap();
 }

@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) access: Arc<Access>,
     /// What senders of events show.
     pub(crate) events_token: Token,
+    /// What the operator shows; none where that part of the API is closed.
+    pub(crate) operator_token: Option<Token>,
     /// Google's private key; absent for an emulator without authentication.
     pub(crate) signing_key: Option<Rc<SigningKey>>,
 }
@@ -97,6 +99,7 @@ impl Config {
             routes,
             access: Arc::new(Access { s3, gcs }),
             events_token,
+            operator_token: text(env, "OPERATOR_TOKEN").map(|token| Token::new(&token)),
             signing_key: signing_key.map(Rc::new),
         })
     }

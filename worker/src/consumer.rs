@@ -3,8 +3,12 @@
 //!
 //! Nothing that happens to one message touches another, and the batch itself never fails.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
+use causeway_shared::ledger::Record;
 use causeway_shared::message::{Fold, HintMessage, Message, PartMessage, fold};
 use causeway_shared::plan::SINGLE_REQUEST_LIMIT;
 use causeway_shared::transfer::{Ending, Outcome, Transfer};
@@ -44,6 +48,9 @@ const MISCONFIGURED_DELAY: u32 = 60;
 /// How long a message waits when the platform did not take over what it led to, in seconds.
 const PLATFORM_DELAY: u32 = 10;
 
+/// What the ledgers are to say, by route.
+type Records = BTreeMap<String, Vec<Record>>;
+
 /// A batch, sorted.
 #[derive(Default)]
 struct Batch {
@@ -81,12 +88,16 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
     let (large, small): (Vec<Fold>, Vec<Fold>) = fold(&hints)
         .into_iter()
         .partition(|fold| is_large(&hints[fold.leader()]));
+    let records = RefCell::new(Records::new());
     let began = js_sys::Date::now();
     let run = async |fold: Fold| {
         if js_sys::Date::now() - began > BEGIN_WITHIN {
             return give_back(&fold, &deliveries);
         }
-        carry_out(fold, &hints, &deliveries, &config, env).await;
+        let record = carry_out(fold, &hints, &deliveries, &config, env).await;
+        if let Some((route, record)) = record {
+            records.borrow_mut().entry(route).or_default().push(record);
+        }
     };
     join3(
         stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
@@ -99,6 +110,9 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
         }),
     )
     .await;
+    for (route, records) in records.into_inner() {
+        outcome::record(&route, records, env).await;
+    }
 }
 
 /// Whether an object goes through a session, as far as its event says.
@@ -113,17 +127,18 @@ fn give_back(fold: &Fold, deliveries: &[Delivery]) {
     }
 }
 
-/// One transfer, and the settling of every message that it answers.
+/// One transfer, and the settling of every message that it answers. Gives what the ledger is to say of
+/// it, and of which route; nothing where it goes on elsewhere.
 async fn carry_out(
     fold: Fold,
     hints: &[HintMessage],
     deliveries: &[Delivery],
     config: &Config,
     env: &Env,
-) {
+) -> Option<(String, Record)> {
     let leader = &fold.message(hints);
     let started = platform::now();
-    let result = match transfer(leader, config).await {
+    let result = match transfer(leader, config, env).await {
         Ok(Ending::Settled(outcome)) => Ok(outcome),
         Err(error) => Err(error),
         Ok(goes_on) => {
@@ -137,16 +152,19 @@ async fn carry_out(
                     Ok(false) | Err(_) => deliveries[member].again_after(PLATFORM_DELAY),
                 }
             }
-            return;
+            return None;
         }
     };
     let elapsed = outcome::milliseconds_since(started);
+    let mut record = None;
     for &member in &fold.members {
         let decision = settle(&deliveries[member], &result, env).await;
         if member == fold.leader() || decision.is_trouble() {
             outcome::log(&hints[member], &result, elapsed, &decision);
+            record = Some(outcome::record_of(&hints[member], &result, &decision));
         }
     }
+    record.map(|record| (leader.route.clone(), record))
 }
 
 /// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another
@@ -177,7 +195,11 @@ async fn hand_over(message: &HintMessage, ending: Ending, env: &Env) -> Result<b
     }
 }
 
-async fn transfer(message: &HintMessage, config: &Config) -> Result<Ending, TransferError> {
+async fn transfer(
+    message: &HintMessage,
+    config: &Config,
+    env: &Env,
+) -> Result<Ending, TransferError> {
     let route = config.route(&message.route)?;
     let transfer = Transfer::new(
         config.access.clone(),
@@ -185,7 +207,7 @@ async fn transfer(message: &HintMessage, config: &Config) -> Result<Ending, Tran
         message,
         platform::random(),
     )?;
-    let mut port = WorkerdPort::new(config.signing_key.clone());
+    let mut port = WorkerdPort::new(env, config.signing_key.clone());
     drive(transfer, &mut port).await
 }
 

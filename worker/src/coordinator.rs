@@ -221,7 +221,7 @@ impl PartsCoordinator {
     }
 
     async fn carry_out(&self, task: Task, config: &Config) -> worker::Result<()> {
-        let mut port = WorkerdPort::new(config.signing_key.clone());
+        let mut port = WorkerdPort::new(&self.env, config.signing_key.clone());
         let (access, random) = (&config.access, platform::random());
         match task {
             Task::Probe {
@@ -304,6 +304,8 @@ impl PartsCoordinator {
             }
         }
         run.log(verdict);
+        let record = run.record(verdict);
+        outcome::record(&run.message.route, vec![record], &self.env).await;
         Ok(())
     }
 }

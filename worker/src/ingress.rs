@@ -3,7 +3,7 @@
 //! No storage request is made here: senders wait only seconds. The answer is given after the queue
 //! has taken the hints, so what was answered with 2xx is not lost.
 
-mod body;
+pub(crate) mod body;
 mod hints;
 mod token;
 
@@ -17,6 +17,7 @@ use web_sys::{Request, Response};
 use worker::Env;
 
 use crate::config::Config;
+use crate::operator;
 use crate::platform::{self, Queue};
 use crate::reply::Reply;
 use hints::Sorted;
@@ -32,7 +33,7 @@ const QUEUE_PAUSE: &str = "5";
 /// # Errors
 /// What the platform throws when the answer cannot be made.
 pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsValue> {
-    let path = path(&request.url());
+    let (path, query) = path_and_query(&request.url());
     let method = request.method();
     let reply = match (path.as_str(), Config::of(env)) {
         ("/healthz", _) if !matches!(method.as_str(), "GET" | "HEAD") => not_allowed("GET, HEAD"),
@@ -40,7 +41,10 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
         ("/healthz", Ok(config)) => healthy(&config),
         ("/events", Ok(config)) if method == "POST" => take_in(request, env, &config).await,
         ("/events", Ok(_)) => not_allowed("POST"),
-        _ => Reply::problem(404, "There is POST /events and GET /healthz."),
+        (path, Ok(config)) if path == "/routes" || path.starts_with("/routes/") => {
+            operator::answer(request, &path["/routes".len()..], &query, env, &config).await
+        }
+        _ => Reply::problem(404, "There is POST /events, GET /healthz and GET /routes."),
     };
     reply.into_response()
 }
@@ -127,9 +131,14 @@ fn not_allowed(allow: &str) -> Reply {
     Reply::problem(405, format!("This path takes {allow}.")).header("allow", allow)
 }
 
-/// The path of an absolute URL, as it stands.
-fn path(url: &str) -> String {
+/// The path of an absolute URL, and what follows its `?`, as they stand.
+fn path_and_query(url: &str) -> (String, String) {
     url.parse::<http::Uri>()
-        .map(|uri| uri.path().to_owned())
+        .map(|uri| {
+            (
+                uri.path().to_owned(),
+                uri.query().unwrap_or_default().to_owned(),
+            )
+        })
         .unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! Causeway on Cloudflare Workers: the entry points and the port on workerd.
 //!
 //! `fetch` takes events in ([`ingress`]), `queue` carries hints and parts out ([`consumer`],
-//! [`parts`]), and a Durable Object a large object holds its parts together ([`coordinator`]). What
-//! is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
+//! [`parts`]) and dead letters into quarantine ([`quarantine`]). A Durable Object a large object holds
+//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]). What is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
@@ -10,10 +10,13 @@ mod config;
 mod consumer;
 mod coordinator;
 mod ingress;
+mod ledger;
+mod operator;
 mod outcome;
 mod parts;
 mod platform;
 mod port;
+mod quarantine;
 mod reply;
 mod settle;
 
@@ -46,5 +49,9 @@ pub async fn fetch(
 /// into a panic.
 #[wasm_bindgen]
 pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
-    consumer::consume(&batch, &env).await;
+    if batch.queue().ends_with(quarantine::QUEUE) {
+        quarantine::consume(&batch, &env).await;
+    } else {
+        consumer::consume(&batch, &env).await;
+    }
 }

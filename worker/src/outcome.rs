@@ -1,13 +1,16 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
 use causeway_shared::error::TransferError;
-use causeway_shared::message::{CarriedSession, HintMessage, PartMessage};
+use causeway_shared::ledger::Record;
+use causeway_shared::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
 use causeway_shared::order::Order;
 use causeway_shared::parts::Verdict;
 use causeway_shared::transfer::Outcome;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use worker::Env;
 
+use crate::ledger::Handle;
 use crate::platform::{self, whole_seconds};
 use crate::settle::Decision;
 
@@ -70,6 +73,18 @@ impl Run<'_> {
     }
 }
 
+impl Run<'_> {
+    /// What the ledger is to say of it.
+    pub(crate) fn record(&self, verdict: &Verdict) -> Record {
+        let (message, now) = (self.message, platform::now());
+        match verdict {
+            Verdict::Done(outcome) => Record::succeeded(message, outcome, now),
+            Verdict::Again { error, .. } => Record::failed(message, error, "retried", now),
+            Verdict::Quarantine(error) => Record::failed(message, error, "quarantined", now),
+        }
+    }
+}
+
 /// That an object goes on in parts.
 pub(crate) fn in_parts(order: &Order) -> Value {
     let mut line = json!({
@@ -84,6 +99,35 @@ pub(crate) fn carried(message: &HintMessage, session: &CarriedSession) -> Value 
     let mut line = json!({"event": "carried-on", "bytes": session.size});
     name(&mut line, message);
     line
+}
+
+/// What the ledger is to say of `message`.
+pub(crate) fn record_of(
+    message: &HintMessage,
+    result: &Result<Outcome, TransferError>,
+    decision: &Decision,
+) -> Record {
+    match result {
+        Ok(outcome) => Record::succeeded(message, outcome, platform::now()),
+        Err(error) => Record::failed(message, error, then(decision), platform::now()),
+    }
+}
+
+/// Writes `records` into the ledger of `route`. They are for people: without them nothing is lost but
+/// a count.
+pub(crate) async fn record(route: &str, records: Vec<Record>, env: &Env) {
+    let written = async { Handle::new(env, route)?.record(records).await };
+    if let Err(reason) = written.await {
+        log_ledger_silent(route, &reason);
+    }
+}
+
+fn then(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Acknowledged => "acknowledged",
+        Decision::Retried { .. } | Decision::Refused { .. } => "retried",
+        Decision::DeadLettered { .. } => "quarantined",
+    }
 }
 
 /// Logs that an object stays with its message, because nobody took it over.
@@ -108,6 +152,30 @@ pub(crate) fn log_untold(part: &PartMessage, reason: &str) {
         "event": "coordinator-silent", "route": part.route, "key": part.key, "part": part.part,
         "message": reason,
     }));
+}
+
+/// Logs that a part was given up by its queue.
+pub(crate) fn log_part_given_up(part: &PartMessage) {
+    log_error(&json!({
+        "event": "part-given-up", "route": part.route, "key": part.key, "part": part.part,
+        "message": "The worker ended without an answer at every delivery of this part.",
+    }));
+}
+
+/// Logs that `letter` is in quarantine, with all that a replay needs.
+pub(crate) fn log_quarantined(letter: &DeadLetter) {
+    let mut line = json!({"event": "quarantined"});
+    if let (Some(line), Ok(Value::Object(letter))) =
+        (line.as_object_mut(), serde_json::to_value(letter))
+    {
+        line.extend(letter);
+    }
+    log_error(&line);
+}
+
+/// Logs that a route's ledger did not answer.
+pub(crate) fn log_ledger_silent(route: &str, reason: &str) {
+    log_error(&json!({"event": "ledger-silent", "route": route, "message": reason}));
 }
 
 /// Logs that parts could not be deleted.
@@ -156,12 +224,12 @@ fn succeeded(outcome: &Outcome) -> Value {
             }
             line
         }
-        Outcome::Identical { generation } => {
-            json!({"event": "identical", "generation": generation})
+        Outcome::Identical { generation }
+        | Outcome::Deleted { generation }
+        | Outcome::Kept { generation } => {
+            json!({"event": outcome.name(), "generation": generation})
         }
-        Outcome::Deleted { generation } => json!({"event": "deleted", "generation": generation}),
-        Outcome::Kept { generation } => json!({"event": "kept", "generation": generation}),
-        Outcome::SourceGone => json!({"event": "source-gone"}),
+        Outcome::SourceGone => json!({"event": outcome.name()}),
     }
 }
 
@@ -184,21 +252,15 @@ fn failed(error: &TransferError, decision: &Decision) -> Value {
 }
 
 fn add(line: &mut Value, decision: &Decision) {
+    line["then"] = json!(then(decision));
     match decision {
-        Decision::Acknowledged => line["then"] = json!("acknowledged"),
+        Decision::Acknowledged => {}
         Decision::Retried { delay, deliveries } => {
-            line["then"] = json!("retried");
             line["delay_s"] = json!(delay);
             line["deliveries"] = json!(deliveries);
         }
-        Decision::DeadLettered { deliveries } => {
-            line["then"] = json!("dead-lettered");
-            line["deliveries"] = json!(deliveries);
-        }
-        Decision::Refused { reason } => {
-            line["then"] = json!("retried");
-            line["reason"] = json!(reason);
-        }
+        Decision::DeadLettered { deliveries } => line["deliveries"] = json!(deliveries),
+        Decision::Refused { reason } => line["reason"] = json!(reason),
     }
 }
 
@@ -216,7 +278,7 @@ mod tests {
         let line = failed(&error, &Decision::DeadLettered { deliveries: 2 });
         let expected = json!({
             "event": "failed", "kind": "source-denied", "fault": "configuration", "status": 403,
-            "message": "S3 refused.", "advice": "Allow it.", "then": "dead-lettered", "deliveries": 2,
+            "message": "S3 refused.", "advice": "Allow it.", "then": "quarantined", "deliveries": 2,
         });
         assert_eq!(line, expected);
     }

@@ -24,7 +24,7 @@ pub(crate) async fn carry_out(part: &PartMessage, delivery: &Delivery, config: &
         if !coordinator.wants(part).await? {
             return Ok(None);
         }
-        match copy(part, config).await {
+        match copy(part, config, env).await {
             Ok(copy) => coordinator.copied(part, copy).await?,
             Err(error) => match disposition(&error, delivery) {
                 Disposition::RetryAfter(wait) => {
@@ -56,8 +56,8 @@ fn disposition(error: &TransferError, delivery: &Delivery) -> Disposition {
     after_delivery(error, delivery.count(), platform::seed())
 }
 
-async fn copy(part: &PartMessage, config: &Config) -> Result<PartCopy, TransferError> {
+async fn copy(part: &PartMessage, config: &Config, env: &Env) -> Result<PartCopy, TransferError> {
     let route = config.route(&part.route)?;
-    let mut port = WorkerdPort::new(config.signing_key.clone());
+    let mut port = WorkerdPort::new(env, config.signing_key.clone());
     copy_part(&mut port, &config.access, route, part, platform::random()).await
 }

@@ -18,6 +18,10 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch)]
     fn messages(this: &MessageBatch) -> Result<Array, JsValue>;
 
+    /// The queue's name.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn queue(this: &MessageBatch) -> String;
+
     /// [Message](https://developers.cloudflare.com/queues/configuration/javascript-apis/#message).
     #[derive(Clone)]
     pub(crate) type Message;

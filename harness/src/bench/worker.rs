@@ -170,7 +170,6 @@ async fn start(toolchain: &Toolchain, bindings: Map<String, Value>) -> anyhow::R
         bindings,
         replace_routes: true,
         port: 0,
-        dead_letters: None,
         // What it says is read, as it would be elsewhere, and dropped.
         log: LogSink::default(),
     };

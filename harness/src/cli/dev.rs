@@ -27,7 +27,8 @@ Example, in two terminals:
 
 Ends with Ctrl-C; everything in the stores is gone then. With --json: one object with the
 addresses and keys when the stack is ready, {\"s3_endpoint\", \"access_key_id\", \"secret_access_key\",
-\"region\", \"gcs_endpoint\", \"google_credentials\", \"worker_url\", \"events_token\"}.";
+\"region\", \"gcs_endpoint\", \"google_credentials\", \"worker_url\", \"events_token\",
+\"operator_token\"}.";
 
 /// Run the embedded S3, the embedded GCS and the worker until Ctrl-C
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ impl Dev {
             }
         };
         let options = StackOptions {
-            routes: BTreeMap::from([("inbox".into(), (SOURCE.into(), DESTINATION.into()))]),
+            routes: BTreeMap::from([(SOURCE.into(), (SOURCE.into(), DESTINATION.into()))]),
             ports: Ports {
                 s3: self.s3_port,
                 gcs: self.gcs_port,
@@ -173,6 +174,7 @@ Here, in another terminal:
   cargo causeway put README.md s3://{SOURCE}/
   cargo causeway stat gs://{DESTINATION}/README.md
   cargo causeway send s3://{SOURCE}/README.md
+  cargo causeway status {SOURCE}
 
 aws, rclone, boto3 and the like, against the embedded S3:
   export AWS_ENDPOINT_URL_S3={s3_endpoint} AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_REGION={region}

@@ -15,8 +15,6 @@ const NO_S3: &str = "for S3 set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS
     AWS_ENDPOINT_URL for another service than AWS), or start a local stack with `causeway dev`";
 const NO_GCS: &str = "for GCS set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file (or \
     STORAGE_EMULATOR_HOST for an emulator), or start a local stack with `causeway dev`";
-const NO_WORKER: &str = "set CAUSEWAY_URL and CAUSEWAY_EVENTS_TOKEN (or give --url and --token), or \
-    start a local stack with `causeway dev`";
 
 /// Looks variables up; tests give their own.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -141,26 +139,48 @@ fn gcs_of(stack: &Stack) -> Result<GcsConfig, Failure> {
     })
 }
 
-/// A worker's address and the token for its events: what was given on the command line or in the
+/// What a worker is asked through, each with a token of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Api {
+    /// `/events`
+    Events,
+    /// `/routes`
+    Operator,
+}
+
+/// A worker's address and the token for `api`: what was given on the command line or in the
 /// variables, else the local stack's.
 pub(super) fn worker(
+    api: Api,
     url: Option<String>,
     token: Option<String>,
 ) -> Result<(String, String), Failure> {
+    let variable = match api {
+        Api::Events => "CAUSEWAY_EVENTS_TOKEN",
+        Api::Operator => "CAUSEWAY_OPERATOR_TOKEN",
+    };
+    let otherwise = format!(
+        "set CAUSEWAY_URL and {variable} (or give --url and --token), or start a local stack with \
+         `causeway dev`"
+    );
     match (url, token) {
         (Some(url), Some(token)) => Ok((url, token)),
         (None, None) => {
-            let stack = local_stack(NO_WORKER)?;
-            Ok((stack.worker_url, stack.events_token))
+            let stack = local_stack(&otherwise)?;
+            let token = match api {
+                Api::Events => stack.events_token,
+                Api::Operator => stack.operator_token,
+            };
+            Ok((stack.worker_url, token))
         }
         // Never one deployment's token to another's address.
         (None, Some(_)) => Err(Failure::usage(
             "there is a token for the worker but no URL",
-            NO_WORKER,
+            otherwise,
         )),
         (Some(_), None) => Err(Failure::usage(
-            "there is a URL of the worker but no token",
-            NO_WORKER,
+            format!("there is a URL of the worker but no token: {variable} is not set"),
+            otherwise,
         )),
     }
 }
@@ -216,8 +236,14 @@ mod tests {
             "{}",
             error.what
         );
-        let error = worker(None, Some("hunter2".to_owned())).unwrap_err();
+        let error = worker(Api::Events, None, Some("hunter2".to_owned())).unwrap_err();
         assert!(!error.what.contains("hunter2"));
+        let error = worker(Api::Operator, Some("http://w".to_owned()), None).unwrap_err();
+        assert!(
+            error.what.contains("CAUSEWAY_OPERATOR_TOKEN"),
+            "{}",
+            error.what
+        );
     }
 
     #[test]

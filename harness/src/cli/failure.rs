@@ -14,7 +14,7 @@ pub enum Code {
     Failed = 1,
     /// The command line or its configuration cannot be carried out
     Usage = 2,
-    /// No such object or bucket
+    /// No such object, bucket, route or entry
     NotFound = 3,
     /// 401 or 403
     Refused = 4,

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::name::ObjectName;
-use super::output::{Output, human, objects, shown};
+use super::output::{Output, human, objects, shown, time};
 use super::{Report, described, environment};
 use crate::client::{ListOptions, ObjectInfo};
 
@@ -103,9 +103,7 @@ impl Ls {
         } else {
             object.size.to_string()
         };
-        let time = object
-            .last_modified
-            .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let time = object.last_modified.map(time);
         columns(&size, &time.unwrap_or_default(), &name.to_string())
     }
 }

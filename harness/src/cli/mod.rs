@@ -10,17 +10,23 @@ mod dev;
 mod environment;
 mod failure;
 mod get;
+mod histogram;
 mod ls;
 mod many;
 mod name;
 mod output;
 mod put;
+mod quarantine;
+mod replay;
 mod rm;
+mod selection;
 mod send;
 mod simulate;
 mod stack;
 mod stat;
+mod status;
 mod store;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -65,6 +71,9 @@ Examples:
   causeway ls -r gs://inbox-copy/2026/           see whether it arrived
   causeway stat gs://inbox-copy/2026/notes.txt   with which headers and checksums
   causeway send s3://inbox/2026/notes.txt        tell the worker about it once more
+  causeway status                                how every route does
+  causeway quarantine list inbox                 what could not be done, and why
+  causeway replay inbox --kind source-denied     once the reason is mended
 
 Where it goes:
   s3://  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (or
@@ -72,6 +81,8 @@ Where it goes:
   gs://  GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
+  status, quarantine, replay
+         CAUSEWAY_URL, CAUSEWAY_OPERATOR_TOKEN
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
 
 Exit codes:
@@ -109,6 +120,9 @@ enum Command {
     Rm(rm::Rm),
     Stat(stat::Stat),
     Send(send::Send),
+    Status(status::Status),
+    Quarantine(quarantine::Quarantine),
+    Replay(replay::Replay),
     Bench(bench::Bench),
     Simulate(simulate::Simulate),
     Build(build::Build),
@@ -154,6 +168,9 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Rm(rm) => rm.run(output).await,
         Command::Stat(stat) => stat.run(output).await,
         Command::Send(send) => send.run(output).await,
+        Command::Status(status) => status.run(output).await,
+        Command::Quarantine(quarantine) => quarantine.run(output).await,
+        Command::Replay(replay) => replay.run(output).await,
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Bench(bench) => bench.run(output).await,

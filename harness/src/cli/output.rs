@@ -3,6 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -49,22 +51,72 @@ impl Output {
     /// A bar for `length` bytes (or a count of bytes, where the length is not known), shown only
     /// where a person waits.
     pub(super) fn bar(self, length: Option<u64>) -> ProgressBar {
+        self.styled(
+            length,
+            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+            "{spinner} {bytes} {bytes_per_sec} {elapsed} {msg}",
+        )
+    }
+
+    /// The same for things that are counted.
+    pub(super) fn counter(self, length: Option<u64>) -> ProgressBar {
+        self.styled(
+            length,
+            "{wide_bar} {pos}/{len} {eta} {msg}",
+            "{spinner} {pos} {elapsed} {msg}",
+        )
+    }
+
+    fn styled(self, length: Option<u64>, known: &str, unknown: &str) -> ProgressBar {
         if self.json || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let (bar, template) = match length {
-            Some(length) => (
-                ProgressBar::new(length),
-                "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
-            ),
-            None => (
-                ProgressBar::new_spinner(),
-                "{spinner} {bytes} {bytes_per_sec} {elapsed} {msg}",
-            ),
+            Some(length) => (ProgressBar::new(length), known),
+            None => (ProgressBar::new_spinner(), unknown),
         };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
         bar
     }
+}
+
+/// The lines of a table: columns under their headings and nothing else, to be cut and searched. A
+/// heading that begins with `>` stands over numbers.
+pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(
+        headings
+            .iter()
+            .map(|heading| heading.trim_start_matches('>')),
+    );
+    for row in rows {
+        table.add_row(row.iter().map(|cell| shown(cell)));
+    }
+    for (column, heading) in table.column_iter_mut().zip(headings) {
+        column.set_padding((0, 2));
+        if heading.starts_with('>') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt().lines().map(str::to_owned).collect()
+}
+
+/// A time for people: seconds, in UTC.
+pub(super) fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A length of time for people, in the largest unit of which there is one.
+pub(super) fn duration(ms: f64) -> String {
+    let (value, unit) = match ms {
+        ..1e3 => (ms, "ms"),
+        ..6e4 => (ms / 1e3, "s"),
+        ..3.6e6 => (ms / 6e4, "min"),
+        _ => (ms / 3.6e6, "h"),
+    };
+    let text = format!("{value:.1}");
+    format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 /// Says what failed and what to do, to people.
@@ -113,6 +165,15 @@ pub(super) fn objects(count: usize) -> String {
     }
 }
 
+/// `1 entry`, `2 entries`
+pub(super) fn entries(count: u64) -> String {
+    if count == 1 {
+        "1 entry".to_owned()
+    } else {
+        format!("{count} entries")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +181,31 @@ mod tests {
     #[test]
     fn keys_cannot_drive_a_terminal() {
         assert_eq!(shown("a\u{1b}[2Jb\n\u{9b}ü +"), "a\\u{1b}[2Jb\\n\\u{9b}ü +");
+    }
+
+    #[test]
+    fn a_table_is_columns_and_nothing_else() {
+        let rows = [
+            vec!["a b".to_owned(), "7".to_owned(), String::new()],
+            vec!["c\n".to_owned(), "10".to_owned(), "x".to_owned()],
+        ];
+        assert_eq!(
+            table(&["name", ">n", "note"], rows),
+            ["name   n  note", "a b    7", "c\\n   10  x"]
+        );
+    }
+
+    #[test]
+    fn a_duration_has_the_unit_that_fits() {
+        for (ms, shown) in [
+            (0.0, "0 ms"),
+            (999.0, "999 ms"),
+            (1_250.0, "1.2 s"),
+            (60_000.0, "1 min"),
+            (3_600_000.0, "1 h"),
+            (604_800_000.0, "168 h"),
+        ] {
+            assert_eq!(duration(ms), shown);
+        }
     }
 }

@@ -12,11 +12,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::failure::{Code, Failure};
+use super::environment::Api;
+use super::failure::Failure;
 use super::name::{ObjectName, Scheme};
 use super::output::{Output, shown};
+use super::worker::Token;
 use super::{Report, environment};
-use crate::client::post_json;
+use crate::client::{ClientError, WorkerClient};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -63,30 +65,10 @@ pub(super) struct Send {
     token: Option<Token>,
 }
 
-/// A bearer token, which `Debug` does not show.
-#[derive(Clone)]
-struct Token(String);
-
-impl std::str::FromStr for Token {
-    type Err = std::convert::Infallible;
-
-    fn from_str(token: &str) -> Result<Self, Self::Err> {
-        Ok(Self(token.to_owned()))
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(redacted)")
-    }
-}
-
 /// The worker's answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
-    #[serde(default)]
     accepted: Vec<Accepted>,
-    #[serde(default)]
     ignored: Vec<Ignored>,
 }
 
@@ -113,19 +95,9 @@ impl Send {
             None => self.body()?,
         };
         let token = self.token.map(|token| token.0);
-        let (url, token) = environment::worker(self.url, token)?;
-        let url = events_url(&url);
-        let (status, answer) = post_json(&url, &token, body).await?;
-        if status != 202 {
-            return Err(refusal(status, &answer));
-        }
-        let answer: Answer = serde_json::from_str(&answer).map_err(|error| {
-            Failure::new(
-                Code::Failed,
-                format!("the worker's answer cannot be read: {error}"),
-                "is this URL a worker's?",
-            )
-        })?;
+        let (url, token) = environment::worker(Api::Events, self.url, token)?;
+        let worker = WorkerClient::new(&url, &token)?;
+        let answer: Answer = worker.post("/events", body).await.map_err(advised)?;
         for Accepted { bucket, key, route } in &answer.accepted {
             output.line(&shown(&format!(
                 "accepted s3://{bucket}/{key} (route {route})"
@@ -222,16 +194,6 @@ fn form_encoded(key: &str) -> String {
         .replace(' ', "+")
 }
 
-/// The worker's address with `/events`, unless it has it already.
-fn events_url(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    if url.ends_with("/events") {
-        url.to_owned()
-    } else {
-        format!("{url}/events")
-    }
-}
-
 fn read(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if file.as_os_str() == "-" {
@@ -248,28 +210,18 @@ fn read(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// `{"error": {"code", "message"}}`, or whatever else answered.
-fn refusal(status: u16, answer: &str) -> Failure {
-    let document: Value = serde_json::from_str(answer).unwrap_or_default();
-    let field = |name: &str| document["error"][name].as_str();
-    let what = match (field("code"), field("message")) {
-        (Some(code), Some(message)) => format!("the worker answered {status} {code}: {message}"),
-        _ => format!("the worker answered {status}"),
+/// With what to do about it.
+fn advised(mut error: ClientError) -> ClientError {
+    let advice = match error.status {
+        Some(401 | 403) => "check CAUSEWAY_EVENTS_TOKEN",
+        Some(404 | 405) => "check CAUSEWAY_URL: nothing there takes events",
+        Some(413) => "send fewer records at a time",
+        Some(400..500) => "send an S3 event: {\"Records\": [...]}",
+        Some(_) => "look at the worker's log: `npx wrangler tail`",
+        None => return error,
     };
-    let (code, advice) = match status {
-        401 | 403 => (Code::Refused, "check CAUSEWAY_EVENTS_TOKEN"),
-        404 | 405 => (
-            Code::NotFound,
-            "check CAUSEWAY_URL: nothing there takes events",
-        ),
-        413 => (Code::Failed, "send fewer records at a time"),
-        400..500 => (Code::Failed, "send an S3 event: {\"Records\": [...]}"),
-        _ => (
-            Code::Failed,
-            "look at the worker's log: `npx wrangler tail`",
-        ),
-    };
-    Failure::new(code, what, advice)
+    advice.clone_into(&mut error.advice);
+    error
 }
 
 #[cfg(test)]
@@ -329,31 +281,5 @@ mod tests {
     fn the_token_is_not_shown() {
         let shown = format!("{:?}", send(&["s3://b/k", "--token", "hunter2"]));
         assert!(!shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn the_path_is_added_once() {
-        for url in [
-            "http://w",
-            "http://w/",
-            "http://w/events",
-            "http://w/events/",
-        ] {
-            assert_eq!(events_url(url), "http://w/events");
-        }
-    }
-
-    #[test]
-    fn refusals_are_told_apart() {
-        let failure = refusal(
-            401,
-            r#"{"error":{"code":"unauthorized","message":"no token"}}"#,
-        );
-        assert_eq!(failure.code, Code::Refused);
-        assert_eq!(
-            failure.what,
-            "the worker answered 401 unauthorized: no token"
-        );
-        assert_eq!(refusal(502, "<html>").code, Code::Failed);
     }
 }

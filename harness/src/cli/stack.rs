@@ -26,6 +26,8 @@ pub struct Stack {
     pub worker_url: String,
     /// Bearer token that the worker expects with events
     pub events_token: String,
+    /// Bearer token that the worker expects of operators
+    pub operator_token: String,
 }
 
 impl Stack {

@@ -10,17 +10,17 @@ use serde::Serialize;
 pub enum ErrorKind {
     /// The request cannot be made as asked: our caller's fault, found before anything was sent
     Input,
-    /// There is no such object or bucket (404)
+    /// There is no such object, bucket or route (404)
     NotFound,
     /// The credentials are missing, wrong, expired or not allowed to do this (401, 403)
     Refused,
     /// Nobody answered: name, connection, TLS or time
     Unreachable,
-    /// The store answered with another error, or with bytes that do not match their checksum
+    /// The other side answered with another error, or with bytes that do not match their checksum
     Failed,
 }
 
-/// A failed request to a store. Carries no credential and no session URI.
+/// A failed request to a store or a worker. Carries no credential and no session URI.
 #[derive(Debug, Clone)]
 pub struct ClientError {
     /// What kind of failure

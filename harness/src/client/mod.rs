@@ -2,26 +2,31 @@
 //!
 //! They upload, read back, list, look at and delete objects, and check every byte they move against
 //! a checksum. They are not the road that Causeway's transfers take: that is
-//! `causeway_shared::transfer`, driven by the worker.
+//! `causeway_shared::transfer`, driven by the worker. With the worker itself speak [`WorkerClient`] and,
+//! above it, [`OperatorClient`].
 
 mod attributes;
 mod checksum;
 mod error;
 pub mod gcs;
 mod object;
+pub mod operator;
 mod progress;
 pub mod s3;
 mod source;
 mod transport;
+mod worker;
 
 pub use attributes::Attributes;
 pub use error::{ClientError, ErrorKind};
 pub use gcs::{GcsClient, GcsConfig, ServiceAccount};
 pub use object::{ListOptions, ListPage, ObjectInfo};
+pub use operator::OperatorClient;
 pub use progress::Progress;
 pub use s3::{S3Client, S3Config};
 pub use source::Source;
-pub use transport::{post_json, refuse_unreachable_segments};
+pub use transport::refuse_unreachable_segments;
+pub use worker::WorkerClient;
 
 /// Largest object that is uploaded in one request, in bytes; larger ones go in [`PART_SIZE`] pieces.
 pub const SINGLE_REQUEST_LIMIT: u64 = 64 << 20;

@@ -1,10 +1,9 @@
-//! The HTTP underneath both clients: connections, patience, retries, and bodies read to their end.
+//! The HTTP underneath the clients: connections, patience, retries, and bodies read to their end.
 //!
-//! Knows nothing of either store.
+//! Knows nothing of the stores or the worker.
 
 use std::time::Duration;
 
-use http::{HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Response, Url};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -189,26 +188,6 @@ pub(crate) async fn read_text(mut response: Response, limit: usize) -> Result<St
         bytes.extend_from_slice(&piece);
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Posts JSON with a bearer token, once: the status and the text of the answer.
-///
-/// # Errors
-/// `Input` when `url` is no URL or `token` is no header's value; `Unreachable`.
-pub async fn post_json(url: &str, token: &str, body: String) -> Result<(u16, String), ClientError> {
-    let endpoint = parse_endpoint(url)?;
-    let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| ClientError::input("the token cannot stand in an HTTP header", ""))?;
-    authorization.set_sensitive(true);
-    let length = body.len() as u64;
-    let request = http::Request::post(endpoint.as_str())
-        .header(header::AUTHORIZATION, authorization)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(reqwest::Body::from(body))
-        .map_err(|error| ClientError::input(format!("unfit request: {error}"), ""))?;
-    let response = send(&connect(&endpoint)?, request, length).await?;
-    let status = response.status().as_u16();
-    Ok((status, read_text(response, 8 << 20).await?))
 }
 
 /// Streams a body to `sink`, holding it against `verifier`.

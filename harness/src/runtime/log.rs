@@ -54,6 +54,15 @@ impl LogSink {
         }))
     }
 
+    /// Calls `callback` with each line, too.
+    #[must_use]
+    pub fn also(self, callback: impl Fn(&LogLine) + Send + Sync + 'static) -> Self {
+        Self::new(move |line| {
+            callback(line);
+            self.write(line);
+        })
+    }
+
     pub(super) fn write(&self, line: &LogLine) {
         if let Some(callback) = &self.0 {
             callback(line);

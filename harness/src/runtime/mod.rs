@@ -33,9 +33,6 @@ pub struct RuntimeOptions {
     pub replace_routes: bool,
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// A URL to which the body of each dead letter is POSTed as JSON; it is repeated until
-    /// answered with a 2xx, three times at most. Without it dead letters stay in their queue.
-    pub dead_letters: Option<String>,
     /// Where the worker's console output goes.
     pub log: LogSink,
 }
@@ -60,7 +57,6 @@ struct ScriptOptions<'a> {
     port: u16,
     bindings: &'a Map<String, Value>,
     replace_routes: bool,
-    dead_letters: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +104,6 @@ impl Runtime {
             port: options.port,
             bindings: &options.bindings,
             replace_routes: options.replace_routes,
-            dead_letters: options.dead_letters.as_deref(),
         })?;
         first.push(b'\n');
         // A runner that has died already says why on its standard error.

@@ -1,7 +1,7 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes, deadLetters. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
+// replaceRoutes. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
 // for what the worker writes to its console. Closing standard input ends it, however the parent
 // ended.
 //
@@ -14,34 +14,6 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 
 function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-// The worker that takes dead letters, which in production have no consumer, to the harness.
-const DEAD_LETTERS = `export default {
-  async queue(batch, env) {
-    for (const message of batch.messages) {
-      const answer = await fetch(env.URL, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(message.body),
-      });
-      if (!answer.ok) throw new Error("the harness answered a dead letter with " + answer.status);
-    }
-  },
-};`;
-
-function deadLetterWorker(main, url) {
-  const queues = Object.values(main.queueConsumers ?? {}).map((consumer) => consumer.deadLetterQueue);
-  return {
-    name: "dead-letters",
-    modules: true,
-    script: DEAD_LETTERS,
-    compatibilityDate: main.compatibilityDate,
-    bindings: { URL: url },
-    queueConsumers: Object.fromEntries(
-      queues.filter(Boolean).map((queue) => [queue, { maxBatchSize: 100, maxBatchTimeout: 0 }]),
-    ),
-  };
 }
 
 async function modules(folder) {
@@ -113,7 +85,7 @@ const options = JSON.parse(first);
 
 const worker = await mainWorker(options);
 const miniflare = new Miniflare({
-  workers: [worker, ...(options.deadLetters ? [deadLetterWorker(worker, options.deadLetters)] : [])],
+  workers: [worker],
   host: "127.0.0.1",
   port: 0,
   // Nothing of the internet is needed to run; `Request.cf` stays empty.

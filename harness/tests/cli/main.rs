@@ -6,5 +6,7 @@ mod failures;
 mod faults;
 mod folders;
 mod objects;
+mod operator;
+mod operator_double;
 mod worker;
 mod worker_double;

@@ -34,7 +34,7 @@ async fn send_tells_what_the_worker_made_of_it() {
 
     let run = send(&["--file", "-"], b"{}").await;
     assert_eq!(run.status.code(), Some(1));
-    assert!(common::text(&run.stderr).contains("400 not_an_event: no Records"));
+    assert!(common::text(&run.stderr).contains("the worker answered 400: no Records"));
     let run = send(&["s3://bucket/k", "--token", "wr0ng"], b"").await;
     assert_eq!(run.status.code(), Some(4));
     assert!(!common::text(&run.stderr).contains("wr0ng"));

@@ -1,9 +1,15 @@
 //! A stand-in for the worker. No test stands here.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
-/// Answers events as the worker does: one route, for `bucket`, and the token `t0k3n`.
+use crate::operator_double::{self, Ledger};
+
+/// Answers events as the worker does: one route, for `bucket`, and the token `t0k3n`; and operators,
+/// from its ledger.
 pub(crate) struct Worker {
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
     address: std::net::SocketAddr,
     server: tokio::task::JoinHandle<()>,
 }
@@ -12,9 +18,16 @@ impl Worker {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = axum::Router::new().route("/events", axum::routing::post(answer));
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let app = axum::Router::new()
+            .route("/events", axum::routing::post(answer))
+            .merge(operator_double::router(&ledger));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, server }
+        Self {
+            ledger,
+            address,
+            server,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -28,25 +41,29 @@ impl Drop for Worker {
     }
 }
 
-async fn answer(
-    headers: http::HeaderMap,
-    body: axum::Json<Value>,
-) -> (http::StatusCode, axum::Json<Value>) {
+pub(crate) type Answer = (http::StatusCode, axum::Json<Value>);
+
+/// Problem details, as of RFC 9457.
+pub(crate) fn problem(status: http::StatusCode, detail: impl Into<String>) -> Answer {
+    let document = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail.into(),
+    });
+    (status, axum::Json(document))
+}
+
+async fn answer(headers: http::HeaderMap, body: axum::Json<Value>) -> Answer {
     use http::StatusCode;
-    let refuse = |status, code, message| {
-        (
-            status,
-            axum::Json(json!({ "error": { "code": code, "message": message } })),
-        )
-    };
     if headers
         .get("authorization")
         .is_none_or(|value| value != "Bearer t0k3n")
     {
-        return refuse(StatusCode::UNAUTHORIZED, "unauthorized", "wrong token");
+        return problem(StatusCode::UNAUTHORIZED, "wrong token");
     }
     let Some(records) = body["Records"].as_array() else {
-        return refuse(StatusCode::BAD_REQUEST, "not_an_event", "no Records");
+        return problem(StatusCode::BAD_REQUEST, "no Records");
     };
     let (mut accepted, mut ignored) = (Vec::new(), Vec::new());
     for record in records {

@@ -155,3 +155,17 @@ pub enum Outcome {
     /// The source has no such key now, and nothing was to be done about it.
     SourceGone,
 }
+
+impl Outcome {
+    /// Its name in the log and in the ledger.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Copied { .. } => "copied",
+            Self::Identical { .. } => "identical",
+            Self::Deleted { .. } => "deleted",
+            Self::Kept { .. } => "kept",
+            Self::SourceGone => "source-gone",
+        }
+    }
+}

@@ -21,7 +21,7 @@ async fn assert_dead(lane: &Lane<'_>, key: &str, kind: ErrorKind, message: &str)
     let outcome = lane.outcomes(key, 1).await.remove(0);
     assert_eq!(
         (&outcome["event"], &outcome["then"]),
-        (&"failed".into(), &"dead-lettered".into())
+        (&"failed".into(), &"quarantined".into())
     );
     lane.stack.witness.now(|seen| {
         assert!(

@@ -141,7 +141,7 @@ fn a_second_401_is_a_dead_letter() {
             (&outcome["kind"], &outcome["then"]),
             (
                 &json!("destination-credential-refused"),
-                &json!("dead-lettered")
+                &json!("quarantined")
             )
         );
         assert_eq!(site.writes().await.len(), 2);

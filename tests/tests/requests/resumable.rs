@@ -281,6 +281,6 @@ fn a_start_without_a_session_is_a_dead_letter() {
             outcome["message"],
             "GCS started a resumable upload without saying where (no Location)."
         );
-        assert_eq!(outcome["then"], "dead-lettered");
+        assert_eq!(outcome["then"], "quarantined");
     });
 }

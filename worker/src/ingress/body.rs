@@ -9,7 +9,7 @@ use crate::platform::describe;
 use crate::port::chunk_of;
 
 /// Why a body was not read.
-pub(super) enum Unread {
+pub(crate) enum Unread {
     /// It is longer than the limit.
     TooLong,
     /// It broke off; the runtime's words.
@@ -18,7 +18,7 @@ pub(super) enum Unread {
 
 /// Reads the body of `request`. One that is longer than `limit` bytes is left at the limit, not
 /// read to its end.
-pub(super) async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Unread> {
+pub(crate) async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Unread> {
     let declared = request.headers().get("content-length").ok().flatten();
     match declared.and_then(|length| length.parse::<usize>().ok()) {
         Some(length) if length > limit => return Err(Unread::TooLong),

@@ -24,8 +24,9 @@ use causeway_shared::route::Route;
 use futures::future::{Either, select};
 use http::{Request, Response};
 use jiff::Timestamp;
-use worker::Delay;
+use worker::{Delay, Env};
 
+use crate::ledger::Handle;
 use crate::platform;
 use source::Source;
 
@@ -35,14 +36,16 @@ const REPLY_TIME: Duration = Duration::from_mins(1);
 
 /// The port of one transfer.
 pub(crate) struct WorkerdPort {
+    env: Env,
     signing_key: Option<Rc<SigningKey>>,
     source: Option<Source>,
 }
 
 impl WorkerdPort {
-    /// A port that signs with `signing_key`.
-    pub(crate) fn new(signing_key: Option<Rc<SigningKey>>) -> Self {
+    /// A port that asks the ledgers of `env` and signs with `signing_key`.
+    pub(crate) fn new(env: &Env, signing_key: Option<Rc<SigningKey>>) -> Self {
         Self {
+            env: env.clone(),
             signing_key,
             source: None,
         }
@@ -120,9 +123,9 @@ impl Port for WorkerdPort {
         in_time(pipe::time_for(length), read).await.map_err(source)
     }
 
-    async fn may_delete(&mut self, _route: &Route) -> Result<Leave, String> {
-        // the ledger answers this
-        Ok(Leave::Granted)
+    async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
+        let ledger = Handle::new(&self.env, &route.name)?;
+        ledger.may_delete(route.brake).await
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

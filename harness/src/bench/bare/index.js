@@ -20,8 +20,9 @@ async function digested(body, writable, algorithm) {
   await Promise.all([sink.close(), hash.close(), digest.digest]);
 }
 
-// wrangler.toml, which it is run with, names it.
+// wrangler.toml, which it is run with, names them.
 export class PartsCoordinator {}
+export class RouteLedger {}
 
 export default {
   async fetch(request, env) {

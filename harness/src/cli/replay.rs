@@ -1,0 +1,50 @@
+//! `causeway replay`: entries of the quarantine down the road again.
+
+use clap::Args;
+
+use super::Report;
+use super::failure::Failure;
+use super::output::Output;
+use super::selection::{self, Which};
+use super::worker::Worker;
+use crate::client::operator::Action;
+
+const AFTER_HELP: &str = "\
+Examples:
+  causeway replay photos 2026/a.jpg                one key
+  causeway replay photos --kind source-denied      all that failed for one reason, once it is mended
+  causeway replay photos --kind deletes-braked     release the deletes that the brake held back
+  causeway replay photos --all
+
+A replayed entry leaves the quarantine and its key takes the same road as an event: the worker asks
+S3 what it is now. Replaying is never wrong; what fails again comes back, with one failure more.
+What became of it: `causeway status ROUTE`.
+
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+set, the local stack's.
+
+With --json: {\"route\", \"replayed\", \"more\"}, \"more\" being true when entries have come, or come back,
+meanwhile; with \"error\" when it broke off after some.";
+
+/// Try again what is in quarantine
+#[derive(Debug, Args)]
+#[command(
+    after_help = AFTER_HELP,
+    override_usage = "causeway replay [OPTIONS] <ROUTE> <KEY|--kind <KIND>|--all>"
+)]
+pub(super) struct Replay {
+    /// The route's name
+    route: String,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    worker: Worker,
+}
+
+impl Replay {
+    pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        let worker = self.worker.connect()?;
+        let chosen = self.which.choose(&worker, &self.route).await?;
+        selection::act(&worker, Action::Replay, &self.route, chosen, output).await
+    }
+}

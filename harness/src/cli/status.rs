@@ -1,0 +1,154 @@
+//! `causeway status`: how a worker's routes do.
+
+use clap::Args;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::output::{Output, duration, human, shown, table, time};
+use super::worker::Worker;
+use super::{Report, histogram};
+use crate::client::operator::{Brake, Recent, RouteStatus};
+
+const AFTER_HELP: &str = "\
+Examples:
+  causeway status              a line for each route
+  causeway status photos       all about one, with its last outcomes
+  causeway status --json | jq '.routes[] | select(.quarantined > 0) | .route'
+
+Counts are of outcomes since the time shown; one key may have many. The delays in the table are from
+the event's own time at S3 to the commit at GCS. `in quarantine` is what stands there now: `causeway
+quarantine list ROUTE` shows it. The brake holds deletes back when there are too many of them.
+
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+set, the local stack's.
+
+With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\",
+\"destination\", \"since\", \"counts\": {outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM,
+\"event_to_commit\": HISTOGRAM, \"recent\": [{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\",
+\"kind\"}], \"quarantined\", \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where HISTOGRAM is
+{\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\": [{\"le_ms\", \"count\"}]}.";
+
+/// Show what the worker's routes have done and what is in quarantine
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Status {
+    /// A route's name, to see all about it
+    route: Option<String>,
+    #[command(flatten)]
+    worker: Worker,
+}
+
+impl Status {
+    pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        let worker = self.worker.connect()?;
+        let Some(route) = &self.route else {
+            let routes = worker.routes().await?;
+            for line in overview(&routes) {
+                output.line(&line);
+            }
+            return Ok(Report::done(json!({ "routes": routes })));
+        };
+        let status = worker.route(route).await?;
+        for line in all_about(&status) {
+            output.line(&line);
+        }
+        Ok(Report::done(json!(status)))
+    }
+}
+
+fn overview(routes: &[RouteStatus]) -> Vec<String> {
+    if routes.is_empty() {
+        return vec!["the worker has no routes".to_owned()];
+    }
+    let headings = [
+        "route",
+        ">copied",
+        ">bytes",
+        ">p50",
+        ">p99",
+        ">in quarantine",
+        "brake",
+        "other outcomes",
+    ];
+    let rows = routes.iter().map(|status| {
+        let delay = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), duration);
+        let copied = status.counts.get("copied").copied().unwrap_or_default();
+        let others = status
+            .counts
+            .iter()
+            .filter(|(outcome, count)| *outcome != "copied" && **count > 0)
+            .map(|(outcome, count)| format!("{count} {outcome}"));
+        vec![
+            status.route.clone(),
+            copied.to_string(),
+            human(status.bytes),
+            delay(status.event_to_commit.p50_ms),
+            delay(status.event_to_commit.p99_ms),
+            status.quarantined.to_string(),
+            status.brake.as_ref().map_or_else(|| "-".to_owned(), brake),
+            others.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    table(&headings, rows)
+}
+
+fn brake(brake: &Brake) -> String {
+    let Brake {
+        deletes,
+        limit,
+        window_s,
+    } = brake;
+    #[expect(clippy::cast_precision_loss, reason = "a window for people")]
+    let window = duration(*window_s as f64 * 1e3);
+    let engaged = if deletes >= limit { ", engaged" } else { "" };
+    format!("{deletes} of {limit} deletes in {window}{engaged}")
+}
+
+fn all_about(status: &RouteStatus) -> Vec<String> {
+    let mut lines = vec![shown(&status.route)];
+    let mut fact = |label: &str, value: &str| {
+        lines.push(format!("  {:20} {}", shown(label), shown(value)));
+    };
+    fact("from", &status.source);
+    fact("to", &status.destination);
+    let since = status.since.map(time);
+    fact("since", since.as_deref().unwrap_or("nothing was done yet"));
+    for (outcome, count) in &status.counts {
+        fact(outcome, &count.to_string());
+    }
+    let bytes = status.bytes;
+    fact("bytes", &format!("{bytes} ({})", human(bytes)));
+    fact("in quarantine", &status.quarantined.to_string());
+    if let Some(limits) = &status.brake {
+        fact("brake", &brake(limits));
+    }
+    for (title, delays) in [
+        ("event to commit", &status.event_to_commit),
+        ("accepted to commit", &status.accepted_to_commit),
+    ] {
+        lines.push(String::new());
+        lines.extend(histogram::lines(title, delays));
+    }
+    if !status.recent.is_empty() {
+        lines.push(String::new());
+        lines.extend(recent(&status.recent));
+    }
+    lines
+}
+
+fn recent(outcomes: &[Recent]) -> Vec<String> {
+    let headings = ["at", "outcome", ">bytes", ">took", "what"];
+    let rows = outcomes.iter().map(|recent| {
+        #[expect(clippy::cast_precision_loss, reason = "a duration for people")]
+        let took = recent.ms.map(|ms| duration(ms as f64));
+        let kind = recent.kind.as_ref().map(|kind| format!(" {kind}"));
+        vec![
+            time(recent.at),
+            format!("{}{}", recent.outcome, kind.unwrap_or_default()),
+            recent.bytes.map(human).unwrap_or_default(),
+            took.unwrap_or_default(),
+            format!("s3://{}/{}", recent.bucket, recent.key),
+        ]
+    });
+    table(&headings, rows)
+}

@@ -1,0 +1,418 @@
+//! `causeway status`, `quarantine` and `replay`, against a worker's operator API.
+
+use std::process::Output;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::common::{Stores, text};
+use crate::worker_double::Worker;
+
+struct Operator {
+    stores: Stores,
+    worker: Worker,
+}
+
+impl Operator {
+    async fn start() -> Self {
+        let (stores, worker) = tokio::join!(Stores::start(), Worker::start());
+        Self { stores, worker }
+    }
+
+    async fn with_token(&self, token: &str, arguments: &[&str]) -> Output {
+        let environment = [
+            // As senders are given it; operators need not cut it.
+            ("CAUSEWAY_URL", format!("{}/events", self.worker.url())),
+            ("CAUSEWAY_OPERATOR_TOKEN", token.to_owned()),
+        ];
+        self.stores.run_in(&environment, arguments, b"").await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.with_token("0perat0r", arguments).await
+    }
+
+    async fn ok(&self, arguments: &[&str]) -> String {
+        let run = self.run(arguments).await;
+        assert!(run.status.success(), "{arguments:?}: {}", text(&run.stderr));
+        text(&run.stdout).to_owned()
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.ok(&[arguments, &["--json"]].concat()).await;
+        serde_json::from_str(&printed).unwrap()
+    }
+
+    /// Exit code and what was said on standard error.
+    async fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let run = self.run(arguments).await;
+        (run.status.code().unwrap(), text(&run.stderr).to_owned())
+    }
+
+    /// The ids that are left in the quarantine of `photos`.
+    fn left(&self) -> Vec<String> {
+        self.worker.ledger.lock().unwrap().ids("photos")
+    }
+
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.worker.ledger.lock().unwrap().calls)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_has_a_line_for_each_route_and_a_page_for_one() {
+    let operator = Operator::start().await;
+    let table = operator.ok(&["status"]).await;
+    let words: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|word| !word.is_empty())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            vec![
+                "route",
+                "copied",
+                "bytes",
+                "p50",
+                "p99",
+                "in quarantine",
+                "brake",
+                "other outcomes"
+            ],
+            vec![
+                "photos",
+                "12",
+                "1.50 MiB",
+                "80.5 ms",
+                "2.5 s",
+                "5",
+                "3 of 1000 deletes in 1 h",
+                "3 identical, 1 source-gone"
+            ],
+            vec!["ü?/%", "0", "0 B", "-", "-", "0", "-"],
+        ],
+        "{table}"
+    );
+
+    let page = operator.ok(&["status", "photos"]).await;
+    for line in [
+        "  from                 s3://bucket/in/",
+        "  since                2026-07-01T00:00:00Z",
+        "  identical            3",
+        "  in quarantine        5",
+        "event to commit: 12, p50 80.5 ms, p99 2.5 s, longest 2.6 s",
+        &format!("     to 100 ms  {}  8", "█".repeat(40)),
+        &format!("      over 1 s  {}{}  4", "█".repeat(20), " ".repeat(20)),
+        "accepted to commit: none yet",
+        "2026-07-02T03:04:05Z  copied                     2.00 KiB  120 ms  s3://bucket/in/x\\n",
+        "2026-07-02T03:04:04Z  quarantined source-denied                    s3://bucket/in/y",
+    ] {
+        assert!(
+            page.lines().any(|shown| shown == line),
+            "{line:?} in\n{page}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statuses_json_is_what_the_worker_says() {
+    let operator = Operator::start().await;
+    let all = operator.json(&["status"]).await;
+    let one = operator.json(&["status", "photos"]).await;
+    assert_eq!(all["routes"][0], one);
+    assert_eq!(one["counts"]["source-gone"], 1);
+    assert_eq!(one["event_to_commit"]["p50_ms"], 80.5);
+    assert_eq!(
+        one["event_to_commit"]["buckets"][3],
+        json!({"le_ms": null, "count": 4})
+    );
+    assert_eq!(one["recent"][1]["kind"], "source-denied");
+    assert!(one["recent"][0].get("kind").is_none(), "{one}");
+    assert_eq!(
+        one["brake"],
+        json!({"deletes": 3, "limit": 1000, "window_s": 3600})
+    );
+    assert_eq!(all["routes"][1]["since"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_turns_every_page() {
+    let operator = Operator::start().await;
+    let list = operator.ok(&["quarantine", "list", "photos"]).await;
+    let lines: Vec<_> = list.lines().collect();
+    assert_eq!(lines.len(), 7, "{list}");
+    assert!(
+        lines[0].starts_with("key ") && lines[0].ends_with("  message"),
+        "{list}"
+    );
+    assert_eq!(
+        lines[3],
+        "2026/d\\u{1b}  source-denied           2  2026-07-02T03:04:05Z  S3 said no to 2026/d\\u{1b}"
+    );
+    assert_eq!(lines[6], "5 entries");
+    assert_eq!(operator.calls().len(), 3);
+
+    let list = operator.json(&["quarantine", "list", "photos"]).await;
+    assert_eq!(
+        (&list["route"], &list["count"]),
+        (&json!("photos"), &json!(5))
+    );
+    let ledger = operator.worker.ledger.lock().unwrap();
+    assert_eq!(list["entries"], json!(ledger.quarantine["photos"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_cut_to_a_kind_and_a_prefix() {
+    let operator = Operator::start().await;
+    let list = async |arguments: &[&str]| {
+        let list = operator
+            .json(&[&["quarantine", "list"], arguments].concat())
+            .await;
+        let entries = list["entries"].as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(&["photos", "--kind", "source-archived"]).await,
+        ["bucket/2026/b c"]
+    );
+    assert_eq!(
+        list(&["photos", "--key", "e?&=+#%"]).await,
+        ["bucket/e?&=+#%"]
+    );
+    assert_eq!(
+        list(&["photos", "--kind", "source-denied", "--key", "2025/"]).await,
+        ["bucket/2025/a", "older/2025/a"]
+    );
+    assert!(list(&["ü?/%"]).await.is_empty());
+    assert_eq!(
+        operator.ok(&["quarantine", "list", "ü?/%"]).await,
+        "0 entries\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_shown_by_key_by_name_and_by_id() {
+    let operator = Operator::start().await;
+    let shown = operator
+        .ok(&["quarantine", "show", "photos", "2025/a"])
+        .await;
+    assert_eq!(
+        shown,
+        "s3://bucket/2025/a\n\
+        \x20 kind                 source-denied\n\
+        \x20 fault                configuration\n\
+        \x20 message              S3 said no to 2025/a\n\
+        \x20 advice               Allow it.\n\
+        \x20 status               403\n\
+        \x20 request id           R3QU35T\n\
+        \x20 deliveries           4\n\
+        \x20 failures             2\n\
+        \x20 first failed         2026-07-01T00:00:00Z\n\
+        \x20 last failed          2026-07-02T03:04:05Z\n\
+        \x20 id                   bucket/2025/a\n"
+    );
+    for (name, id) in [
+        ("2026/d\u{1b}", "bucket/2026/d\u{1b}"),
+        ("e?&=+#%", "bucket/e?&=+#%"),
+        ("s3://older/2025/a", "older/2025/a"),
+        ("older/2025/a", "older/2025/a"),
+    ] {
+        let entry = operator.json(&["quarantine", "show", "photos", name]).await;
+        let ledger = operator.worker.ledger.lock().unwrap();
+        assert!(ledger.quarantine["photos"].contains(&entry), "{entry}");
+        assert_eq!(entry["id"], id);
+    }
+    // The beginning of a key is not that key.
+    let (code, error) = operator
+        .fails(&["quarantine", "show", "photos", "2025/"])
+        .await;
+    assert_eq!(code, 3);
+    assert!(
+        error.contains("2025/ is not in the quarantine of photos"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_entry_is_replayed_or_dropped() {
+    let operator = Operator::start().await;
+    let said = operator.ok(&["replay", "photos", "2025/a"]).await;
+    assert_eq!(said, "replayed s3://bucket/2025/a (source-denied)\n");
+    let dropped = operator
+        .json(&["quarantine", "drop", "photos", "s3://older/2025/a"])
+        .await;
+    assert_eq!(
+        dropped,
+        json!({"route": "photos", "dropped": 1, "more": false})
+    );
+    assert_eq!(operator.left().len(), 3);
+    for command in [&["replay"][..], &["quarantine", "drop"]] {
+        let gone = operator
+            .fails(&[command, &["photos", "2025/a"]].concat())
+            .await;
+        assert_eq!(gone.0, 3, "{}", gone.1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_entries_are_taken_call_by_call() {
+    let operator = Operator::start().await;
+    let replayed = operator
+        .json(&["replay", "photos", "--kind", "source-denied"])
+        .await;
+    assert_eq!(
+        replayed,
+        json!({"route": "photos", "replayed": 4, "more": false})
+    );
+    assert_eq!(operator.left(), ["bucket/2026/b c"]);
+    let calls = operator.calls();
+    let replays = calls
+        .iter()
+        .filter(|call| call.ends_with("/quarantine/replay"));
+    assert_eq!(replays.count(), 2, "{calls:?}");
+    let said = operator
+        .ok(&["quarantine", "drop", "photos", "--all"])
+        .await;
+    assert_eq!(said, "dropped 1 entry\n");
+    let said = operator.ok(&["replay", "photos", "--all"]).await;
+    assert_eq!(
+        (said.as_str(), operator.left().len()),
+        ("replayed 0 entries\n", 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_again_is_not_replayed_for_ever() {
+    let operator = Operator::start().await;
+    operator.worker.ledger.lock().unwrap().fails_again = true;
+    let replayed = operator.json(&["replay", "photos", "--all"]).await;
+    // Five stood there, and a call takes two.
+    assert_eq!(
+        (&replayed["replayed"], &replayed["more"]),
+        (&json!(6), &json!(true))
+    );
+    assert_eq!(operator.left().len(), 5);
+    let said = operator.ok(&["replay", "photos", "--all"]).await;
+    assert!(said.contains("run it again"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_that_breaks_says_how_far_it_came() {
+    let operator = Operator::start().await;
+    // The route's status, the first two entries, then nothing.
+    operator.worker.ledger.lock().unwrap().failures = [(2, StatusCode::SERVICE_UNAVAILABLE)].into();
+    let run = operator.run(&["replay", "photos", "--all", "--json"]).await;
+    assert_eq!(run.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(
+        (&report["replayed"], &report["more"]),
+        (&json!(2), &json!(true))
+    );
+    let message = "the worker answered 503: The ledger does not answer.";
+    assert_eq!(report["error"]["message"], message);
+    assert_eq!(operator.left().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_again_but_nothing_is_done_twice() {
+    let operator = Operator::start().await;
+    operator.worker.ledger.lock().unwrap().failures = [(0, StatusCode::SERVICE_UNAVAILABLE)].into();
+    operator.ok(&["status"]).await;
+    assert_eq!(operator.calls().len(), 2);
+
+    operator.worker.ledger.lock().unwrap().failures = [(1, StatusCode::SERVICE_UNAVAILABLE)].into();
+    let (code, error) = operator.fails(&["replay", "photos", "--all"]).await;
+    assert_eq!((code, operator.calls().len()), (1, 2), "{error}");
+    assert!(error.contains("try again in a moment"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_say_what_was_wrong() {
+    let operator = Operator::start().await;
+    let commands = [
+        &["status", "nowhere"][..],
+        &["quarantine", "list", "nowhere"],
+        &["quarantine", "show", "nowhere", "k"],
+        &["quarantine", "drop", "nowhere", "--all"],
+        &["replay", "nowhere", "--kind", "k"],
+    ];
+    for arguments in commands {
+        let (code, error) = operator.fails(arguments).await;
+        assert_eq!(code, 3, "{arguments:?}: {error}");
+        assert!(
+            error.contains("404: There is no route \"nowhere\"."),
+            "{error}"
+        );
+        assert!(
+            error.contains("`causeway status` shows the routes"),
+            "{error}"
+        );
+
+        let run = operator.with_token("wr0ng", arguments).await;
+        assert_eq!(run.status.code(), Some(4), "{arguments:?}");
+        let error = text(&run.stderr);
+        assert!(
+            error.contains("401: Send OPERATOR_TOKEN.") && !error.contains("wr0ng"),
+            "{error}"
+        );
+        assert!(error.contains("check CAUSEWAY_OPERATOR_TOKEN"), "{error}");
+    }
+    operator.worker.ledger.lock().unwrap().open = false;
+    for arguments in commands {
+        let run = operator.run(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(run.status.code(), Some(4), "{arguments:?}");
+        let error: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(error["error"]["kind"], "refused");
+        let advice = error["error"]["advice"].as_str().unwrap();
+        assert!(
+            advice.contains("wrangler secret put OPERATOR_TOKEN"),
+            "{error}"
+        );
+    }
+    for arguments in [
+        &["status", ".."][..],
+        &["replay", "photos"],
+        &["replay", "photos", "k", "--all"],
+        &["replay", "photos", "--all", "--kind", "k"],
+        &["quarantine", "drop", "photos"],
+        &["quarantine"],
+    ] {
+        assert_eq!(operator.fails(arguments).await.0, 2, "{arguments:?}");
+    }
+    assert_eq!(
+        operator
+            .fails(&["status", "--url", "http://127.0.0.1:1"])
+            .await
+            .0,
+        5
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_token_is_the_local_stacks_where_nothing_is_set() {
+    let operator = Operator::start().await;
+    let project = operator.stores.folder();
+    let run = operator.stores.bare(project, &["status"]).await;
+    assert_eq!(run.status.code(), Some(2));
+    assert!(
+        text(&run.stderr).contains("CAUSEWAY_OPERATOR_TOKEN"),
+        "{}",
+        text(&run.stderr)
+    );
+
+    let mut stack = operator.stores.stack();
+    stack["worker_url"] = operator.worker.url().into();
+    let file = project.join(causeway_harness::cli::STACK_FILE);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, stack.to_string()).unwrap();
+    let run = operator.stores.bare(project, &["status"]).await;
+    assert!(run.status.success(), "{}", text(&run.stderr));
+}

@@ -1,0 +1,238 @@
+//! The operator API of the stand-in for the worker. No test stands here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::worker_double::{Answer, problem};
+
+/// Entries that one page or one call takes.
+const BATCH: usize = 2;
+
+/// What is in quarantine, by route, and what the API was asked.
+pub(crate) struct Ledger {
+    pub(crate) quarantine: BTreeMap<String, Vec<Value>>,
+    /// `GET /path?query`, in the order of arrival
+    pub(crate) calls: Vec<String>,
+    /// What calls are answered instead, by their numbers in `calls`
+    pub(crate) failures: BTreeMap<usize, StatusCode>,
+    /// Whether the worker has an `OPERATOR_TOKEN`
+    pub(crate) open: bool,
+    /// Whether what is replayed fails again at once
+    pub(crate) fails_again: bool,
+}
+
+/// Five entries in `photos`, one of which is in the bucket that it read from before; none in `ü?/%`.
+impl Default for Ledger {
+    fn default() -> Self {
+        let keys = [
+            ("bucket", "2025/a", "source-denied"),
+            ("bucket", "2026/b c", "source-archived"),
+            ("bucket", "2026/d\u{1b}", "source-denied"),
+            ("bucket", "e?&=+#%", "source-denied"),
+            ("older", "2025/a", "source-denied"),
+        ];
+        let entries = keys.map(|(bucket, key, kind)| entry(bucket, key, kind));
+        Self {
+            quarantine: BTreeMap::from([
+                ("photos".to_owned(), entries.to_vec()),
+                ("ü?/%".to_owned(), Vec::new()),
+            ]),
+            calls: Vec::new(),
+            failures: BTreeMap::new(),
+            open: true,
+            fails_again: false,
+        }
+    }
+}
+
+impl Ledger {
+    /// The ids that `route` has in quarantine.
+    pub(crate) fn ids(&self, route: &str) -> Vec<String> {
+        let entries = self.quarantine[route].iter();
+        entries
+            .map(|entry| entry["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn entry(bucket: &str, key: &str, kind: &str) -> Value {
+    let mut entry = json!({
+        "id": format!("{bucket}/{key}"),
+        "bucket": bucket,
+        "key": key,
+        "kind": kind,
+        "fault": "configuration",
+        "message": format!("S3 said no to {key}"),
+        "advice": "Allow it.",
+        "deliveries": 4,
+        "failures": 2,
+        "first_failed_at": "2026-07-01T00:00:00Z",
+        "last_failed_at": "2026-07-02T03:04:05.678Z",
+    });
+    if kind == "source-denied" {
+        entry["status"] = 403.into();
+        entry["request_id"] = "R3QU35T".into();
+    }
+    entry
+}
+
+type Shared = Arc<Mutex<Ledger>>;
+
+pub(crate) fn router(ledger: &Shared) -> Router {
+    Router::new()
+        .route("/routes", get(routes))
+        .route("/routes/{route}", get(route))
+        .route("/routes/{route}/quarantine", get(list))
+        .route("/routes/{route}/quarantine/{action}", post(act))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(ledger),
+            guard,
+        ))
+        .with_state(Arc::clone(ledger))
+}
+
+/// Notes the call, and refuses it where it has to be.
+async fn guard(State(ledger): State<Shared>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get("authorization").cloned();
+    let refusal = {
+        let mut ledger = ledger.lock().unwrap();
+        let nth = ledger.calls.len();
+        let call = format!("{} {}", request.method(), request.uri());
+        ledger.calls.push(call);
+        if !ledger.open {
+            Some(problem(StatusCode::FORBIDDEN, "OPERATOR_TOKEN is not set."))
+        } else if shown.is_none_or(|shown| shown != "Bearer 0perat0r") {
+            Some(problem(StatusCode::UNAUTHORIZED, "Send OPERATOR_TOKEN."))
+        } else {
+            let failure = ledger.failures.get(&nth);
+            failure.map(|status| problem(*status, "The ledger does not answer."))
+        }
+    };
+    match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+async fn routes(State(ledger): State<Shared>) -> Json<Value> {
+    let ledger = ledger.lock().unwrap();
+    let all = ledger.quarantine.iter();
+    let routes: Vec<_> = all.map(|(route, entries)| status(route, entries)).collect();
+    Json(json!({ "routes": routes }))
+}
+
+async fn route(State(ledger): State<Shared>, Path(route): Path<String>) -> Answer {
+    match ledger.lock().unwrap().quarantine.get(&route) {
+        Some(entries) => (StatusCode::OK, Json(status(&route, entries))),
+        None => no_route(&route),
+    }
+}
+
+fn no_route(route: &str) -> Answer {
+    problem(
+        StatusCode::NOT_FOUND,
+        format!("There is no route {route:?}."),
+    )
+}
+
+/// `photos` has done something, any other route nothing.
+fn status(route: &str, entries: &[Value]) -> Value {
+    let nothing =
+        json!({"count": 0, "p50_ms": null, "p99_ms": null, "max_ms": null, "buckets": []});
+    if route != "photos" {
+        return json!({
+            "route": route, "source": "s3://other", "destination": "gs://other", "since": null,
+            "counts": {}, "bytes": 0, "accepted_to_commit": nothing, "event_to_commit": nothing,
+            "recent": [], "quarantined": entries.len(), "brake": null,
+        });
+    }
+    json!({
+        "route": route,
+        "source": "s3://bucket/in/",
+        "destination": "gs://copy/",
+        "since": "2026-07-01T00:00:00Z",
+        "counts": {"copied": 12, "identical": 3, "deleted": 0, "source-gone": 1},
+        "bytes": 1_572_864,
+        "accepted_to_commit": nothing,
+        "event_to_commit": {
+            "count": 12, "p50_ms": 80.5, "p99_ms": 2500.5, "max_ms": 2600.5,
+            "buckets": [
+                {"le_ms": 10, "count": 0}, {"le_ms": 100, "count": 8}, {"le_ms": 1000, "count": 0},
+                {"le_ms": null, "count": 4},
+            ],
+        },
+        "recent": [
+            {"at": "2026-07-02T03:04:05Z", "bucket": "bucket", "key": "in/x\n", "outcome": "copied",
+                "bytes": 2048, "ms": 120},
+            {"at": "2026-07-02T03:04:04Z", "bucket": "bucket", "key": "in/y",
+                "outcome": "quarantined", "kind": "source-denied"},
+        ],
+        "quarantined": entries.len(),
+        "brake": {"deletes": 3, "limit": 1000, "window_s": 3600},
+    })
+}
+
+async fn list(
+    State(ledger): State<Shared>,
+    Path(route): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let ledger = ledger.lock().unwrap();
+    let Some(entries) = ledger.quarantine.get(&route) else {
+        return no_route(&route);
+    };
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap().to_owned();
+    let mut fitting = entries.iter().filter(|entry| {
+        let is = |name: &str, fits: &dyn Fn(&str) -> bool| {
+            query.get(name).is_none_or(|value| fits(value))
+        };
+        is("kind", &|kind| text(entry, "kind") == kind)
+            && is("key", &|prefix| text(entry, "key").starts_with(prefix))
+            && is("after", &|id| text(entry, "id").as_str() > id)
+    });
+    let page: Vec<_> = fitting.by_ref().take(BATCH).collect();
+    let next = fitting.next().and(page.last()).map(|entry| &entry["id"]);
+    (
+        StatusCode::OK,
+        Json(json!({ "entries": page, "next": next })),
+    )
+}
+
+async fn act(
+    State(ledger): State<Shared>,
+    Path((route, action)): Path<(String, String)>,
+    Json(which): Json<Value>,
+) -> Answer {
+    let mut ledger = ledger.lock().unwrap();
+    let fails_again = ledger.fails_again && action == "replay";
+    let Some(entries) = ledger.quarantine.get_mut(&route) else {
+        return no_route(&route);
+    };
+    let selected = |entry: &Value| {
+        which == json!({ "all": true })
+            || which == json!({ "id": entry["id"] })
+            || which == json!({ "kind": entry["kind"] })
+    };
+    let (mut taken, left): (Vec<_>, Vec<_>) = entries.drain(..).partition(selected);
+    let rest = taken.split_off(taken.len().min(BATCH));
+    let (done, more) = (taken.len(), !rest.is_empty() || fails_again);
+    *entries = left;
+    entries.extend(rest);
+    if fails_again {
+        entries.extend(taken);
+    }
+    let verb = if action == "replay" {
+        "replayed"
+    } else {
+        "dropped"
+    };
+    (StatusCode::OK, Json(json!({ verb: done, "more": more })))
+}

@@ -1,0 +1,157 @@
+//! What failed for good, or too often: one entry a key, with all that a replay needs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{ErrorKind, TransferError};
+use crate::message::{DeadLetter, HintMessage};
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The message as it stood in the queue of hints, at the last failure.
+    pub message: Value,
+    /// Why it is here; S3's or GCS's last answer.
+    pub error: TransferError,
+    /// How often it was delivered before the last failure.
+    pub deliveries: u32,
+    /// How often the key came here.
+    pub failures: u32,
+    /// When it first came.
+    pub first_failed_at: Timestamp,
+    /// When it last came.
+    pub last_failed_at: Timestamp,
+}
+
+/// Which entries are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Selector {
+    /// One.
+    Id(String),
+    /// Those with one reason.
+    Kind(ErrorKind),
+    /// All of the route: `{"all": true}`.
+    All(bool),
+}
+
+impl Quarantined {
+    /// `letter` as an entry; `before` is the entry that the key has already.
+    #[must_use]
+    pub fn new(letter: DeadLetter, before: Option<&Self>) -> Self {
+        Self {
+            message: letter.message,
+            error: letter.error,
+            deliveries: letter.deliveries,
+            failures: before.map_or(0, |before| before.failures).saturating_add(1),
+            first_failed_at: before.map_or(letter.failed_at, |before| before.first_failed_at),
+            last_failed_at: letter.failed_at,
+        }
+    }
+
+    /// The hint that goes back to the queue, released by whoever replays it; none if the message
+    /// was no hint.
+    #[must_use]
+    pub fn replayed(&self) -> Option<HintMessage> {
+        let hint: HintMessage = serde_json::from_value(self.message.clone()).ok()?;
+        Some(HintMessage {
+            session: None,
+            returns: 0,
+            released: true,
+            ..hint
+        })
+    }
+
+    /// Bucket and key, if the message was a hint.
+    #[must_use]
+    pub fn object(&self) -> Option<(&str, &str)> {
+        let hint = &self.message["hint"];
+        Some((hint["bucket"].as_str()?, hint["key"].as_str()?))
+    }
+}
+
+impl Selector {
+    /// Whether the entry `id` is meant.
+    #[must_use]
+    pub fn takes(&self, id: &str, entry: &Quarantined) -> bool {
+        match self {
+            Self::Id(wanted) => wanted == id,
+            Self::Kind(kind) => entry.error.kind == *kind,
+            Self::All(all) => *all,
+        }
+    }
+}
+
+impl DeadLetter {
+    /// The name of its entry in quarantine: bucket and key, so that a key has one. A message that
+    /// is no hint gets one by its time.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let hint = &self.message["hint"];
+        match (hint["bucket"].as_str(), hint["key"].as_str()) {
+            (Some(bucket), Some(key)) => format!("{bucket}/{key}"),
+            _ => format!("?/{}", self.failed_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::event::ObjectHint;
+    use serde_json::json;
+
+    fn letter(second: i64) -> DeadLetter {
+        let hint = ObjectHint {
+            bucket: "b".into(),
+            key: "a/k".into(),
+            event: "ObjectRemoved:Delete".into(),
+            time: None,
+            version_id: None,
+            size: None,
+            sequencer: None,
+        };
+        let mut message = HintMessage::new("r", hint, Timestamp::UNIX_EPOCH);
+        message.returns = 5;
+        DeadLetter {
+            message: serde_json::to_value(message).unwrap(),
+            error: TransferError::new(ErrorKind::DeletesBraked, "too many", "look"),
+            deliveries: 1,
+            failed_at: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_key_that_fails_again_keeps_its_entry_and_when_it_first_came() {
+        let first = Quarantined::new(letter(1), None);
+        let again = Quarantined::new(letter(9), Some(&first));
+        assert_eq!(letter(1).id(), "b/a/k");
+        assert_eq!((first.failures, again.failures), (1, 2));
+        assert_eq!(again.first_failed_at, first.first_failed_at);
+        assert_eq!(again.last_failed_at, Timestamp::from_second(9).unwrap());
+    }
+
+    #[test]
+    fn what_is_replayed_is_released_and_begins_anew() {
+        let replayed = Quarantined::new(letter(1), None).replayed().unwrap();
+        assert!(replayed.released && replayed.returns == 0);
+        let mut unreadable = letter(1);
+        unreadable.message = json!("what is this");
+        assert_eq!(unreadable.id(), "?/1970-01-01T00:00:01Z");
+        assert_eq!(Quarantined::new(unreadable, None).replayed(), None);
+    }
+
+    #[test]
+    fn a_selector_means_one_or_a_reason_or_all() {
+        let entry = Quarantined::new(letter(1), None);
+        let takes = |selector: Value| {
+            let selector: Selector = serde_json::from_value(selector).unwrap();
+            selector.takes("b/a/k", &entry)
+        };
+        assert!(takes(json!({"id": "b/a/k"})) && !takes(json!({"id": "b/a"})));
+        assert!(takes(json!({"kind": "deletes-braked"})) && !takes(json!({"kind": "too-large"})));
+        assert!(takes(json!({"all": true})) && !takes(json!({"all": false})));
+    }
+}

@@ -1,0 +1,7 @@
+//! The operator's API through the built worker: what the ledgers say, quarantine, replay, the brake.
+#![allow(clippy::unwrap_used)]
+
+mod api;
+mod brake;
+mod fixture;
+mod quarantine;

@@ -1,0 +1,91 @@
+//! What cannot be done is kept, listed, replayed and dropped.
+
+use causeway_harness::s3::store::Attributes;
+use causeway_tests::run;
+use serde_json::json;
+
+use crate::fixture::{keys, lane, list, quarantined, status, status_when, take};
+
+#[test]
+fn what_failed_for_good_is_kept_with_its_reason_until_it_is_replayed() {
+    run(async {
+        let lane = lane().await;
+        lane.store().deny(&lane.source, Some("secret")).unwrap();
+        lane.put("secret", "not for everybody", Attributes::default());
+        quarantined(&lane, 1).await;
+        let page = list(&lane, "").await;
+        let entry = &page["entries"][0];
+        assert_eq!(entry["id"], format!("{}/secret", lane.source));
+        assert_eq!(
+            (&entry["key"], &entry["bucket"]),
+            (&json!("secret"), &json!(lane.source))
+        );
+        assert_eq!(
+            (&entry["kind"], &entry["fault"]),
+            (&json!("source-denied"), &json!("configuration"))
+        );
+        assert_eq!(
+            (&entry["status"], &entry["deliveries"]),
+            (&json!(403), &json!(1))
+        );
+        assert!(entry["advice"].as_str().unwrap().contains("s3:GetObject"));
+        assert_eq!(entry["first_failed_at"], entry["last_failed_at"]);
+        assert_eq!(status(&lane).await["quarantined"], 1);
+
+        // Once more, with nothing changed: the key keeps its entry.
+        assert_eq!(
+            take(&lane, "replay", json!({"kind": "source-denied"})).await,
+            1
+        );
+        quarantined(&lane, 2).await;
+        assert_eq!(keys(&lane).await, ["secret"]);
+
+        lane.store().allow(&lane.source).unwrap();
+        let id = format!("{}/secret", lane.source);
+        assert_eq!(take(&lane, "replay", json!({"id": id})).await, 1);
+        lane.commits("secret", 1).await;
+        assert!(keys(&lane).await.is_empty());
+        assert_eq!(take(&lane, "replay", json!({"all": true})).await, 0);
+    });
+}
+
+#[test]
+fn what_is_mended_by_an_event_of_its_own_leaves_it() {
+    run(async {
+        let lane = lane().await;
+        lane.store().deny(&lane.source, Some("secret")).unwrap();
+        lane.put("secret", "1", Attributes::default());
+        lane.put("../other", "1", Attributes::default());
+        quarantined(&lane, 2).await;
+        lane.store().allow(&lane.source).unwrap();
+        lane.put("secret", "22", Attributes::default());
+        status_when(&lane, |ledger| ledger["quarantined"] == 1).await;
+        assert_eq!(keys(&lane).await, ["../other"]);
+    });
+}
+
+#[test]
+fn it_is_listed_page_by_page_and_dropped() {
+    run(async {
+        let lane = lane().await;
+        // None of these can be asked for.
+        let names: Vec<String> = (0..230)
+            .map(|number| format!("no/../{number:03} é+"))
+            .collect();
+        for name in &names {
+            lane.put(name, "x", Attributes::default());
+        }
+        quarantined(&lane, names.len()).await;
+        assert_eq!(keys(&lane).await, names);
+        let some = list(&lane, "?key=no%2F..%2F00&kind=key-unreachable").await;
+        assert_eq!(some["entries"].as_array().unwrap().len(), 10);
+        let none = list(&lane, "?kind=too-large").await;
+        assert!(none["entries"].as_array().unwrap().is_empty());
+        assert_eq!(take(&lane, "drop", json!({"kind": "too-large"})).await, 0);
+        let id = format!("{}/{}", lane.source, names[3]);
+        assert_eq!(take(&lane, "drop", json!({"id": id})).await, 1);
+        assert_eq!(take(&lane, "drop", json!({"all": true})).await, 229);
+        assert_eq!(status(&lane).await["quarantined"], 0);
+        assert!(keys(&lane).await.is_empty());
+    });
+}

@@ -1,0 +1,388 @@
+//! The Durable Object behind a route's ledger: its counts, its brake and its quarantine, stored as
+//! `causeway_shared::ledger` has them.
+//!
+//! One a route, written once a batch. It is told things by [`Handle`], from the queue's consumer, the
+//! coordinators and the operator's API; no request from outside reaches it.
+
+use std::cell::RefCell;
+
+use causeway_shared::brake::{Brake, Leave};
+use causeway_shared::error::ErrorKind;
+use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
+use causeway_shared::message::DeadLetter;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
+use worker::durable::{ListOptions, State, Stub};
+use worker::{DurableObject, Env, Method, Request, RequestInit, Response, durable_object};
+
+use crate::platform::{self, Queue, set, to_json};
+
+/// Where all but the quarantine is stored.
+const LEDGER: &str = "ledger";
+/// What the names of quarantine's entries begin with.
+const QUARANTINE: &str = "quarantine/";
+/// How many entries are read from storage, given to a page, or replayed at once.
+const PAGE: usize = 100;
+
+/// What it is told.
+#[derive(Debug, Serialize, Deserialize)]
+enum Report {
+    Record(Vec<Record>),
+    MayDelete(Brake),
+    Quarantine(Vec<DeadLetter>),
+    Status,
+    List(Query),
+    Replay(Selector),
+    Drop(Selector),
+}
+
+/// Which entries of the quarantine are looked at.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Query {
+    /// Only those with this reason.
+    pub(crate) kind: Option<ErrorKind>,
+    /// Only keys that begin with this.
+    pub(crate) key: Option<String>,
+    /// Only after this entry.
+    pub(crate) after: Option<String>,
+}
+
+/// A page of the quarantine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Page {
+    /// Entries by their ids, in the order of those.
+    pub(crate) entries: Vec<(String, Quarantined)>,
+    /// The last that was looked at, if there are more.
+    pub(crate) next: Option<String>,
+}
+
+/// How many entries were replayed or dropped, and whether there are more to look at.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    pub(crate) count: usize,
+    pub(crate) more: bool,
+}
+
+/// The Durable Object. Its name at the platform is this type's.
+#[durable_object]
+pub struct RouteLedger {
+    state: State,
+    env: Env,
+    /// None until it is read.
+    ledger: RefCell<Option<Ledger>>,
+}
+
+impl DurableObject for RouteLedger {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            ledger: RefCell::new(None),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let report = serde_json::from_slice(&request.bytes().await?)?;
+        self.load().await?;
+        let answer = self.take(report).await;
+        if answer.is_err() {
+            // What is stored is the truth.
+            self.ledger.replace(None);
+        }
+        Response::ok(answer?)
+    }
+}
+
+impl RouteLedger {
+    async fn load(&self) -> worker::Result<()> {
+        if self.ledger.borrow().is_some() {
+            return Ok(());
+        }
+        let ledger = match self.state.storage().get::<String>(LEDGER).await? {
+            Some(text) => serde_json::from_str(&text)?,
+            None => Ledger::default(),
+        };
+        // Another request may have read it meanwhile, and changed it.
+        self.ledger.borrow_mut().get_or_insert(ledger);
+        Ok(())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        act(self.ledger.borrow_mut().get_or_insert_default())
+    }
+
+    async fn store(&self) -> worker::Result<()> {
+        let text = self.with(|ledger| to_json(ledger));
+        let storage = self.state.storage();
+        storage.put_raw(LEDGER, JsValue::from_str(&text)).await
+    }
+
+    async fn take(&self, report: Report) -> worker::Result<String> {
+        Ok(match report {
+            Report::Record(records) => {
+                self.mend(&records).await?;
+                self.with(|ledger| ledger.record(records));
+                self.store().await?;
+                to_json(&())
+            }
+            Report::MayDelete(brake) => {
+                let leave = self.with(|ledger| ledger.ask(&brake, platform::now()));
+                if leave == Leave::Granted {
+                    self.store().await?;
+                }
+                to_json(&leave)
+            }
+            Report::Quarantine(letters) => {
+                self.quarantine(letters).await?;
+                to_json(&())
+            }
+            Report::Status => self.with(|ledger| to_json(ledger)),
+            Report::List(query) => to_json(&self.list(&query).await?),
+            Report::Replay(selector) => to_json(&self.replay(&selector).await?),
+            Report::Drop(selector) => {
+                let (taken, more) = self.select(&selector).await?;
+                let ids = taken.into_iter().map(|(id, _)| id).collect();
+                let count = self.remove(ids).await?;
+                to_json(&Taken { count, more })
+            }
+        })
+    }
+
+    /// Takes out of quarantine what has been mended by another way than a replay.
+    async fn mend(&self, records: &[Record]) -> worker::Result<()> {
+        if self.with(|ledger| ledger.quarantined) == 0 {
+            return Ok(());
+        }
+        let settled = records.iter().filter(|record| record.settles());
+        let ids = settled.map(|record| format!("{}/{}", record.bucket, record.key));
+        self.remove(ids.collect()).await.map(drop)
+    }
+
+    /// Puts `letters` into quarantine; they are there when this returns.
+    async fn quarantine(&self, letters: Vec<DeadLetter>) -> worker::Result<()> {
+        let storage = self.state.storage();
+        for letter in letters {
+            let id = letter.id();
+            let before = self.entry(&id).await?;
+            let entry = Quarantined::new(letter, before.as_ref());
+            let text = JsValue::from_str(&to_json(&entry));
+            // One write to storage: the entry and the count of entries belong together.
+            let both = js_sys::Object::new();
+            set(&both, &format!("{QUARANTINE}{id}"), &text);
+            let ledger = self.with(|ledger| {
+                ledger.quarantined += u64::from(before.is_none());
+                to_json(ledger)
+            });
+            set(&both, LEDGER, &JsValue::from_str(&ledger));
+            storage.put_multiple_raw(both).await?;
+        }
+        Ok(())
+    }
+
+    /// Entries after `after`, at least one more than a page where there are as many.
+    async fn read(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> worker::Result<Vec<(String, Quarantined)>> {
+        let prefix = format!("{QUARANTINE}{prefix}");
+        let start = after.map(|after| format!("{QUARANTINE}{after}"));
+        // One for `after` itself, if it is still there.
+        let mut options = ListOptions::new().prefix(&prefix).limit(PAGE + 2);
+        if let Some(start) = &start {
+            options = options.start(start);
+        }
+        let stored = self.state.storage().list_with_options(options).await?;
+        let mut entries = Vec::new();
+        for entry in stored.entries() {
+            let pair = js_sys::Array::from(&entry?);
+            let name = pair.get(0).as_string().unwrap_or_default();
+            let text = pair.get(1).as_string().unwrap_or_default();
+            let id = name.strip_prefix(QUARANTINE).unwrap_or_default().to_owned();
+            if after != Some(id.as_str()) {
+                entries.push((id, serde_json::from_str(&text)?));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A page of what `query` means. It may be short, or empty, and still not be the last.
+    async fn list(&self, query: &Query) -> worker::Result<Page> {
+        let mut entries = self.read("", query.after.as_deref()).await?;
+        let more = entries.len() > PAGE;
+        entries.truncate(PAGE);
+        let next = entries.last().filter(|_| more).map(|(id, _)| id.clone());
+        entries.retain(|(_, entry)| {
+            let key = entry.object().map_or("", |(_, key)| key);
+            query.kind.is_none_or(|kind| entry.error.kind == kind)
+                && query
+                    .key
+                    .as_ref()
+                    .is_none_or(|prefix| key.starts_with(prefix))
+        });
+        Ok(Page { entries, next })
+    }
+
+    /// The first page of entries that `selector` means, and whether there may be more.
+    async fn select(
+        &self,
+        selector: &Selector,
+    ) -> worker::Result<(Vec<(String, Quarantined)>, bool)> {
+        if let Selector::Id(id) = selector {
+            let mut entries = self.read(id, None).await?;
+            entries.retain(|(found, _)| found == id);
+            return Ok((entries, false));
+        }
+        let mut after = None;
+        loop {
+            let mut entries = self.read("", after.as_deref()).await?;
+            let more = entries.len() > PAGE;
+            entries.truncate(PAGE);
+            after = entries.last().map(|(id, _)| id.clone());
+            entries.retain(|(id, entry)| selector.takes(id, entry));
+            if !(entries.is_empty() && more) {
+                return Ok((entries, more));
+            }
+        }
+    }
+
+    /// Sends hints back to their queue and forgets them once it has them. What is no hint stays.
+    async fn replay(&self, selector: &Selector) -> worker::Result<Taken> {
+        let (entries, more) = self.select(selector).await?;
+        let hints = entries.into_iter();
+        let (replayed, messages): (Vec<_>, Vec<_>) = hints
+            .filter_map(|(id, entry)| {
+                let message = to_json(&entry.replayed()?);
+                Some(((id, entry), message))
+            })
+            .unzip();
+        let queue = Queue::bound(&self.env, "HINTS")?;
+        for batch in platform::batches(&messages) {
+            queue.put_all(&messages[batch]).await?;
+        }
+        // A page of nothing but what cannot be replayed would come again and again.
+        let more = more && !replayed.is_empty();
+        let count = replayed.len();
+        // Meanwhile a key may have failed once more: that stays.
+        let mut unchanged = Vec::new();
+        for (id, entry) in replayed {
+            if self.entry(&id).await? == Some(entry) {
+                unchanged.push(id);
+            }
+        }
+        self.remove(unchanged).await?;
+        Ok(Taken { count, more })
+    }
+
+    async fn entry(&self, id: &str) -> worker::Result<Option<Quarantined>> {
+        let name = format!("{QUARANTINE}{id}");
+        let text = self.state.storage().get::<String>(&name).await?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Forgets the entries `ids`; gives how many there were.
+    async fn remove(&self, ids: Vec<String>) -> worker::Result<usize> {
+        let names: Vec<_> = ids.iter().map(|id| format!("{QUARANTINE}{id}")).collect();
+        let storage = self.state.storage();
+        let mut removed = 0;
+        for names in names.chunks(PAGE) {
+            removed += storage.delete_multiple(names.to_vec()).await?;
+        }
+        if removed > 0 {
+            self.with(|ledger| {
+                ledger.quarantined = ledger.quarantined.saturating_sub(removed as u64)
+            });
+            self.store().await?;
+        }
+        Ok(removed)
+    }
+}
+
+/// A ledger, as the rest of the worker sees it.
+pub(crate) struct Handle(Stub);
+
+impl Handle {
+    /// The ledger of the route `name`.
+    ///
+    /// # Errors
+    /// The platform's words, if there is no such class.
+    pub(crate) fn new(env: &Env, name: &str) -> Result<Self, String> {
+        let stub = env
+            .durable_object("LEDGERS")
+            .and_then(|namespace| namespace.get_by_name(name));
+        stub.map(Self).map_err(|error| {
+            format!("LEDGERS is not bound to the class RouteLedger ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")
+        })
+    }
+
+    /// Writes `records` down.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn record(&self, records: Vec<Record>) -> Result<(), String> {
+        self.tell(&Report::Record(records)).await
+    }
+
+    /// Asks the brake for one delete.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn may_delete(&self, brake: Brake) -> Result<Leave, String> {
+        self.tell(&Report::MayDelete(brake)).await
+    }
+
+    /// Puts `letters` into quarantine; they are there when this returns.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn quarantine(&self, letters: Vec<DeadLetter>) -> Result<(), String> {
+        self.tell(&Report::Quarantine(letters)).await
+    }
+
+    /// All but the quarantine.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn status(&self) -> Result<Ledger, String> {
+        self.tell(&Report::Status).await
+    }
+
+    /// A page of the quarantine.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn list(&self, query: Query) -> Result<Page, String> {
+        self.tell(&Report::List(query)).await
+    }
+
+    /// Sends what `selector` means back to the queue.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn replay(&self, selector: Selector) -> Result<Taken, String> {
+        self.tell(&Report::Replay(selector)).await
+    }
+
+    /// Forgets what `selector` means.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn forget(&self, selector: Selector) -> Result<Taken, String> {
+        self.tell(&Report::Drop(selector)).await
+    }
+
+    async fn tell<T: DeserializeOwned>(&self, report: &Report) -> Result<T, String> {
+        let told = async {
+            let mut init = RequestInit::new();
+            init.with_method(Method::Post)
+                .with_body(Some(JsValue::from_str(&to_json(report))));
+            // An object has no address; only the path of this URL is its.
+            let request = Request::new_with_init("http://ledger/", &init)?;
+            let mut response = self.0.fetch_with_request(request).await?;
+            let body = response.bytes().await?;
+            Ok(serde_json::from_slice(&body)?)
+        };
+        told.await.map_err(|error: worker::Error| error.to_string())
+    }
+}
