@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::client::later;
-use super::reason::{not_deletable, parts_lost, tags_changed};
+use super::reason::{not_deletable, parts_lost, replaced_another};
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::Provenance;
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
 use crate::retry::{Disposition, after_delivery};
@@ -51,7 +50,8 @@ struct Run {
     rounds: u32,
     /// How often composing failed.
     attempts: u32,
-    /// It took the place of a run of the same source under other metadata, and may be the older.
+    /// It took the place of another run, and may be the older of the two: an ETag tells that of bytes,
+    /// but not of tags.
     #[serde(default)]
     is_doubtful: bool,
 }
@@ -206,8 +206,8 @@ impl Coordinator {
             if matches!(run.phase, Phase::Settling(_)) {
                 return Started::Busy;
             }
-            // Tags may change with nothing else, and neither order says which of them was read first.
-            is_doubtful = run.is_of_source_of(&order);
+            // Neither order says which of them was read first.
+            is_doubtful = true;
             self.end(now);
         }
         self.copies.clear();
@@ -378,7 +378,7 @@ impl Coordinator {
     ) {
         let Some(run) = self.run_mut(id) else { return };
         run.phase = match result {
-            Ok(_) if run.is_doubtful => settling(run.again(tags_changed(), seed)),
+            Ok(_) if run.is_doubtful => settling(run.again(replaced_another(), seed)),
             Ok(outcome) => settling(Verdict::Done(outcome)),
             Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
                 match run.wait(error, now, seed) {
@@ -470,11 +470,6 @@ impl Run {
 
     fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {
         copies.len() == self.order.parts.count() as usize
-    }
-
-    fn is_of_source_of(&self, order: &Order) -> bool {
-        let ours = &self.order.object.metadata;
-        Provenance::read(ours) == Provenance::read(&order.object.metadata)
     }
 
     /// Everything is looked at again, unless that was tried too often or cannot help.

@@ -12,10 +12,10 @@ pub(super) fn parts_lost(rounds: u32) -> TransferError {
     )
 }
 
-pub(super) fn tags_changed() -> TransferError {
+pub(super) fn replaced_another() -> TransferError {
     TransferError::new(
         ErrorKind::SourceChanged,
-        "The object's tags changed while its parts were copied.",
+        "The copy took the place of another one of the same key that was under way.",
         "Nothing to do: both sides are looked at again.",
     )
 }

@@ -303,10 +303,12 @@ fn the_same_bytes_under_other_tags_are_another_object_and_looked_at_once_more() 
     let mut coordinator = copying();
     assert_eq!(coordinator.start(tagged, "2", at(1)), Started::New);
     assert!(!coordinator.wants("1", 0));
-    // Which of the two orders was the older nobody can tell.
-    coordinator.probed("2", Ok(true), at(1), 7);
+    // Which of the orders was the oldest nobody can tell, whatever was between them.
+    assert_eq!(coordinator.start(order("b"), "3", at(1)), Started::New);
+    assert_eq!(coordinator.start(order("a"), "4", at(1)), Started::New);
+    coordinator.probed("4", Ok(true), at(1), 7);
     let mut coordinator = crashed(&coordinator, &[]);
-    coordinator.assembled("2", Ok(copied()), at(1), 7);
+    coordinator.assembled("4", Ok(copied()), at(1), 7);
     let Task::Settle { verdict, .. } = coordinator.wake(at(1)) else {
         panic!()
     };
