@@ -121,7 +121,7 @@ impl Gcs {
         Some(answer.unwrap_or_else(|Refusal(status, reason, words)| error(status, reason, words)))
     }
 
-    /// Whether `wire` writes where nothing may stand.
+    /// Whether `wire` writes where nothing may stand, or an object that no copy is.
     pub(in super::super) fn is_over_nothing(&self, wire: &Wire) -> bool {
         let if_generation = match wire.session() {
             Some(id) => self.sessions.get(&id).and_then(Session::if_generation),
@@ -130,7 +130,11 @@ impl Gcs {
                 "ifGenerationMatch",
             ),
         };
-        if_generation == Some(0)
+        let is_foreign = |generation| {
+            let mut objects = self.objects.values();
+            objects.any(|object| object.generation == generation && object.metadata.is_empty())
+        };
+        if_generation.is_some_and(|generation| generation == 0 || is_foreign(generation))
     }
 
     fn serve_object(&mut self, wire: &Wire) -> Result<Response<Bytes>, Refusal> {
