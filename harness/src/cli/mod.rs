@@ -22,6 +22,7 @@ mod replay;
 mod rm;
 mod selection;
 mod send;
+mod simulate;
 mod stack;
 mod stat;
 mod status;
@@ -125,6 +126,7 @@ enum Command {
     Replay(replay::Replay),
     Backfill(backfill::Backfill),
     Bench(bench::Bench),
+    Simulate(simulate::Simulate),
     Build(build::Build),
 }
 
@@ -175,6 +177,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
+        Command::Simulate(simulate) => simulate.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }
