@@ -12,5 +12,6 @@ pub mod gcs;
 pub mod runtime;
 pub mod s3;
 pub mod setup;
+pub mod soak;
 pub mod stack;
 pub mod throttle;

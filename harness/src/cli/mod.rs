@@ -21,6 +21,7 @@ mod replay;
 mod rm;
 mod selection;
 mod send;
+mod soak;
 mod stack;
 mod stat;
 mod status;
@@ -123,6 +124,7 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
     Bench(bench::Bench),
+    Soak(soak::Soak),
     Build(build::Build),
 }
 
@@ -172,6 +174,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
+        Command::Soak(soak) => soak.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }
