@@ -135,3 +135,85 @@ fn difference(bucket: &str, object: &Object, copy: &Copied) -> Option<String> {
         .or_else(|| unequal("provenance", &said, &due))
         .or_else(|| lost.into_iter().next())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::gcs::state::{NewObject, ObjectMetadata, Settings};
+    use crate::s3::store::Attributes;
+
+    /// Copies `object` as the worker would, but with `bytes` and `metadata` over its own.
+    fn copy(state: &State, object: &Object, bytes: &[u8], metadata: &[(&str, &str)]) {
+        let mut custom = object.attributes.metadata.clone();
+        let provenance = Provenance {
+            bucket: "from".to_owned(),
+            key: object.key.clone(),
+            etag: format!("\"{}\"", object.etag),
+            version_id: None,
+            last_modified: None,
+            size: object.size(),
+        };
+        provenance.write(&mut custom);
+        let over = metadata.iter();
+        custom.extend(over.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let mut body = state.body_writer();
+        body.write(bytes).unwrap();
+        let new = NewObject {
+            bucket: "to".to_owned(),
+            name: object.key.clone(),
+            metadata: ObjectMetadata {
+                custom,
+                ..ObjectMetadata::default()
+            },
+            ..NewObject::default()
+        };
+        state.insert(new, body.finish()).unwrap();
+    }
+
+    #[test]
+    fn every_sort_of_difference_is_found_and_named() {
+        let (store, state) = (Store::new("eu-west-1"), State::new(Settings::default()));
+        store.create_bucket("from").unwrap();
+        state.create_bucket("to").unwrap();
+        let put = |key: &str| {
+            let mut attributes = Attributes::default();
+            let metadata = &mut attributes.metadata;
+            metadata.insert("change".to_owned(), "7".to_owned());
+            store.put("from", key, "bytes", attributes).unwrap()
+        };
+        copy(&state, &put("equal"), b"bytes", &[]);
+        put("missing");
+        copy(&state, &put("shorter"), b"byte", &[]);
+        copy(&state, &put("spoilt"), b"bites", &[]);
+        let other = [("causeway-source-key", "other")];
+        copy(&state, &put("of another"), b"bytes", &other);
+        copy(&state, &put("older"), b"bytes", &[("change", "6")]);
+        let gone = put("gone");
+        copy(&state, &gone, b"bytes", &[]);
+        let condition = crate::s3::store::WriteCondition::default();
+        store.delete("from", "gone", None, &condition).unwrap();
+
+        let parity = Parity::of(&store, "from", &state, "to").unwrap();
+        assert_eq!((parity.equal, parity.missing), (1, 1), "{parity:?}");
+        assert_eq!((parity.different, parity.extra), (4, 1), "{parity:?}");
+        assert!(!parity.holds());
+        assert_eq!(parity.source, Side { keys: 6, bytes: 30 });
+        assert_eq!(parity.destination, Side { keys: 6, bytes: 29 });
+        for line in [
+            "missing: missing at GCS",
+            "shorter: size is 4 and not 5",
+            "older: the metadata change is another",
+        ] {
+            assert!(parity.named.iter().any(|named| named == line), "{parity:?}");
+        }
+        for begin in [
+            "spoilt: MD5 is ",
+            "of another: provenance is from/other ",
+            "gone: at GCS only",
+        ] {
+            let found = parity.named.iter().any(|named| named.starts_with(begin));
+            assert!(found, "{begin} {parity:?}");
+        }
+    }
+}

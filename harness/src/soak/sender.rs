@@ -19,11 +19,12 @@ use crate::s3::{Store, event_json};
 
 /// Deliveries on their way at once.
 const AT_ONCE: usize = 32;
-/// A mark goes into the queue after so many events.
-const MARK_EVERY: usize = 500;
+/// A mark goes into the queue after so many events: half a batch, so that writing keeps step with
+/// handling and the two meet all the time.
+const MARK_EVERY: usize = 50;
 /// So many marks may be in the queue at once. The local runtime keeps its queues within the process
 /// whose memory is watched: an unbounded backlog would be all that is seen.
-const MARKS_AT_ONCE: u64 = 4;
+const MARKS_AT_ONCE: u64 = 20;
 /// How often a delivery is tried.
 const ATTEMPTS: u32 = 5;
 const WAIT: Duration = Duration::from_millis(200);
