@@ -13,7 +13,7 @@ use crate::soak::{Side, SoakOptions, Summary, run};
 const AFTER_HELP: &str = "\
 Starts the embedded stores and the built worker, with a route that propagates deletes. Objects are
 written, overwritten and deleted at S3; their events reach the worker one a request, out of order, a
-tenth of them twice and a tenth after a newer event of their key, while the source goes on changing.
+tenth of them twice and at least a tenth after a newer event of their key, while the source goes on changing.
 When nothing is left to do, both stores are compared key by key. Nothing leaves this machine.
 
 The same seed makes the same workload; how its requests fall together differs from run to run.

@@ -147,7 +147,7 @@ mod tests {
     fn copy(state: &State, object: &Object, bytes: &[u8], metadata: &[(&str, &str)]) {
         let mut custom = object.attributes.metadata.clone();
         let provenance = Provenance {
-            bucket: "from".to_owned(),
+            bucket: "source".to_owned(),
             key: object.key.clone(),
             etag: format!("\"{}\"", object.etag),
             version_id: None,
@@ -160,7 +160,7 @@ mod tests {
         let mut body = state.body_writer();
         body.write(bytes).unwrap();
         let new = NewObject {
-            bucket: "to".to_owned(),
+            bucket: "destination".to_owned(),
             name: object.key.clone(),
             metadata: ObjectMetadata {
                 custom,
@@ -174,13 +174,13 @@ mod tests {
     #[test]
     fn every_sort_of_difference_is_found_and_named() {
         let (store, state) = (Store::new("eu-west-1"), State::new(Settings::default()));
-        store.create_bucket("from").unwrap();
-        state.create_bucket("to").unwrap();
+        store.create_bucket("source").unwrap();
+        state.create_bucket("destination").unwrap();
         let put = |key: &str| {
             let mut attributes = Attributes::default();
             let metadata = &mut attributes.metadata;
             metadata.insert("change".to_owned(), "7".to_owned());
-            store.put("from", key, "bytes", attributes).unwrap()
+            store.put("source", key, "bytes", attributes).unwrap()
         };
         copy(&state, &put("equal"), b"bytes", &[]);
         put("missing");
@@ -192,9 +192,9 @@ mod tests {
         let gone = put("gone");
         copy(&state, &gone, b"bytes", &[]);
         let condition = crate::s3::store::WriteCondition::default();
-        store.delete("from", "gone", None, &condition).unwrap();
+        store.delete("source", "gone", None, &condition).unwrap();
 
-        let parity = Parity::of(&store, "from", &state, "to").unwrap();
+        let parity = Parity::of(&store, "source", &state, "destination").unwrap();
         assert_eq!((parity.equal, parity.missing), (1, 1), "{parity:?}");
         assert_eq!((parity.different, parity.extra), (4, 1), "{parity:?}");
         assert!(!parity.holds());
@@ -209,7 +209,7 @@ mod tests {
         }
         for begin in [
             "spoilt: MD5 is ",
-            "of another: provenance is from/other ",
+            "of another: provenance is source/other ",
             "gone: at GCS only",
         ] {
             let found = parity.named.iter().any(|named| named.starts_with(begin));

@@ -137,18 +137,19 @@ fn changes(random: &mut Random, count: usize, keys: usize) -> Vec<Change> {
 /// same bytes within one second, and what was between the two may stay (ARCHITECTURE.md). All others
 /// begin with the number of their change.
 fn size(random: &mut Random, was_empty: &mut bool) -> usize {
-    let mut within = |low: usize, high: usize| low + random.below(high - low);
-    match within(0, 1000) {
-        ..80 if !*was_empty => {
-            *was_empty = true;
-            0
-        }
-        ..700 => within(8, 2 << 10),
-        ..980 => within(2 << 10, 8 << 10),
-        ..997 => within(8 << 10, 64 << 10),
-        // Above 256 KiB a body is piped and not held.
-        _ => within(64 << 10, 768 << 10),
+    let draw = random.below(1000);
+    if draw < 80 && !*was_empty {
+        *was_empty = true;
+        return 0;
     }
+    let (low, high) = match draw {
+        ..700 => (8, 2 << 10),
+        700..980 => (2 << 10, 8 << 10),
+        980..997 => (8 << 10, 64 << 10),
+        // Above 256 KiB a body is piped and not held.
+        _ => (64 << 10, 768 << 10),
+    };
+    low + random.below(high - low)
 }
 
 /// The changes whose events are delivered, in the order of their deliveries: each once, `tenth` of them
