@@ -13,5 +13,6 @@ pub mod runtime;
 pub mod s3;
 pub mod setup;
 pub mod simulate;
+pub mod soak;
 pub mod stack;
 pub mod throttle;

@@ -23,6 +23,7 @@ mod rm;
 mod selection;
 mod send;
 mod simulate;
+mod soak;
 mod stack;
 mod stat;
 mod status;
@@ -127,6 +128,7 @@ enum Command {
     Backfill(backfill::Backfill),
     Bench(bench::Bench),
     Simulate(simulate::Simulate),
+    Soak(soak::Soak),
     Build(build::Build),
 }
 
@@ -178,6 +180,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
         Command::Simulate(simulate) => simulate.run(output).await,
+        Command::Soak(soak) => soak.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }
