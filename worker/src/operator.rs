@@ -86,7 +86,10 @@ async fn one(name: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
 async fn list(name: &str, query: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
     known(name, config)?;
     let query = read_query(query)?;
-    let Page { entries, next } = ledger(name, env)?.list(query).await.map_err(silent)?;
+    let Page { entries, next } = ledger(name, env)?
+        .list(query)
+        .await
+        .map_err(|reason| silent(&reason))?;
     let entries: Vec<Value> = entries.iter().map(|(id, entry)| shown(id, entry)).collect();
     Ok(Reply::json(200, json!({"entries": entries, "next": next})))
 }
@@ -111,7 +114,7 @@ async fn take(
         "replay" => (handle.replay(selector).await, "replayed"),
         _ => (handle.forget(selector).await, "dropped"),
     };
-    let Taken { count, more } = taken.map_err(silent)?;
+    let Taken { count, more } = taken.map_err(|reason| silent(&reason))?;
     Ok(Reply::json(200, json!({done: count, "more": more})))
 }
 
@@ -144,7 +147,7 @@ async fn backfill(
         "DELETE" => handle.cancel().await,
         _ => handle.look().await,
     };
-    let Answer { backfill, done } = answer.map_err(silent)?;
+    let Answer { backfill, done } = answer.map_err(|reason| silent(&reason))?;
     let Some(backfill) = backfill else {
         return Err(Reply::problem(
             404,
@@ -167,7 +170,10 @@ async fn backfill(
 }
 
 async fn status(name: &str, route: Option<&Route>, env: &Env) -> Result<(Ledger, Value), Reply> {
-    let mut ledger = ledger(name, env)?.status().await.map_err(silent)?;
+    let mut ledger = ledger(name, env)?
+        .status()
+        .await
+        .map_err(|reason| silent(&reason))?;
     let mirrored = route.filter(|route| route.deletes == Deletes::Propagate);
     let brake = mirrored.map(|route| {
         json!({
@@ -242,7 +248,7 @@ fn ledger(name: &str, env: &Env) -> Result<Handle, Reply> {
     Handle::new(env, name).map_err(|reason| Reply::problem(500, reason))
 }
 
-fn silent(reason: String) -> Reply {
+fn silent(reason: &str) -> Reply {
     Reply::problem(
         503,
         format!("The ledger did not answer: {reason}. Ask again."),
