@@ -1,0 +1,153 @@
+//! Which source bucket and key goes to which destination bucket and name.
+//!
+//! A route is one table of configuration, `ROUTE_<NAME>` among the worker's variables, read in
+//! `table`. How the tables reach this code is the runtime's matter.
+
+mod table;
+
+use std::sync::Arc;
+
+use crate::brake::Brake;
+use crate::error::ConfigError;
+
+pub use table::PARTS_ABOVE;
+
+/// Where the keys of one source bucket (and prefix) go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The route's name: what follows `ROUTE_`, in lower case.
+    pub name: String,
+    /// Source bucket and prefix.
+    pub source: Place,
+    /// Destination bucket and prefix.
+    pub destination: Place,
+    /// The source bucket's region, where it is not the default one.
+    pub region: Option<String>,
+    /// The size above which objects are copied in parts, in bytes; `None` where parts are not
+    /// allowed.
+    pub parts_above: Option<u64>,
+    /// An upload in one stream goes on with another message after this many seconds.
+    pub carry_after: u32,
+    /// Whether objects' tags are asked for and carried over.
+    pub tags: bool,
+    /// Whether `customTime` says when the source was last modified.
+    pub custom_time: bool,
+    /// The storage class of what is written, where it is not the bucket's own.
+    pub storage_class: Option<String>,
+    /// The Cloud KMS key that encrypts what is written, where it is not the bucket's own.
+    pub kms_key: Option<String>,
+    /// What happens to a copy whose source is gone.
+    pub deletes: Deletes,
+    /// What happens to an object that is not a copy of the key in question.
+    pub on_conflict: OnConflict,
+    /// How many deletes go before a person is asked.
+    pub brake: Brake,
+}
+
+/// What happens to a copy whose source is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletes {
+    /// It stays: who loses an object at the source still has the copy.
+    Ignore,
+    /// It is deleted.
+    Propagate,
+}
+
+/// What happens where an object stands at the destination that is not a copy of the key in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It stays.
+    Keep,
+    /// It is replaced by what the source has. It is never deleted.
+    Overwrite,
+}
+
+/// A bucket, and the prefix that the names in question begin with (possibly empty).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The prefix, as it stands: no slash is added.
+    pub prefix: String,
+}
+
+/// All routes, in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes(Vec<Arc<Route>>);
+
+impl Route {
+    /// The variable that this route was read from.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("ROUTE_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Whether a copy goes when its source is gone.
+    #[must_use]
+    pub fn propagates_deletes(&self) -> bool {
+        self.deletes == Deletes::Propagate
+    }
+
+    /// The destination's name for `key`, if the key is this route's.
+    #[must_use]
+    pub fn destination_name(&self, key: &str) -> Option<String> {
+        let rest = key.strip_prefix(&self.source.prefix)?;
+        Some(format!("{}{rest}", self.destination.prefix))
+    }
+}
+
+impl Routes {
+    /// Collects routes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is none, or two send the same source to the same destination.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, ConfigError> {
+        let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+        routes.sort_by(|a, b| a.name.cmp(&b.name));
+        if routes.is_empty() {
+            return Err(ConfigError::new(
+                "ROUTE_<NAME>",
+                "no route is configured. Add a table [vars.ROUTE_<NAME>] with source and destination to wrangler.toml.",
+            ));
+        }
+        for (index, route) in routes.iter().enumerate() {
+            if let Some(twin) = routes[..index].iter().find(|other| {
+                other.name == route.name
+                    || other.destination == route.destination && other.source == route.source
+            }) {
+                return Err(ConfigError::new(
+                    route.variable(),
+                    format!("is the same as {}.", twin.variable()),
+                ));
+            }
+        }
+        Ok(Self(routes))
+    }
+
+    /// The route called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Route>> {
+        self.0.iter().find(|route| route.name == name)
+    }
+
+    /// Every route that `key` of `bucket` takes.
+    pub fn matching(&self, bucket: &str, key: &str) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.iter().filter(move |route| {
+            route.source.bucket == bucket && key.starts_with(&route.source.prefix)
+        })
+    }
+
+    /// Whether any route reads from `bucket`, under whatever prefix.
+    #[must_use]
+    pub fn has_source(&self, bucket: &str) -> bool {
+        self.0.iter().any(|route| route.source.bucket == bucket)
+    }
+
+    /// All routes.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;
