@@ -96,6 +96,16 @@ impl Stack {
         Lane::new(self, number)
     }
 
+    /// The lane of that number, for tests that share out a stack's lanes themselves.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn lane_number(&self, number: usize) -> Lane<'_> {
+        assert!(number < self.lanes, "there are {} lanes", self.lanes);
+        Lane::new(self, number)
+    }
+
     /// Where events are sent.
     #[must_use]
     pub fn events_url(&self) -> String {

@@ -1,0 +1,302 @@
+//! One request suffering one fault, along a route of its own.
+
+use bytes::Bytes;
+use causeway_harness::s3::store::{Algorithm, Attributes, SparseSpec};
+use causeway_harness::{gcs, s3};
+use causeway_tests::{Lane, Seen, Stack, content, noise};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::expected::{Expected, expected, leaves_session};
+use crate::faults::{self, Fault};
+use crate::requests::{At, Before, Request, Scene};
+
+const MIB: usize = 1 << 20;
+
+/// A cell of the matrix.
+pub(crate) struct Cell {
+    number: usize,
+    request: &'static Request,
+    fault_name: String,
+    fault: Fault,
+    times: usize,
+}
+
+impl Cell {
+    /// All that there are.
+    pub(crate) fn all() -> Vec<Self> {
+        let requests: &'static [Request] = Vec::leak(Request::all());
+        let pairs = requests.iter().flat_map(|request| {
+            let faults = faults::all().into_iter();
+            let suffered = faults.filter(|(_, fault, _)| fault.concerns(request));
+            suffered.map(move |fault| (request, fault))
+        });
+        pairs
+            .enumerate()
+            .map(|(number, (request, (fault_name, fault, times)))| Self {
+                number,
+                request,
+                fault_name,
+                fault,
+                times,
+            })
+            .collect()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.request.name, self.fault_name)
+    }
+
+    /// The variable with the cell's route.
+    pub(crate) fn binding(&self) -> (String, Value) {
+        let number = self.number;
+        let mut route = json!({
+            "source": format!("s3://source-{number:02}"),
+            "destination": format!("gs://destination-{number:02}"),
+        });
+        match self.request.scene {
+            Scene::Parts => route["parts_above_mib"] = json!(1),
+            Scene::Tags => route["tags"] = json!(true),
+            Scene::Created | Scene::Deleted => route["deletes"] = json!("propagate"),
+            _ => {}
+        }
+        (format!("ROUTE_LANE{number:02}"), route)
+    }
+
+    /// The object's size: no other cell's is the same, so that a session's requests, which do not
+    /// name the object, can be told apart by it.
+    fn size(&self) -> usize {
+        self.number
+            + match self.request.scene {
+                Scene::Small | Scene::Tags | Scene::Created | Scene::Deleted => 1000,
+                Scene::Held | Scene::Streamed => MIB - 1000,
+                Scene::Session => 9 * MIB,
+                Scene::Computed => 2 * MIB,
+                Scene::Parts => 2 * MIB,
+            }
+    }
+
+    pub(crate) fn faults_asked(&self) -> usize {
+        self.times + usize::from(self.request.before.is_some())
+    }
+
+    pub(crate) async fn run(&self, stack: &Stack) {
+        let lane = stack.lane_number(self.number);
+        if matches!(self.request.scene, Scene::Held | Scene::Computed) {
+            lane.store()
+                .configure(&lane.source, |settings| settings.kms = true)
+                .unwrap();
+        }
+        let bytes = match self.request.scene {
+            Scene::Parts => self.sparse().body().bytes().await.unwrap(),
+            _ => noise(self.number as u64, self.size()),
+        };
+        if self.request.scene == Scene::Deleted {
+            lane.put("key", bytes.clone(), Attributes::default());
+            lane.copied("key").await;
+        }
+        self.arm(&lane);
+        match self.request.scene {
+            Scene::Deleted => lane.delete("key"),
+            Scene::Parts => {
+                let put = lane.store().put_sparse(&lane.source, "key", self.sparse());
+                put.unwrap();
+            }
+            _ => drop(lane.put("key", bytes.clone(), Attributes::default())),
+        }
+        match expected(self.request.name, &self.fault_name) {
+            Expected::Converges => self.converges(&lane, &bytes).await,
+            Expected::Quarantined(reason) => {
+                let letter = lane.letter().await;
+                let kind = serde_json::to_value(letter.error.kind).unwrap();
+                assert_eq!(kind, reason, "{}", letter.error.message);
+            }
+        }
+        self.all_met(&lane).await;
+        self.swept(&lane).await;
+        self.assert_quiet(stack);
+        self.assert_only_whole(&lane, bytes.len() as u64);
+    }
+
+    fn sparse(&self) -> SparseSpec {
+        SparseSpec::new(self.number as u64, self.size() as u64).with(Algorithm::Crc32c)
+    }
+
+    fn arm(&self, lane: &Lane<'_>) {
+        let whole_key = format!("/{}/key", lane.source);
+        match self.request.before {
+            Some(Before::TheSame) => fail_gcs(
+                lane,
+                &self.request.method,
+                self.target(lane),
+                gcs::Fault::Stall {
+                    pause: std::time::Duration::ZERO,
+                    after: 0,
+                },
+            ),
+            Some(Before::BrokenSlice) => fail_gcs(
+                lane,
+                &Method::PUT,
+                format!(" bytes 0-{}/{}", self.size() - 1, self.size()),
+                gcs::Fault::BreakUpload { after: MIB as u64 },
+            ),
+            Some(Before::DamagedSource) => {
+                fail_s3(lane, &Method::GET, whole_key, s3::Fault::Corrupt { at: 5 });
+            }
+            None => {}
+        }
+        for _ in 0..self.times {
+            let (method, target) = (&self.request.method, self.target(lane));
+            match self.request.at {
+                At::S3 => fail_s3(
+                    lane,
+                    method,
+                    target,
+                    self.fault.at_s3(self.request).unwrap(),
+                ),
+                At::Gcs => {
+                    fail_gcs(
+                        lane,
+                        method,
+                        target,
+                        self.fault.at_gcs(self.request).unwrap(),
+                    );
+                }
+            }
+        }
+    }
+
+    fn target(&self, lane: &Lane<'_>) -> String {
+        let size = self.size();
+        self.request
+            .target
+            .replace("{source}", &lane.source)
+            .replace("{destination}", &lane.destination)
+            .replace("{last}", &(size - 1).to_string())
+            .replace("{size}", &size.to_string())
+    }
+
+    /// Waits until the destination is as the source is.
+    async fn converges(&self, lane: &Lane<'_>, bytes: &Bytes) {
+        if self.request.scene == Scene::Deleted {
+            let look = |seen: &Seen| {
+                let ours = seen.outcomes(&lane.source, "key").into_iter();
+                ours.skip(1)
+                    .find(|line| line["event"] == "deleted" || is_over(line))
+                    .cloned()
+            };
+            let what = format!("the end of {}", self.name());
+            let end = lane.stack.witness.until(&what, look).await;
+            assert_eq!(end["event"], "deleted", "{end}");
+            assert!(lane.stored("key").is_none());
+            return;
+        }
+        let size = match self.fault {
+            Fault::Overwrite => b"what somebody wrote meanwhile".len() as u64,
+            _ => bytes.len() as u64,
+        };
+        let look = |seen: &Seen| {
+            let ours = seen.outcomes(&lane.source, "key").into_iter();
+            ours.filter(|line| is_over(line))
+                .find(|line| line["event"] != "copied" || line["bytes"] == size)
+                .cloned()
+        };
+        let what = format!("the end of {}", self.name());
+        let end = lane.stack.witness.until(&what, look).await;
+        assert_eq!(end["event"], "copied", "{end}");
+        let stored = lane.stored("key").unwrap();
+        let standing = content(&stored);
+        match self.fault {
+            Fault::Overwrite => assert_eq!(standing, "what somebody wrote meanwhile"),
+            _ => assert!(standing == bytes, "the bytes differ"),
+        }
+    }
+
+    /// Waits until each fault was suffered.
+    async fn all_met(&self, lane: &Lane<'_>) {
+        let local = &lane.stack.local;
+        let (method, target) = (&self.request.method, self.target(lane));
+        let at_gcs = local.gcs.faults().until_consumed(|spec| {
+            spec.path_contains == target && spec.method.as_ref() == Some(method)
+        });
+        let at_s3 = local.s3.faults().until_consumed(|spec| {
+            spec.path_contains == target && spec.method.as_ref() == Some(method)
+        });
+        let both = async { tokio::join!(at_gcs, at_s3) };
+        let met = tokio::time::timeout(std::time::Duration::from_mins(1), both).await;
+        assert!(met.is_ok(), "no request met the fault");
+    }
+
+    /// Waits until no part is left.
+    async fn swept(&self, lane: &Lane<'_>) {
+        let look = |seen: &Seen| {
+            let ours = seen.commits.iter().filter(|commit| {
+                commit.bucket == lane.destination && commit.name.contains(".causeway-parts/")
+            });
+            let (deleted, written): (Vec<_>, Vec<_>) = ours.partition(|commit| commit.deleted);
+            (deleted.len() == written.len()).then_some(())
+        };
+        let what = format!("the last part of {} to be deleted", self.name());
+        lane.stack.witness.until(&what, look).await;
+    }
+
+    /// Nothing under the key was ever anything but the whole object.
+    fn assert_only_whole(&self, lane: &Lane<'_>, size: u64) {
+        let mut sizes: Vec<u64> = lane.stack.witness.now(|seen| {
+            let ours = seen.commits.iter().filter(|commit| {
+                commit.bucket == lane.destination && commit.name == "key" && !commit.deleted
+            });
+            ours.map(|commit| commit.size).collect()
+        });
+        if self.fault == Fault::Overwrite {
+            sizes.retain(|size| *size != b"what somebody wrote meanwhile".len() as u64);
+        }
+        assert!(
+            sizes.len() <= 1 && sizes.iter().all(|found| *found == size),
+            "{sizes:?}, of {size} bytes"
+        );
+    }
+
+    /// Nothing is left: no part, no session, no letter that was not expected.
+    pub(crate) fn assert_quiet(&self, stack: &Stack) {
+        let lane = stack.lane_number(self.number);
+        let expected = expected(self.request.name, &self.fault_name);
+        let letters = lane.letters();
+        if expected == Expected::Converges {
+            assert!(letters.is_empty(), "{}: {letters:?}", self.name());
+        }
+        assert!(
+            lane.names().iter().all(|name| name == "key"),
+            "{}: {:?}",
+            self.name(),
+            lane.names()
+        );
+        let sessions = stack.local.gcs.state().open_sessions(&lane.destination);
+        let leaves = leaves_session(self.request.name, &self.fault_name);
+        assert_eq!(sessions > 0, leaves, "{}: {sessions} sessions", self.name());
+    }
+}
+
+/// Whether a line of the log ends a hint: nothing follows of itself.
+fn is_over(line: &Value) -> bool {
+    match line["event"].as_str() {
+        Some("failed") => line["then"] != "retried",
+        _ => true,
+    }
+}
+
+fn fail_gcs(lane: &Lane<'_>, method: &Method, target: String, fault: gcs::Fault) {
+    lane.stack.local.gcs.faults().fail_next(gcs::FaultSpec {
+        method: Some(method.clone()),
+        path_contains: target,
+        fault,
+    });
+}
+
+fn fail_s3(lane: &Lane<'_>, method: &Method, target: String, fault: s3::Fault) {
+    lane.stack.local.s3.faults().fail_next(s3::FaultSpec {
+        method: Some(method.clone()),
+        path_contains: target,
+        fault,
+    });
+}
