@@ -1,5 +1,8 @@
 //! The cells that do not end with the object at the destination and nothing left, each with the reason.
 
+use crate::faults::Fault;
+use crate::requests::{At, Request};
+
 /// What a cell must end in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
@@ -9,14 +12,66 @@ pub(crate) enum Expected {
     Quarantined(&'static str),
 }
 
-/// What the cell `request`/`fault` must end in.
-pub(crate) fn expected(request: &str, fault: &str) -> Expected {
-    let _ = (request, fault);
-    Expected::Converges
+/// What `request` must end in when it suffers `fault` as often as `times`.
+pub(crate) fn expected(request: &Request, fault: Fault, times: usize) -> Expected {
+    match (request.at, fault) {
+        // A credential that S3 refuses is refused again: it is the operator's.
+        (At::S3, Fault::Status(401, _)) => Expected::Quarantined("source-credential-refused"),
+        // One more token is tried, and not a third.
+        (At::Gcs, Fault::Status(401, _)) if times > 1 && !is_sweep(request) => {
+            Expected::Quarantined("destination-credential-refused")
+        }
+        (At::S3, Fault::HideLength) => Expected::Quarantined("source-length-unknown"),
+        // A whole reply that cannot be read is none that the store documents.
+        (At::S3, Fault::Corrupt | Fault::Truncate | Fault::Lengthen) if request.tells => {
+            Expected::Quarantined("source-unexpected")
+        }
+        (At::Gcs, Fault::Corrupt) if !is_sweep(request) => {
+            Expected::Quarantined("destination-unexpected")
+        }
+        _ => Expected::Converges,
+    }
 }
 
-/// Whether the cell `request`/`fault` leaves a session behind, which expires after a week.
-pub(crate) fn leaves_session(request: &str, fault: &str) -> bool {
-    let _ = (request, fault);
-    false
+/// Whether `request` comes after the commit, when the hint is done with.
+fn is_sweep(request: &Request) -> bool {
+    matches!(request.name, "gcs-list" | "gcs-part-delete")
+}
+
+/// Whether `request` leaves a session behind, which expires after a week, when it suffers `fault`:
+/// one whose URI never came, one that GCS says is gone, and one whose cancelling fails.
+pub(crate) fn leaves_session(request: &Request, fault: Fault) -> bool {
+    match request.name {
+        "gcs-session-start" => fault == Fault::ReplyLost,
+        "gcs-session-cancel" => !matches!(fault, Fault::ReplyLost),
+        _ => matches!(fault, Fault::Status(404 | 410, _)),
+    }
+}
+
+/// Whether `request` is sent again after it suffered `fault`. If not, it cannot suffer it often.
+pub(crate) fn is_repeated(request: &Request, fault: Fault) -> bool {
+    if matches!(expected(request, fault, 1), Expected::Quarantined(_)) {
+        return false;
+    }
+    match (request.name, fault) {
+        // Both sides are looked at anew, or nobody cares.
+        ("s3-head" | "s3-head-after-delete" | "gcs-session-cancel", _)
+        // The whole is read anew, or sent in another session.
+        | ("s3-get-rest", Fault::Truncate | Fault::Corrupt)
+        | ("gcs-session-status", Fault::Status(404 | 410, _))
+        // It goes on where it broke off.
+        | ("gcs-session-first", Fault::StatusWithin | Fault::BreakBody) => false,
+        // What was done is found.
+        (name, Fault::ReplyLost | Fault::BreakReply) => !matches!(
+            name,
+            "gcs-upload-small"
+                | "gcs-upload-held"
+                | "gcs-upload-streamed"
+                | "gcs-session-slice"
+                | "gcs-session-first"
+                | "gcs-session-last"
+                | "gcs-delete"
+        ),
+        _ => true,
+    }
 }

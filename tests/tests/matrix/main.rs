@@ -72,9 +72,7 @@ async fn attempt(cell: &Cell, stack: &Stack) -> Option<String> {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    Some(format!(
-        "{}: {}",
-        cell.name(),
-        message.unwrap_or("panicked")
-    ))
+    let message = message.unwrap_or("panicked");
+    eprintln!("{}: {message}", cell.name());
+    Some(format!("{}: {message}", cell.name()))
 }
