@@ -21,6 +21,10 @@ pub(crate) fn expected(request: &Request, fault: Fault, times: usize) -> Expecte
         (At::Gcs, Fault::Status(401, _)) if times > 1 && !is_sweep(request) => {
             Expected::Quarantined("destination-credential-refused")
         }
+        // Damaged at three deliveries: more would cost the whole object each.
+        (At::S3, Fault::Corrupt) if request.name == "s3-get-part" && times > 1 => {
+            Expected::Quarantined("source-checksum-mismatch")
+        }
         (At::S3, Fault::HideLength) => Expected::Quarantined("source-length-unknown"),
         // A whole reply that cannot be read is none that the store documents.
         (At::S3, Fault::Corrupt | Fault::Truncate | Fault::Lengthen) if request.tells => {
