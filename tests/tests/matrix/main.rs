@@ -20,7 +20,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use crate::cell::Cell;
 
 /// Cells at work at one time.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 24;
 
 #[test]
 fn every_request_survives_every_fault() {
