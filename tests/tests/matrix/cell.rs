@@ -218,7 +218,9 @@ impl Cell {
         };
         let what = format!("the end of {}", self.name());
         let end = lane.stack.witness.until(&what, look).await;
-        assert_eq!(end["event"], "copied", "{end}");
+        // Where every reply of a delivery was lost, the next finds the copy.
+        let is_found = self.times > 1 && end["event"] == "identical";
+        assert!(end["event"] == "copied" || is_found, "{end}");
         let stored = lane.stored("key").unwrap();
         let standing = content(&stored);
         match self.fault {

@@ -64,7 +64,9 @@ pub(crate) fn is_repeated(request: &Request, fault: Fault) -> bool {
         | ("s3-get-rest", Fault::Truncate | Fault::Corrupt)
         | ("gcs-session-status", Fault::Status(404 | 410, _))
         // It goes on where it broke off.
-        | ("gcs-session-first", Fault::StatusWithin | Fault::BreakBody) => false,
+        | ("gcs-session-first", Fault::StatusWithin | Fault::BreakBody)
+        // What was composed is found, by the second's 412.
+        | ("gcs-compose", Fault::BreakReply) => false,
         // What was done is found.
         (name, Fault::ReplyLost | Fault::BreakReply) => !matches!(
             name,
