@@ -12,5 +12,7 @@ pub mod gcs;
 pub mod runtime;
 pub mod s3;
 pub mod setup;
+pub mod simulate;
+pub mod soak;
 pub mod stack;
 pub mod throttle;

@@ -33,6 +33,8 @@ pub struct StackOptions {
     pub bindings: Map<String, Value>,
     /// The destination hashes what it gets and drops it ([`GcsOptions::discard_bodies`]).
     pub discard_bodies: bool,
+    /// S3 tells the worker nothing: whoever starts this sends the events.
+    pub silent: bool,
     /// Where the worker's console goes.
     pub log: LogSink,
 }
@@ -131,10 +133,12 @@ impl LocalStack {
         )
         .await
         .context("starting the worker")?;
-        s3.notify(EventTarget::new(
-            format!("{}/events", runtime.url()),
-            EVENTS_TOKEN,
-        ));
+        if !options.silent {
+            s3.notify(EventTarget::new(
+                format!("{}/events", runtime.url()),
+                EVENTS_TOKEN,
+            ));
+        }
         Ok(Self {
             s3,
             gcs,

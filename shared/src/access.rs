@@ -156,6 +156,36 @@ impl S3Access {
         Ok(request)
     }
 
+    /// A signed ListObjectsV2: at most `page` keys that begin with `prefix`, behind `after`
+    /// ([ListObjectsV2](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)).
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigurationInvalid`] when the request cannot be signed.
+    pub fn list_objects(
+        &self,
+        region: Option<&str>,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        page: u32,
+        now: Timestamp,
+    ) -> Result<Request<Bytes>, TransferError> {
+        let region = region.unwrap_or(&self.default_region);
+        let page = page.to_string();
+        let after = after.map(|after| ("start-after", after));
+        let query = [
+            ("list-type", "2"),
+            ("encoding-type", "url"),
+            ("max-keys", page.as_str()),
+            ("prefix", prefix),
+        ];
+        let query = encode_query(query.into_iter().chain(after));
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = self.object_uri(region, bucket, "", &format!("?{query}"))?;
+        self.sign(&mut request, region, now)?;
+        Ok(request)
+    }
+
     fn sign(
         &self,
         request: &mut Request<Bytes>,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod backfill;
 pub mod brake;
 pub mod drive;
 pub mod error;

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::error::{ErrorKind, TransferError};
 
 /// Attempts within one delivery of a message, before it goes back to the queue.
@@ -19,6 +21,10 @@ pub const DELIVERIES: u32 = 30;
 /// The same where the bytes are not the checksum's: each look costs the whole object, and what is
 /// damaged stays so.
 pub const DELIVERIES_OF_DAMAGED: u32 = 3;
+
+/// After this long in hand nothing is begun once more: a consumer has 15 minutes, and one upload may
+/// take six of them.
+pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Where a failure leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 9] = [
     &["order"],
     &["transfer"],
     &["port", "ledger"],
-    &["parts"],
+    &["parts", "backfill"],
     &["drive"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.

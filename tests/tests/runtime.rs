@@ -16,6 +16,7 @@ import { DurableObject } from "cloudflare:workers";
 // wrangler.toml declares it.
 export class PartsCoordinator extends DurableObject {}
 export class RouteLedger extends DurableObject {}
+export class RouteBackfill extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();
@@ -156,7 +157,14 @@ async fn bindings_and_queues_are_those_of_the_file_and_the_options() {
     })
     .await;
     let names: Vec<String> = serde_json::from_str(&post(&runtime, "/names", "").await).unwrap();
-    for name in ["HINTS", "DEAD_LETTERS", "LEDGERS", "ROUTE_MINE", "LIMITS"] {
+    for name in [
+        "HINTS",
+        "DEAD_LETTERS",
+        "LEDGERS",
+        "BACKFILLS",
+        "ROUTE_MINE",
+        "LIMITS",
+    ] {
         assert!(
             names.iter().any(|found| found == name),
             "{name} is not among {names:?}"

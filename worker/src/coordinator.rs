@@ -144,6 +144,8 @@ impl PartsCoordinator {
             .await
     }
 
+    /// Always before what it is for is stored: an alarm for nothing does no harm, but what is stored
+    /// without one is forgotten if the isolate dies in between.
     async fn wake_now(&self) -> worker::Result<()> {
         self.state.storage().set_alarm(Duration::ZERO).await
     }
@@ -158,8 +160,8 @@ impl PartsCoordinator {
                     Started::Busy => return Ok(Answer::Busy),
                     Started::New => {}
                 }
-                self.store().await?;
                 self.wake_now().await?;
+                self.store().await?;
                 Ok(Answer::New)
             }
             Report::Wants { run, part } => {
@@ -174,19 +176,22 @@ impl PartsCoordinator {
                 if !self.with(|coordinator| coordinator.copied(&run, part, copy, now)) {
                     return Ok(Answer::No);
                 }
+                let is_complete = self.with(|coordinator| coordinator.is_complete());
+                if is_complete {
+                    self.wake_now().await?;
+                }
                 let key = format!("{run}/{part}");
                 let storage = self.state.storage();
                 storage.put_raw(&key, JsValue::from_str(&text)).await?;
-                if self.with(|coordinator| coordinator.is_complete()) {
+                if is_complete {
                     self.store().await?;
-                    self.wake_now().await?;
                 }
                 Ok(Answer::Yes)
             }
             Report::Failed { run, error } => {
                 self.with(|coordinator| coordinator.failed(&run, error, platform::seed()));
-                self.store().await?;
                 self.wake_now().await?;
+                self.store().await?;
                 Ok(Answer::Yes)
             }
         }

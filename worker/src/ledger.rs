@@ -291,7 +291,7 @@ impl RouteLedger {
         }
         if removed > 0 {
             self.with(|ledger| {
-                ledger.quarantined = ledger.quarantined.saturating_sub(removed as u64)
+                ledger.quarantined = ledger.quarantined.saturating_sub(removed as u64);
             });
             self.store().await?;
         }

@@ -2,10 +2,12 @@
 //!
 //! `fetch` takes events in ([`ingress`]), `queue` carries hints and parts out ([`consumer`],
 //! [`parts`]) and dead letters into quarantine ([`quarantine`]). A Durable Object a large object holds
-//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]). What is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
+//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]),
+//! and one lists what was there before ([`backfill`]). What is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
+mod backfill;
 mod config;
 mod consumer;
 mod coordinator;

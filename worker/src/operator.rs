@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use web_sys::Request;
 use worker::Env;
 
+use crate::backfill::{self, Answer};
 use crate::config::Config;
 use crate::ingress::body;
 use crate::ledger::{Handle, Page, Query, Taken};
@@ -51,11 +52,15 @@ pub(crate) async fn answer(
         ("POST", [route, "quarantine", verb @ ("replay" | "drop")]) => {
             take(request, route, verb, env, config).await
         }
+        ("GET" | "DELETE" | "POST", [route, "backfill"]) => {
+            backfill(request, route, &method, env, config).await
+        }
         (_, [] | [_] | [_, "quarantine"]) => Err(not_allowed("GET")),
+        (_, [_, "backfill"]) => Err(not_allowed("GET, POST, DELETE")),
         (_, [_, "quarantine", "replay" | "drop"]) => Err(not_allowed("POST")),
         _ => Err(Reply::problem(
             404,
-            "There is /routes, /routes/{route}, /routes/{route}/quarantine, and its replay and drop.",
+            "There is /routes, /routes/{route}, and below it /backfill, /quarantine, /quarantine/replay and /quarantine/drop.",
         )),
     };
     answer.unwrap_or_else(|problem| problem)
@@ -81,7 +86,10 @@ async fn one(name: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
 async fn list(name: &str, query: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
     known(name, config)?;
     let query = read_query(query)?;
-    let Page { entries, next } = ledger(name, env)?.list(query).await.map_err(silent)?;
+    let Page { entries, next } = ledger(name, env)?
+        .list(query)
+        .await
+        .map_err(|reason| silent(&reason))?;
     let entries: Vec<Value> = entries.iter().map(|(id, entry)| shown(id, entry)).collect();
     Ok(Reply::json(200, json!({"entries": entries, "next": next})))
 }
@@ -106,12 +114,66 @@ async fn take(
         "replay" => (handle.replay(selector).await, "replayed"),
         _ => (handle.forget(selector).await, "dropped"),
     };
-    let Taken { count, more } = taken.map_err(silent)?;
+    let Taken { count, more } = taken.map_err(|reason| silent(&reason))?;
     Ok(Reply::json(200, json!({done: count, "more": more})))
 }
 
+/// Begins a backfill (POST), says how far it is (GET), or ends it (DELETE).
+async fn backfill(
+    request: &Request,
+    name: &str,
+    method: &str,
+    env: &Env,
+    config: &Config,
+) -> Result<Reply, Reply> {
+    if known(name, config)?.is_none() {
+        return Err(Reply::problem(
+            404,
+            "What belongs to no route cannot be listed.",
+        ));
+    }
+    let handle = backfill::Handle::new(env, name).map_err(|reason| Reply::problem(500, reason))?;
+    let answer = match method {
+        "POST" => {
+            let body = body::read(request, BODY_LIMIT).await;
+            let body = body.map_err(|_| Reply::problem(400, "The body could not be read."))?;
+            let wish = serde_json::from_slice(&body).map_err(|error| {
+                let expected =
+                    "Send {\"prefix\": \"2026/\", \"rate\": 100, \"dry_run\": true}, or {}";
+                Reply::problem(400, format!("{expected}: {error}."))
+            })?;
+            handle.start(name, wish).await
+        }
+        "DELETE" => handle.cancel().await,
+        _ => handle.look().await,
+    };
+    let Answer { backfill, done } = answer.map_err(|reason| silent(&reason))?;
+    let Some(backfill) = backfill else {
+        return Err(Reply::problem(
+            404,
+            format!("There was no backfill of {name:?} yet."),
+        ));
+    };
+    let shown = json!({
+        "route": backfill.route, "request": backfill.request, "started_at": backfill.started_at,
+        "keys": backfill.keys, "bytes": backfill.bytes, "last_key": backfill.last_key, "end": backfill.end,
+    });
+    Ok(match (method, done) {
+        ("POST", true) => Reply::json(202, shown),
+        ("POST", false) => {
+            let detail =
+                "A backfill of this route is under way: wait for its end, or DELETE it first.";
+            Reply::problem(409, detail).member("backfill", shown)
+        }
+        _ => Reply::json(200, shown),
+    })
+}
+
 async fn status(name: &str, route: Option<&Route>, env: &Env) -> Result<(Ledger, Value), Reply> {
-    let mut ledger = ledger(name, env)?.status().await.map_err(silent)?;
+    let mut ledger = ledger(name, env)?
+        .status()
+        .await
+        .map_err(|reason| silent(&reason))?;
     let mirrored = route.filter(|route| route.deletes == Deletes::Propagate);
     let brake = mirrored.map(|route| {
         json!({
@@ -122,8 +184,8 @@ async fn status(name: &str, route: Option<&Route>, env: &Env) -> Result<(Ledger,
     });
     let shown = json!({
         "route": name,
-        "source": route.map(|route| place("s3", &route.source)),
-        "destination": route.map(|route| place("gs", &route.destination)),
+        "source": route.map(|route| place("s3", &route.source)).unwrap_or_default(),
+        "destination": route.map(|route| place("gs", &route.destination)).unwrap_or_default(),
         "since": ledger.since,
         "counts": ledger.counts,
         "bytes": ledger.bytes,
@@ -155,7 +217,7 @@ fn delays(histogram: &Histogram) -> Value {
 }
 
 fn shown(id: &str, entry: &Quarantined) -> Value {
-    let (bucket, key) = entry.object().unzip();
+    let (bucket, key) = entry.object().unwrap_or_default();
     let error = &entry.error;
     let mut shown = json!({
         "id": id, "bucket": bucket, "key": key,
@@ -186,7 +248,7 @@ fn ledger(name: &str, env: &Env) -> Result<Handle, Reply> {
     Handle::new(env, name).map_err(|reason| Reply::problem(500, reason))
 }
 
-fn silent(reason: String) -> Reply {
+fn silent(reason: &str) -> Reply {
     Reply::problem(
         503,
         format!("The ledger did not answer: {reason}. Ask again."),

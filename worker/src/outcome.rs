@@ -1,5 +1,6 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
+use causeway_shared::backfill::Backfill;
 use causeway_shared::error::TransferError;
 use causeway_shared::ledger::Record;
 use causeway_shared::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
@@ -171,6 +172,14 @@ pub(crate) fn log_quarantined(letter: &DeadLetter) {
         line.extend(letter);
     }
     log_error(&line);
+}
+
+/// Logs how a backfill ended.
+pub(crate) fn log_backfill(backfill: &Backfill) {
+    log_line(
+        &json!({"event": "backfill", "route": backfill.route, "keys": backfill.keys,
+        "bytes": backfill.bytes, "end": backfill.end}),
+    );
 }
 
 /// Logs that a route's ledger did not answer.

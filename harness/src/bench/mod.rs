@@ -10,7 +10,7 @@ mod latency;
 mod objects;
 mod parts;
 mod peers;
-mod process;
+pub(crate) mod process;
 mod progress;
 mod rclone;
 mod row;

@@ -20,11 +20,11 @@ const TAIL: usize = 2;
 
 /// What a process, or several, have used since they began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// User and system time of all threads.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// The most bytes that were resident at once, since the last [`reset_peak`].
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Sub for Usage {
@@ -40,7 +40,7 @@ impl Sub for Usage {
 }
 
 /// What the process `pid` and its children have used; nothing where the system does not tell.
-pub(super) fn usage(pid: u32) -> Option<Usage> {
+pub(crate) fn usage(pid: u32) -> Option<Usage> {
     let mut sum = own_usage(pid)?;
     for child in children(pid) {
         let child = usage(child).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) fn usage(pid: u32) -> Option<Usage> {
 }
 
 /// Makes the peak of `pid` and its children what is resident now.
-pub(super) fn reset_peak(pid: u32) {
+pub(crate) fn reset_peak(pid: u32) {
     // Where it cannot be set back, the peak is that of the whole life: too much rather than too little.
     let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
     for child in children(pid) {

@@ -3,6 +3,7 @@
 //! A command prints for people as it goes (names and facts on standard output, progress and errors
 //! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
 
+mod backfill;
 mod bench;
 mod build;
 mod demo;
@@ -21,6 +22,8 @@ mod replay;
 mod rm;
 mod selection;
 mod send;
+mod simulate;
+mod soak;
 mod stack;
 mod stat;
 mod status;
@@ -122,7 +125,10 @@ enum Command {
     Status(status::Status),
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
+    Backfill(backfill::Backfill),
     Bench(bench::Bench),
+    Simulate(simulate::Simulate),
+    Soak(soak::Soak),
     Build(build::Build),
 }
 
@@ -171,7 +177,10 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Replay(replay) => replay.run(output).await,
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
+        Command::Backfill(backfill) => backfill.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
+        Command::Simulate(simulate) => simulate.run(output).await,
+        Command::Soak(soak) => soak.run(output).await,
         Command::Build(build) => build.run(output).await,
     }
 }

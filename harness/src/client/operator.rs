@@ -192,6 +192,37 @@ pub struct Batch {
     pub more: bool,
 }
 
+/// What a backfill is to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillRequest {
+    /// Only keys that begin with this, behind the route's own prefix
+    pub prefix: String,
+    /// At most so many keys a second; 0: as fast as they can be listed
+    pub rate: u32,
+    /// Only list and count
+    pub dry_run: bool,
+}
+
+/// A backfill, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The route's name
+    pub route: String,
+    /// What was asked for
+    pub request: BackfillRequest,
+    /// When it began
+    pub started_at: Timestamp,
+    /// Keys so far
+    pub keys: u64,
+    /// Their bytes
+    pub bytes: u64,
+    /// The last key
+    pub last_key: Option<String>,
+    /// How it ended, once it has: `outcome` is `done`, `cancelled` or `failed`, `error` a time or the
+    /// error
+    pub end: Option<Value>,
+}
+
 /// A client of one worker's operator API.
 #[derive(Debug, Clone)]
 pub struct OperatorClient(WorkerClient);
@@ -245,6 +276,33 @@ impl OperatorClient {
             let _ = write!(path, "{mark}{name}={}", encode(value));
         }
         self.0.get(&path).await.map_err(of_route)
+    }
+
+    /// Begins a backfill; `Failed` while another is under way.
+    pub async fn backfill(
+        &self,
+        route: &str,
+        request: &BackfillRequest,
+    ) -> Result<Backfill, ClientError> {
+        let body = json!(request).to_string();
+        let answer = self.0.post(&path(route, "/backfill")?, body).await;
+        answer.map_err(of_route)
+    }
+
+    /// How far the last one is.
+    pub async fn backfilled(&self, route: &str) -> Result<Backfill, ClientError> {
+        self.0
+            .get(&path(route, "/backfill")?)
+            .await
+            .map_err(of_route)
+    }
+
+    /// Ends one that is under way.
+    pub async fn end_backfill(&self, route: &str) -> Result<Backfill, ClientError> {
+        self.0
+            .delete(&path(route, "/backfill")?)
+            .await
+            .map_err(of_route)
     }
 
     /// Acts on some of the entries selected. Call it again while there are more.

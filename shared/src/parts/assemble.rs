@@ -13,7 +13,7 @@ use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
 use crate::mapping;
 use crate::order::Order;
 use crate::port::Port;
-use crate::route::Route;
+use crate::route::{OnConflict, Route};
 use crate::s3::read_head;
 use crate::transfer::Outcome;
 
@@ -63,7 +63,10 @@ pub async fn assemble<P: Port>(
     }
     let whole = Checksum::Crc32c(digests.crc32c);
     let committed = commit(&mut client, order, &pieces, whole).await?;
-    if route.propagates_deletes() && order.precondition == Precondition::DoesNotExist {
+    // Over somebody else's object it is as over nothing, and the order does not say whose it was.
+    let is_over_nothing = order.precondition == Precondition::DoesNotExist
+        || route.on_conflict == OnConflict::Overwrite;
+    if route.propagates_deletes() && is_over_nothing {
         recheck(&mut client, route, order).await?;
     }
     Ok(Outcome::Copied {

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::client::later;
+use super::reason::{not_deletable, parts_lost, replaced_another};
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::Provenance;
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
 use crate::retry::{Disposition, after_delivery};
@@ -50,6 +50,10 @@ struct Run {
     rounds: u32,
     /// How often composing failed.
     attempts: u32,
+    /// It took the place of another run, and may be the older of the two: an ETag tells that of bytes,
+    /// but not of tags.
+    #[serde(default)]
+    is_doubtful: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +105,7 @@ pub enum Verdict {
 pub enum Started {
     /// The run is on, and the hint is its.
     New,
-    /// A run of the very same source object is on: the hint is answered by it.
+    /// A run of the very same object, metadata included, is on: the hint is answered by it.
     Underway,
     /// Another run is just ending; ask again in a moment.
     Busy,
@@ -165,10 +169,17 @@ pub enum Task {
 }
 
 impl Coordinator {
-    /// What was stored: this without its copies, and these.
+    /// What was stored: this without its copies, and these. A crash may have come between the last
+    /// copy and the state after it.
     #[must_use]
     pub fn with_copies(mut self, copies: BTreeMap<u32, PartCopy>) -> Self {
         self.copies = copies;
+        if let Some(run) = &mut self.run
+            && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
+            && run.has_all(&self.copies)
+        {
+            run.phase = Phase::Assembling { at: run.started_at };
+        }
         self
     }
 
@@ -187,13 +198,16 @@ impl Coordinator {
 
     /// Takes `order` on as the run `id`.
     pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
+        let mut is_doubtful = false;
         if let Some(run) = &self.run {
-            if run.is_of_source_of(&order) {
+            if run.order.object == order.object {
                 return Started::Underway;
             }
             if matches!(run.phase, Phase::Settling(_)) {
                 return Started::Busy;
             }
+            // Neither order says which of them was read first.
+            is_doubtful = true;
             self.end(now);
         }
         self.copies.clear();
@@ -204,6 +218,7 @@ impl Coordinator {
             phase: Phase::Probing { at: now },
             rounds: 0,
             attempts: 0,
+            is_doubtful,
         });
         Started::New
     }
@@ -224,9 +239,8 @@ impl Coordinator {
             return false;
         }
         self.copies.insert(number, copy);
-        let count = self.copies.len();
         if let Some(run) = &mut self.run {
-            run.phase = if count == run.order.parts.count() as usize {
+            run.phase = if run.has_all(&self.copies) {
                 Phase::Assembling { at: now }
             } else {
                 Phase::Copying {
@@ -364,6 +378,7 @@ impl Coordinator {
     ) {
         let Some(run) = self.run_mut(id) else { return };
         run.phase = match result {
+            Ok(_) if run.is_doubtful => settling(run.again(replaced_another(), seed)),
             Ok(outcome) => settling(Verdict::Done(outcome)),
             Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
                 match run.wait(error, now, seed) {
@@ -453,9 +468,8 @@ impl Run {
         }
     }
 
-    fn is_of_source_of(&self, order: &Order) -> bool {
-        let ours = &self.order.object.metadata;
-        Provenance::read(ours) == Provenance::read(&order.object.metadata)
+    fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {
+        copies.len() == self.order.parts.count() as usize
     }
 
     /// Everything is looked at again, unless that was tried too often or cannot help.
@@ -475,24 +489,4 @@ impl Run {
 
 fn settling(verdict: Verdict) -> Phase {
     Phase::Settling(Box::new(verdict))
-}
-
-fn parts_lost(rounds: u32) -> TransferError {
-    TransferError::new(
-        ErrorKind::PartsLost,
-        format!(
-            "Parts of the object were sent {rounds} times, and not all of them were heard of again."
-        ),
-        "Look for errors of the consumer of the queue of parts; then send the key again.",
-    )
-}
-
-fn not_deletable(bucket: &str) -> TransferError {
-    TransferError::new(
-        ErrorKind::DestinationDenied,
-        format!(
-            "gs://{bucket} does not let parts be deleted (a retention policy, a hold, or no storage.objects.delete)."
-        ),
-        "Nothing to do: the object goes in one stream. Say `parts = false` in the route to spare the attempt.",
-    )
 }

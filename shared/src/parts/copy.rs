@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::PartCopy;
 use super::client::{Client, destination_lost, source_lost};
@@ -12,11 +12,9 @@ use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
 use crate::port::{Lost, Port, Side};
+use crate::retry;
 use crate::route::Route;
 use crate::s3::Span;
-
-/// After this long a part is not tried again here but in another delivery: a consumer has 15 minutes.
-const AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Copies `part` along `route`. Each attempt writes an object of its own, so that two deliveries of
 /// one message, or a reply that was lost, cannot disturb each other; whatever is not used in the end
@@ -34,7 +32,7 @@ pub async fn copy_part<P: Port>(
 ) -> Result<PartCopy, TransferError> {
     let until = port
         .now()
-        .checked_add(AGAIN_WITHIN)
+        .checked_add(retry::AGAIN_WITHIN)
         .unwrap_or(Timestamp::MAX);
     let mut client = Client { port, access, seed };
     let (mut attempt, mut renewed) = (1, false);

@@ -171,6 +171,15 @@ fn a_crash_costs_no_more_than_the_same_task_again() {
 }
 
 #[test]
+fn a_crash_between_the_last_copy_and_the_state_after_it_loses_neither() {
+    let mut coordinator = copying();
+    coordinator.copied("1", 0, copy(0), at(1));
+    let mut again = crashed(&coordinator, &[0, 1, 2]);
+    assert!(again.is_complete() && !again.wants("1", 2));
+    assert!(matches!(again.wake(at(1)), Task::Assemble { parts, .. } if parts.len() == 3));
+}
+
+#[test]
 fn a_part_that_nobody_heard_of_is_sent_again_alone_and_not_for_ever() {
     let mut coordinator = copying();
     coordinator.copied("1", 0, copy(0), at(1));
@@ -284,6 +293,26 @@ fn the_same_object_is_copied_once_and_another_takes_its_place() {
     assert!(
         matches!(coordinator.wake(at(1)), Task::Sweep { prefix, .. } if prefix.ends_with("/1/"))
     );
+}
+
+#[test]
+fn the_same_bytes_under_other_tags_are_another_object_and_looked_at_once_more() {
+    let mut tagged = order("a");
+    let tag = ("causeway-source-tag-kind".into(), "new".into());
+    tagged.object.metadata.extend([tag]);
+    let mut coordinator = copying();
+    assert_eq!(coordinator.start(tagged, "2", at(1)), Started::New);
+    assert!(!coordinator.wants("1", 0));
+    // Which of the orders was the oldest nobody can tell, whatever was between them.
+    assert_eq!(coordinator.start(order("b"), "3", at(1)), Started::New);
+    assert_eq!(coordinator.start(order("a"), "4", at(1)), Started::New);
+    coordinator.probed("4", Ok(true), at(1), 7);
+    let mut coordinator = crashed(&coordinator, &[]);
+    coordinator.assembled("4", Ok(copied()), at(1), 7);
+    let Task::Settle { verdict, .. } = coordinator.wake(at(1)) else {
+        panic!()
+    };
+    assert!(matches!(*verdict, Verdict::Again { .. }), "{verdict:?}");
 }
 
 #[test]

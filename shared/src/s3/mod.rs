@@ -5,6 +5,7 @@
 
 mod checksum;
 mod encoded_word;
+mod list;
 mod object;
 mod range;
 mod refusal;
@@ -12,6 +13,7 @@ mod tagging;
 
 pub use checksum::StoredChecksums;
 pub use encoded_word::decode as decode_words;
+pub use list::{Listed, Listing};
 pub use object::SourceObject;
 pub use range::Span;
 pub use refusal::{Refusal, read_head, refusal};

@@ -2,8 +2,9 @@
 //! that follows a write over nothing and a delete.
 //!
 //! A generation is a lock, and "nothing" has none: two handlers who both see it cannot tell whether
-//! it is the same nothing. Whoever makes something of it, or it of something, therefore asks the
-//! source once more before the hint is done with.
+//! it is the same nothing. An object of somebody else's is as good as nothing here: who finds the
+//! source gone leaves it alone, and its generation as it is. Whoever makes something of either, or
+//! nothing of something, therefore asks the source once more before the hint is done with.
 
 use std::sync::Arc;
 
@@ -120,7 +121,7 @@ impl Transfer {
         }
     }
 
-    /// A copy of the source with `etag` was committed where nothing stood, or may have stood.
+    /// A copy of the source with `etag` was committed where no copy of ours stood, or may not have.
     pub(super) fn created(
         &mut self,
         generation: Generation,

@@ -57,6 +57,8 @@ pub struct Transfer {
     found: Option<u64>,
     /// When a session is to go on with another message.
     until: Option<Timestamp>,
+    /// From when on what failed is not begun once more here, but in another delivery.
+    again_until: Option<Timestamp>,
     /// The attempt under way, from 1; set back when there is progress.
     attempt: u32,
     /// 412s so far.
@@ -199,6 +201,7 @@ impl Transfer {
             session: session.map(Underway::taken_up),
             persisted: 0,
             until: None,
+            again_until: None,
             attempt: 1,
             looks: 0,
             ambiguous: false,
@@ -359,7 +362,8 @@ impl Transfer {
             self.access.gcs.forget();
             return self.look();
         }
-        let Some(wait) = self.backoff(&error) else {
+        let wait = self.backoff(&error);
+        let Some(wait) = wait.filter(|_| self.again_until.is_none_or(|until| now < until)) else {
             return Err(error);
         };
         self.state = State::Waiting;

@@ -63,15 +63,23 @@ impl Underway {
         running.map(|running| running.offset)
     }
 
-    /// Adds what was computed over `length` more bytes.
+    /// What the running checksums are with what was computed over `length` more bytes.
+    fn with(&self, digests: Digests, length: u64) -> Running {
+        match &self.carried.running {
+            Some(running) if running.offset > 0 => Running {
+                offset: running.offset + length,
+                digests: running.digests.followed_by(&digests, length),
+            },
+            _ => Running {
+                offset: length,
+                digests,
+            },
+        }
+    }
+
+    /// Adds what was computed over `length` more bytes, which GCS has.
     fn add(&mut self, digests: Digests, length: u64) {
-        let running = self.carried.running.get_or_insert_default();
-        running.digests = if running.offset == 0 {
-            digests
-        } else {
-            running.digests.followed_by(&digests, length)
-        };
-        running.offset += length;
+        self.carried.running = Some(self.with(digests, length));
     }
 
     /// Whether it can go on after a break. A checksum that cannot be put together is lost with it.
@@ -177,12 +185,13 @@ impl Transfer {
         now: Timestamp,
     ) -> Next {
         let session = self.session.as_mut().ok_or_else(no_upload)?;
-        let covered = session.covered().unwrap_or_default();
-        session.add(digests, end + length - covered);
+        let more = end + length - session.covered().unwrap_or_default();
         if length == 0 {
+            session.add(digests, more);
             return self.go_on(end, now);
         }
-        let digests = session.carried.running.take().unwrap_or_default().digests;
+        // The last piece may get lost: what is remembered ends before it.
+        let digests = session.with(digests, more).digests;
         if let Err(error) = session.carried.stored.check(&digests) {
             return self.give_up(error);
         }

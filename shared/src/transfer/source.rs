@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
+use crate::retry;
 use crate::route::OnConflict;
 use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal};
 
@@ -20,6 +21,7 @@ impl Transfer {
     pub(super) fn begin(&mut self, now: Timestamp) -> Next {
         let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
         self.until = now.checked_add(carry_after).ok();
+        self.again_until = now.checked_add(retry::AGAIN_WITHIN).ok();
         if self.session.is_some() {
             return self.query();
         }

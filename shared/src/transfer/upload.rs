@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
-use super::{Ask, Ending, Next, Outcome, State, Step, Transfer};
+use super::{Ask, Destination, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Object, Precondition, Provenance, multipart_upload, refusal, start_session};
 use crate::integrity::{Checksum, Digests, Proof};
@@ -133,11 +133,9 @@ impl Transfer {
             proof: upload.proof,
             omitted: mapping::omitted(object),
         };
-        match upload.precondition {
-            Precondition::Is(_) => Ok(Self::done(outcome)),
-            Precondition::DoesNotExist => {
-                self.created(generation, outcome, upload.source.etag, now)
-            }
+        match &self.destination {
+            Destination::Seen(Some(replaced)) if self.is_ours(replaced) => Ok(Self::done(outcome)),
+            _ => self.created(generation, outcome, upload.source.etag, now),
         }
     }
 

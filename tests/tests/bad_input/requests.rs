@@ -94,7 +94,7 @@ fn an_unknown_path_is_404() {
     run(async {
         for path in ["/", "/event", "/events/", "/events/x", "/healthz/"] {
             let answer = request(Method::POST, path).await.send().await.unwrap();
-            let detail = "There is POST /events and GET /healthz.";
+            let detail = "There is POST /events, GET /healthz and GET /routes.";
             assert_problem(answer, 404, "Not Found", detail).await;
         }
     });

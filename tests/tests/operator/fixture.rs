@@ -68,7 +68,7 @@ pub(crate) async fn keys(lane: &Lane<'_>) -> Vec<String> {
         );
         match page["next"].as_str() {
             Some(next) => {
-                query = format!("?after={}", next.replace('/', "%2F").replace('+', "%2B"))
+                query = format!("?after={}", next.replace('/', "%2F").replace('+', "%2B"));
             }
             None => return keys,
         }

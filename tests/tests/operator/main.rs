@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod backfill;
 mod brake;
 mod fixture;
 mod quarantine;

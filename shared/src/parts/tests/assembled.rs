@@ -89,7 +89,18 @@ fn assembled<const N: usize>(
     precondition: Precondition,
     answers: [Option<Response<Bytes>>; N],
 ) -> (Result<Outcome, TransferError>, Vec<String>) {
-    let table = json!({"source": "s3://src", "destination": "gs://dst", "deletes": deletes});
+    let options = json!({"deletes": deletes});
+    assembled_along(&options, precondition, answers)
+}
+
+fn assembled_along<const N: usize>(
+    options: &serde_json::Value,
+    precondition: Precondition,
+    answers: [Option<Response<Bytes>>; N],
+) -> (Result<Outcome, TransferError>, Vec<String>) {
+    let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+    let options = options.as_object().unwrap().clone();
+    table.as_object_mut().unwrap().extend(options);
     let route = Route::parse("ROUTE_R", table).unwrap();
     let routes = Routes::new([route.clone()]).unwrap();
     let keys = Credentials::new("AKID", "secret", None).unwrap();
@@ -141,6 +152,16 @@ fn a_commit_over_nothing_is_followed_by_a_look_at_the_source_where_deletes_propa
         assert_eq!(result, Ok(copied()));
         assert_eq!(asked, [COMPOSE]);
     }
+}
+
+#[test]
+fn so_is_one_over_what_may_be_somebody_else_s() {
+    let options = json!({"deletes": "propagate", "on_conflict": "overwrite"});
+    let over = Precondition::Is(Generation(4));
+    let answers = [Some(composed()), Some(head("a"))];
+    let (result, asked) = assembled_along(&options, over, answers);
+    assert_eq!(result, Ok(copied()));
+    assert_eq!(asked, [COMPOSE, HEAD]);
 }
 
 #[test]

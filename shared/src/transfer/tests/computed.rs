@@ -118,6 +118,31 @@ fn what_gcs_has_beyond_the_checksum_is_read_again_for_it_and_not_sent_again() {
 }
 
 #[test]
+fn a_last_piece_that_was_lost_is_sent_again_under_the_checksum_of_the_whole() {
+    let size = BUFFERED_LIMIT + CHUNK_UNIT;
+    let mut run = Run::of(Some(size));
+    run.answer(source(size, KMS_ETAG)).answer(session());
+    run.answer(persisted(BUFFERED_LIMIT))
+        .answer(Event::Digested(crc32c(1)));
+    run.lose(Side::Sink).waits();
+    run.answer(persisted(BUFFERED_LIMIT));
+    let known = BUFFERED_LIMIT - 1;
+    run.expect(&format!("open GET /src/k bytes=0-{known} {KMS_ETAG}"));
+    run.answer(span(0, BUFFERED_LIMIT, size, KMS_ETAG))
+        .answer(Event::Digested(crc32c(0x1234_5678)));
+    run.answer(span(BUFFERED_LIMIT, CHUNK_UNIT, size, KMS_ETAG));
+    run.expect(&format!(
+        "Hold {{ length: {CHUNK_UNIT}, digest: Digest {{ other: None }} }}"
+    ));
+    run.answer(Event::Digested(crc32c(0x9abc_def0)));
+    let whole = combine_crc32c(0x1234_5678, 0x9abc_def0, CHUNK_UNIT);
+    assert_eq!(
+        hash(&run),
+        format!("crc32c={}", Checksum::Crc32c(whole).to_base64())
+    );
+}
+
+#[test]
 fn a_checksum_that_cannot_be_put_together_has_the_copy_start_over() {
     let size = BUFFERED_LIMIT + CHUNK_UNIT;
     let sha = |size: u64| {

@@ -285,6 +285,18 @@ fn a_commit_over_a_generation_needs_no_second_look() {
 }
 
 #[test]
+fn a_commit_over_an_object_of_somebody_else_is_followed_by_another_look() {
+    // Whoever finds the source gone leaves that object alone, and its generation as it is.
+    let options = json!({"deletes": "propagate", "on_conflict": "overwrite"});
+    let mut run = Run::along(&options, hint("k", Some(3)));
+    run.answer(source(3, MD5_ETAG)).answer(reply(412, &[], ""));
+    run.expect(LOOK).answer(foreign(9));
+    run.answer(source(3, MD5_ETAG)).answer(md5(10, 3));
+    run.expect(HEAD).answer(nothing());
+    run.expect(LOOK);
+}
+
+#[test]
 fn a_session_is_followed_by_a_second_look_even_in_another_message() {
     let mut run = propagating(hint("k", Some(LARGE)));
     run.expect(LOOK).answer(reply(404, &[], ""));

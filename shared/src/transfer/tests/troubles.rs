@@ -23,6 +23,22 @@ fn short_troubles_are_waited_out_and_long_ones_end_the_delivery() {
 }
 
 #[test]
+fn what_took_minutes_to_fail_is_begun_once_more_in_another_delivery() {
+    let lost = || {
+        Event::Lost(Lost {
+            side: Side::Sink,
+            detail: "stalled".into(),
+        })
+    };
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG)).answer_after(4, lost());
+    run.waits();
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG)).answer_after(6, lost());
+    assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
+}
+
+#[test]
 fn a_destination_that_never_holds_still_ends_the_delivery() {
     let mut run = Run::of(Some(3));
     for generation in 1..=u64::from(LOOKS) {

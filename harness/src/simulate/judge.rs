@@ -1,0 +1,267 @@
+//! What must hold: at each commit, and once everything has come to rest.
+//!
+//! Looks at what the two stores hold and at the dead letters, and knows nothing of how they came there.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use causeway_shared::error::ErrorKind;
+use causeway_shared::order::parts_folder;
+use causeway_shared::route::{OnConflict, Route};
+
+use super::fault::{Fault, Faults};
+use super::gcs::{Commit, Object};
+use super::queue::Dead;
+use super::s3::{S3, Version};
+use super::scenario::Scenario;
+use super::world::World;
+
+/// A message ends in quarantine for something that passes only after this many faults.
+const MANY_FAULTS: u64 = 25;
+
+#[derive(Debug)]
+pub(super) struct Judge {
+    route: Rc<Route>,
+    folder: String,
+    pub(super) violations: Vec<String>,
+    /// Of each name, which version of the source stands there, and in which generation.
+    standing: BTreeMap<String, (u64, usize)>,
+    /// Runs whose parts were given up.
+    left: Vec<(String, ErrorKind)>,
+}
+
+impl Judge {
+    pub(super) fn new(route: &Route) -> Self {
+        Self {
+            folder: parts_folder(&route.destination),
+            route: Rc::new(route.clone()),
+            violations: Vec::new(),
+            standing: BTreeMap::new(),
+            left: Vec::new(),
+        }
+    }
+
+    pub(super) fn object(&mut self, violation: &str) {
+        self.violations.push(violation.to_owned());
+    }
+
+    /// The parts under `prefix` could not be deleted, and were named for somebody to delete them.
+    pub(super) fn parts_left(&mut self, prefix: String, kind: ErrorKind) {
+        self.left.push((prefix, kind));
+    }
+
+    fn key_of(&self, name: &str) -> Option<String> {
+        if name.starts_with(&self.folder) {
+            return None;
+        }
+        let rest = name.strip_prefix(&self.route.destination.prefix)?;
+        Some(format!("{}{rest}", self.route.source.prefix))
+    }
+
+    /// What came to stand at a name of the destination is exactly one version of its key, and none
+    /// that is older than what it replaces.
+    fn committed(&mut self, commit: &Commit, s3: &S3) {
+        let object = &commit.object;
+        let Some(key) = self.key_of(&object.name) else {
+            return;
+        };
+        let name = &object.name;
+        let place = s3
+            .past(&key)
+            .rev()
+            .find_map(|(place, version)| is_copy(object, version).then_some(place));
+        let Some(place) = place else {
+            let body = &object.body;
+            let is_body = s3.past(&key).any(|(_, version)| version.body == *body);
+            let what = if is_body {
+                "under the metadata of another version"
+            } else {
+                "which is no version that the source ever had"
+            };
+            self.violations.push(format!(
+                "{name:?} holds {body:?}, {what} (partial or mixed)"
+            ));
+            return;
+        };
+        let before = self
+            .standing
+            .insert(name.clone(), (object.generation, place));
+        let Some(replaced) = &commit.before else {
+            return;
+        };
+        match before {
+            Some((generation, older)) if generation == replaced.generation => {
+                let goes_back = older > place;
+                self.violations.extend(goes_back.then(|| {
+                    format!("{name:?} went back from version {older} of its key to version {place}")
+                }));
+            }
+            _ if self.route.on_conflict == OnConflict::Keep => self
+                .violations
+                .push(format!("{name:?} was somebody else's and was overwritten")),
+            _ => {}
+        }
+    }
+
+    /// What was deleted was a copy of ours, on a route that carries deletions over.
+    fn deleted(&mut self, object: &Object) {
+        let name = &object.name;
+        if self.key_of(name).is_none() {
+            return;
+        }
+        let is_ours = self
+            .standing
+            .get(name)
+            .is_some_and(|&(ours, _)| ours == object.generation);
+        if !is_ours || !self.route.propagates_deletes() {
+            self.violations
+                .push(format!("{name:?} was deleted, which was not to be deleted"));
+        }
+    }
+
+    fn at_rest(&mut self, world: &World) {
+        let (s3, gcs, queues) = (world.s3.borrow(), world.gcs.borrow(), world.queues.borrow());
+        let faults = world.faults.borrow();
+        if !queues.is_empty() {
+            self.object("messages are left in the queues, and nobody will deliver them");
+        }
+        for dead in &queues.dead {
+            if !explains(dead, &faults, &world.scenario) {
+                let (kind, key) = (dead.kind, &dead.key);
+                self.object(&format!(
+                    "{key:?} is in quarantine, and {kind:?} cannot be: {}",
+                    dead.reason
+                ));
+            }
+        }
+        for key in s3.keys() {
+            let name = self.route.destination_name(key).unwrap_or_default();
+            let found = gcs.objects.get(&name);
+            let is_equal = match (s3.current(key), found) {
+                (Some(version), Some(object)) => {
+                    is_copy(object, version) && (!world.route.tags || has_tag(object, version))
+                }
+                (Some(_), None) => false,
+                (None, Some(_)) => !self.route.propagates_deletes(),
+                (None, None) => true,
+            };
+            // What somebody else put there is never deleted, and stays where the route says so.
+            let is_kept = found.is_some_and(|object| {
+                object.metadata.is_empty()
+                    && (self.route.on_conflict == OnConflict::Keep || s3.current(key).is_none())
+            });
+            let changed = s3.changed_at(key);
+            let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
+            if !is_equal && !is_kept && !queues.dead.iter().any(is_dead) {
+                self.object(&format!(
+                    "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
+                    s3.current(key).map(|version| &version.body),
+                    found.map(|object| &object.body),
+                ));
+            }
+        }
+        for name in gcs
+            .objects
+            .keys()
+            .filter(|name| name.starts_with(&self.folder))
+        {
+            let is_named = self.left.iter().any(|(prefix, _)| name.starts_with(prefix));
+            // One empty object, which the next large object deletes: it stays where asking was cut off.
+            let is_probe = name.ends_with("/may-be-deleted");
+            let is_cut_off = [
+                Fault::TokenExpired,
+                Fault::Stalled,
+                Fault::ObjectCrashed,
+                Fault::ClockSkew,
+            ]
+            .into_iter()
+            .any(|fault| faults.has(fault));
+            if world.scenario.lets_delete && !is_named && !(is_probe && is_cut_off) {
+                self.violations.push(format!("{name:?} was left behind"));
+            }
+        }
+        for session in gcs.sessions.values().filter(|session| session.is_open()) {
+            if !session.is_orphan {
+                self.violations.push(format!(
+                    "an upload session for {:?} was left open",
+                    session.name()
+                ));
+            }
+        }
+    }
+}
+
+impl World {
+    /// Looks at what GCS has committed since the last time.
+    pub(super) fn judge_commits(&self) {
+        let (commits, deleted, unknown) = {
+            let mut gcs = self.gcs.borrow_mut();
+            (
+                std::mem::take(&mut gcs.commits),
+                std::mem::take(&mut gcs.deleted),
+                std::mem::take(&mut gcs.unknown),
+            )
+        };
+        let mut judge = self.judge.borrow_mut();
+        for commit in commits {
+            let object = &commit.object;
+            self.tell(object.generation, || {
+                format!(
+                    "GCS has {:?} now, generation {}: {:?}",
+                    object.name, object.generation, object.body
+                )
+            });
+            judge.committed(&commit, &self.s3.borrow());
+        }
+        for object in deleted {
+            judge.deleted(&object);
+        }
+        for request in unknown {
+            judge.object(&format!(
+                "the model of GCS does not know the request {request}"
+            ));
+        }
+    }
+
+    /// Looks at everything once nothing moves any more.
+    pub(super) fn judge_rest(&self) {
+        self.judge.borrow_mut().at_rest(self);
+    }
+}
+
+/// Whether `object` is a copy of exactly `version`: its bytes, under its metadata.
+fn is_copy(object: &Object, version: &Version) -> bool {
+    let label = version.put.label.to_string();
+    let metadata = |name: &str| object.metadata.get(name).map(String::as_str);
+    object.body == version.body
+        && metadata("label") == Some(&label)
+        && metadata("causeway-source-etag") == Some(&version.etag)
+        && object.content_type.as_deref() == Some(&format!("text/x-{label}"))
+}
+
+fn has_tag(object: &Object, version: &Version) -> bool {
+    let tag = version.tag.map(|tag| tag.to_string());
+    object.metadata.get("causeway-source-tag-kind") == tag.as_ref()
+}
+
+/// Whether the faults of this seed can be the reason why `dead` is in quarantine.
+fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
+    let many = faults.injected.values().sum::<u64>() >= MANY_FAULTS;
+    match dead.kind {
+        Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000,
+        Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
+        // What refuses a HEAD has no body, and does not say that it is the clock.
+        Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied) || faults.has(Fault::ClockSkew),
+        Some(ErrorKind::SourceCredentialRefused) => faults.has(Fault::ClockSkew),
+        Some(ErrorKind::DestinationCredentialRefused) => {
+            faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired)
+        }
+        Some(ErrorKind::ChecksumRefused | ErrorKind::SourceChecksumMismatch) => {
+            faults.has(Fault::Corrupted)
+        }
+        // Some bodies cannot be cut, and some lines are slow.
+        Some(ErrorKind::DestinationUnavailable) => many || scenario.is_slow(),
+        Some(kind) => kind.is_transient() && many,
+        None => many,
+    }
+}

@@ -1,0 +1,29 @@
+//! Deterministic simulation: the very state machine of `shared` against models of both stores, the
+//! queues and Durable Objects, under a virtual clock, with faults that a seed draws.
+//!
+//! One seed is one world of one thread; whatever happens in it follows from the seed alone. The worlds
+//! are models and no emulators: what speaks HTTP over sockets is elsewhere in this crate.
+
+mod body;
+mod consumer;
+mod durable;
+mod fault;
+mod gcs;
+mod judge;
+mod mutant;
+mod network;
+mod port;
+mod queue;
+mod rng;
+mod run;
+mod s3;
+mod scenario;
+mod story;
+#[cfg(test)]
+mod tests;
+mod workload;
+mod world;
+
+pub use mutant::Mutant;
+pub use run::{Options, Summary, simulate};
+pub use story::Story;

@@ -1,0 +1,178 @@
+//! What the code would do if it were wrong: each breaks what the port, the stores' requests or the
+//! runtime's glue do in the way in which a mistake in the product would. The simulation is worth
+//! something only as long as it finds each of them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use causeway_shared::port::Sink;
+use http::{Method, Request, Response, StatusCode, Uri};
+use serde_json::Value;
+
+use super::port::Open;
+use super::world::World;
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mutant {
+    /// Writes say nothing of what they replace.
+    NoPrecondition,
+    /// A message is acknowledged before its object is committed.
+    AcknowledgedBefore,
+    /// A body that ends early is sent as if it were whole.
+    ShortBodySucceeds,
+    /// What stands at the destination is remembered and not asked.
+    StaleGeneration,
+    /// A piece of whatever stands at the source now is taken for one of what stood there.
+    AnyVersionWillDo,
+    /// Uploads name no checksum.
+    NoChecksum,
+    /// The source is read before the destination is looked at.
+    SourceBeforeDestination,
+    /// After something was made of nothing, or nothing of it, the source is not asked once more.
+    NothingIsAVersion,
+    /// Parts are not deleted.
+    NothingSwept,
+    /// What a dead consumer held does not come again.
+    NoRedelivery,
+    /// A hint is acknowledged though nobody took over what follows from it.
+    NobodyTakesOver,
+    /// A session is not handed on.
+    SessionForgotten,
+    /// One transfer answers for all keys of a batch.
+    FoldsAcrossKeys,
+    /// What the coordinator stores is lost.
+    StorageLost,
+    /// The coordinator's alarm is not set.
+    AlarmForgotten,
+    /// Parts are composed in another order.
+    PartsReversed,
+    /// Parts of an earlier run are taken for those of this one.
+    CopiesOfAnyRun,
+    /// What is given up is kept nowhere.
+    DeadLetterLost,
+    /// The sender is answered before the queue has the hint.
+    AnsweredBefore,
+}
+
+/// What a port remembers that should not.
+#[derive(Default)]
+pub(super) struct Memory {
+    sources: BTreeMap<String, (Response<Bytes>, Open)>,
+    /// What a HEAD would have said when the source was read last.
+    head: Option<Response<Bytes>>,
+}
+
+impl Memory {
+    pub(super) fn keep_source(&mut self, uri: &Uri, head: &Response<Bytes>, open: &Open) {
+        let kept = (head.clone(), open.clone());
+        self.sources.entry(uri.to_string()).or_insert(kept);
+    }
+
+    pub(super) fn saw(&mut self, reply: &Response<Bytes>) {
+        let mut head = Response::new(Bytes::new());
+        match reply.headers().get("etag") {
+            Some(etag) => drop(head.headers_mut().insert("etag", etag.clone())),
+            None => *head.status_mut() = StatusCode::NOT_FOUND,
+        }
+        self.head = Some(head);
+    }
+
+    /// What a HEAD would say if the source had not changed since it was read.
+    pub(super) fn unchanged(
+        &self,
+        world: &World,
+        request: &Request<Bytes>,
+    ) -> Option<Response<Bytes>> {
+        let is_asked = world.is(Mutant::NothingIsAVersion) && request.method() == Method::HEAD;
+        self.head.clone().filter(|_| is_asked)
+    }
+
+    /// The whole object as it was read first.
+    pub(super) fn source_read_before(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Option<(Response<Bytes>, Open)> {
+        let is_whole = !request.headers().contains_key("range");
+        self.sources
+            .get(&request.uri().to_string())
+            .filter(|_| is_whole)
+            .cloned()
+    }
+
+    /// The destination's resource as it was when somebody looked last.
+    pub(super) fn replayed(world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        if !world.is(Mutant::StaleGeneration) || request.method() != Method::GET {
+            return None;
+        }
+        let looks = world.looks.borrow();
+        looks.get(&request.uri().to_string()).cloned()
+    }
+
+    pub(super) fn note(world: &World, uri: &Uri, reply: &Response<Bytes>) {
+        let is_look = uri.path().starts_with("/storage/") && !uri.path().ends_with("/o");
+        if world.is(Mutant::StaleGeneration) && is_look && reply.status() == 200 {
+            world
+                .looks
+                .borrow_mut()
+                .insert(uri.to_string(), reply.clone());
+        }
+    }
+}
+
+/// Breaks a request without an object's bytes.
+pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
+    if world.is(Mutant::NoPrecondition) && request.method() == Method::POST {
+        *request.uri_mut() = without_precondition(request.uri());
+    }
+    let is_start = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("uploadType=resumable"));
+    if world.is(Mutant::NoChecksum) && is_start && request.method() == Method::POST {
+        let body = without_checksums(std::str::from_utf8(request.body()).unwrap_or_default());
+        *request.body_mut() = body.into();
+    }
+}
+
+/// Breaks a request with an object's bytes.
+pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
+    if world.is(Mutant::NoPrecondition) && sink.request.method() == Method::POST {
+        *sink.request.uri_mut() = without_precondition(sink.request.uri());
+    }
+    if world.is(Mutant::NoChecksum) {
+        sink.request.headers_mut().remove("x-goog-hash");
+        let text = std::str::from_utf8(&sink.prefix)
+            .unwrap_or_default()
+            .to_owned();
+        if let Some(resource) = text.split("\r\n").find(|line| line.starts_with('{')) {
+            sink.prefix = text.replace(resource, &without_checksums(resource)).into();
+        }
+    }
+}
+
+fn without_precondition(uri: &Uri) -> Uri {
+    let text = uri.to_string();
+    let kept: Vec<_> = text
+        .split('&')
+        .filter(|pair| !pair.starts_with("ifGeneration"))
+        .collect();
+    let text = kept.join("&");
+    let text = text
+        .split_once("?ifGeneration")
+        .map_or(text.clone(), |(path, rest)| {
+            let rest = rest.split_once('&').map_or("", |(_, rest)| rest);
+            format!("{path}?{rest}")
+        });
+    text.parse().unwrap_or_else(|_| uri.clone())
+}
+
+fn without_checksums(resource: &str) -> String {
+    let mut value: Value = serde_json::from_str(resource).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("crc32c");
+        fields.remove("md5Hash");
+    }
+    value.to_string()
+}

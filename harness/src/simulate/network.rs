@@ -1,0 +1,412 @@
+//! What lies between a port and the stores: requests arrive after a while, or twice as late, or not;
+//! replies come back, or do not.
+//!
+//! A request that has been sent is on its own: that its sender died does not call it back.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use causeway_shared::port::{Lost, Side};
+use http::{Method, Response};
+
+use super::body::Body;
+use super::fault::Fault;
+use super::gcs::{self, Wire};
+use super::s3;
+use super::world::{Owner, Slot, World};
+
+/// When a port gives up a small request, in milliseconds.
+const REPLY_TIME: u64 = 60_000;
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Store {
+    S3,
+    Gcs,
+}
+
+/// A reply, and the bytes of an object behind it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) head: Response<Bytes>,
+    pub(super) body: Body,
+}
+
+struct Flight {
+    store: Store,
+    wire: Wire,
+    /// Of a body that broke off before, this much was sent.
+    sent: Option<u64>,
+    fault: Option<Fault>,
+    slot: Rc<Slot<Result<Reply, Lost>>>,
+}
+
+impl World {
+    /// Sends `wire` to `store`; no reply is waited for longer than `limit` milliseconds. `sent` is how
+    /// much of its body there is, if the source broke.
+    pub(super) async fn exchange(
+        &self,
+        store: Store,
+        wire: Wire,
+        sent: Option<u64>,
+        limit: u64,
+    ) -> Result<Reply, Lost> {
+        self.crash_point().await;
+        let slot = Slot::new(self);
+        let fault = self.strike(kinds(store, &wire));
+        let time = self.latency() + wire.body.length() / self.scenario.bytes_per_millisecond;
+        let mut flight = Flight {
+            store,
+            wire,
+            sent,
+            fault,
+            slot: Rc::clone(&slot),
+        };
+        if time > limit || fault == Some(Fault::Stalled) {
+            self.stall(flight, limit);
+            let reply = slot.wait().await;
+            self.crash_point().await;
+            return reply;
+        }
+        match flight.wire.session() {
+            Some(id) if flight.wire.body.length() > 0 => self.after(1, move |world| {
+                flight.wire.ticket = world.gcs.borrow_mut().begin_piece(id);
+                world.after(time, move |world| world.arrive(flight));
+            }),
+            _ => self.after(time, move |world| world.arrive(flight)),
+        }
+        let reply = slot.wait().await;
+        self.crash_point().await;
+        reply
+    }
+
+    /// The port gives up after `limit` milliseconds. The request may arrive all the same, much later.
+    fn stall(&self, flight: Flight, limit: u64) {
+        let late = self.rng.borrow_mut().pick(&[0, 0, 10_000, 300_000]);
+        if late > 0 && flight.sent.is_none() && !self.is_over_nothing(&flight.wire) {
+            let (store, wire) = (flight.store, flight.wire.clone());
+            self.after(limit + late, move |world| {
+                drop(world.serve(store, &wire, None));
+            });
+        }
+        self.after(limit, move |world| {
+            world.lost(flight, Side::Sink, "no end in time", 0);
+        });
+    }
+
+    /// Whether `wire` may make an object of nothing on a route that carries deletions over. Nothing can
+    /// be done against one that arrives after everybody has seen that its source is gone, too.
+    fn is_over_nothing(&self, wire: &Wire) -> bool {
+        self.route.propagates_deletes() && self.gcs.borrow().is_over_nothing(wire)
+    }
+
+    fn latency(&self) -> u64 {
+        let mut rng = self.rng.borrow_mut();
+        let most = rng.pick(&self.scenario.latencies);
+        rng.between(1, most)
+    }
+
+    fn arrive(self: &Rc<Self>, mut flight: Flight) {
+        let owner = flight.slot.owner(self).filter(|_| flight.fault.is_none());
+        if let Some(id) = flight.wire.session() {
+            self.note_session(id, owner.as_ref());
+        }
+        if owner.is_none() && flight.fault.is_none() {
+            // Nobody waits any more: some of it had left the isolate before.
+            let sent = self.rng.borrow_mut().below(flight.wire.body.length());
+            let is_cut = self.rng.borrow_mut().chance(1, 2) || self.is_over_nothing(&flight.wire);
+            flight.sent = Some(sent).filter(|_| is_cut);
+        }
+        if let Some(sent) = flight.sent {
+            self.serve_broken(&flight, sent);
+            return self.lost(flight, Side::Source, "the body broke off", 0);
+        }
+        match flight.fault {
+            Some(Fault::ResetBefore) => self.lost(flight, Side::Sink, "connection reset", 0),
+            Some(Fault::ResetWithin) => {
+                let sent = self.rng.borrow_mut().below(flight.wire.body.length() + 1);
+                self.serve_broken(&flight, sent);
+                self.lost(flight, Side::Sink, "connection reset", 0);
+            }
+            Some(Fault::ResetAfter) => {
+                drop(self.serve(flight.store, &flight.wire, None));
+                self.lost(flight, Side::Sink, "connection reset", 0);
+            }
+            Some(Fault::Late503) => {
+                drop(self.serve(flight.store, &flight.wire, None));
+                self.reply(flight, refusal(Store::Gcs, 503, None), Body::default());
+            }
+            Some(fault) => self.arrive_troubled(flight, fault),
+            None => match self.serve(flight.store, &flight.wire, owner.as_ref()) {
+                Some((head, body)) => self.reply(flight, head, body),
+                None => self.lost(flight, Side::Sink, "connection closed", 0),
+            },
+        }
+    }
+
+    /// Faults that end in a reply.
+    fn arrive_troubled(self: &Rc<Self>, mut flight: Flight, fault: Fault) {
+        let status = match fault {
+            Fault::Status408 => 408,
+            Fault::Status429 => 429,
+            Fault::Status500 => 500,
+            Fault::Status503 => 503,
+            Fault::Denied => 403,
+            Fault::TokenExpired => {
+                let shown = flight.wire.head.headers().get("authorization");
+                let shown = shown
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or_default();
+                self.gcs.borrow_mut().revoke(shown);
+                0
+            }
+            Fault::SessionExpired => {
+                let mut gcs = self.gcs.borrow_mut();
+                let session = flight
+                    .wire
+                    .session()
+                    .and_then(|id| gcs.sessions.get_mut(&id));
+                session.map_or(0, |session| {
+                    session.expire();
+                    0
+                })
+            }
+            Fault::SourceChanged => {
+                let served = self.serve(flight.store, &flight.wire, None);
+                if !self.overwrite(flight.wire.head.uri().path()) {
+                    self.faults.borrow_mut().withdraw(fault);
+                }
+                if let Some((head, body)) = served {
+                    self.reply(flight, head, body);
+                }
+                return;
+            }
+            _ => 0,
+        };
+        if status > 0 {
+            let wait = self
+                .rng
+                .borrow_mut()
+                .pick(&[None, Some(1), Some(4), Some(30)]);
+            let head = refusal(flight.store, status, wait.filter(|_| status == 429));
+            return self.reply(flight, head, Body::default());
+        }
+        if fault == Fault::Corrupted && flight.wire.body.length() > 0 {
+            flight.wire.body = self.damaged(&flight.wire.body);
+        }
+        let Some((head, body)) = self.serve(flight.store, &flight.wire, None) else {
+            return self.lost(flight, Side::Sink, "connection closed", 0);
+        };
+        let body = self.troubled(&flight, fault, body);
+        self.reply(flight, head, body);
+    }
+
+    /// The body of a reply, as `fault` makes it arrive.
+    fn troubled(&self, flight: &Flight, fault: Fault, body: Body) -> Body {
+        let is_read = flight.store == Store::S3 && body.length() > 0;
+        match fault {
+            Fault::Truncated | Fault::SourceReset if is_read => {
+                let end = self.rng.borrow_mut().below(body.length());
+                body.slice(0, end)
+            }
+            // What S3 has no checksum of is copied as S3's side sends it.
+            Fault::Corrupted if is_read && self.s3.borrow().is_proven(&body) => self.damaged(&body),
+            Fault::Truncated | Fault::SourceReset => {
+                self.faults.borrow_mut().withdraw(fault);
+                body
+            }
+            Fault::Corrupted if flight.wire.body.length() == 0 => {
+                self.faults.borrow_mut().withdraw(fault);
+                body
+            }
+            _ => body,
+        }
+    }
+
+    fn damaged(&self, body: &Body) -> Body {
+        let at = self.rng.borrow_mut().below(body.length());
+        body.damaged(at, self.seed() | 1 << 63)
+    }
+
+    /// `owner` is whoever will hear of it.
+    fn serve(
+        self: &Rc<Self>,
+        store: Store,
+        wire: &Wire,
+        owner: Option<&Owner>,
+    ) -> Option<(Response<Bytes>, Body)> {
+        let now = self.now();
+        let sessions = self.gcs.borrow().sessions.len() as u64;
+        let served = match store {
+            Store::S3 => {
+                let (head, body) = self.s3.borrow().serve(&wire.head, now);
+                Some((head, body.unwrap_or_default()))
+            }
+            Store::Gcs => {
+                let head = self.gcs.borrow_mut().serve(wire, now);
+                self.judge_commits();
+                if self.gcs.borrow().sessions.len() as u64 > sessions {
+                    self.note_session(sessions + 1, owner);
+                }
+                head.map(|head| (head, Body::default()))
+            }
+        };
+        let status = served
+            .as_ref()
+            .map_or(0, |(head, _)| head.status().as_u16());
+        self.tell(u64::from(status), || {
+            format!("{status} to {} {}", wire.head.method(), shown(wire))
+        });
+        served
+    }
+
+    /// Only `sent` bytes of the body came: a session keeps of them what it can.
+    fn serve_broken(self: &Rc<Self>, flight: &Flight, sent: u64) {
+        let mut wire = flight.wire.clone();
+        wire.body = wire.body.slice(0, sent);
+        if wire.length.is_none() || wire.session().is_some() && wire.body.length() > 0 {
+            drop(self.serve(flight.store, &wire, None));
+        }
+    }
+
+    fn reply(self: &Rc<Self>, flight: Flight, head: Response<Bytes>, body: Body) {
+        if self.crash_waiting(&flight) {
+            return;
+        }
+        let latency = self.latency();
+        flight.slot.resolve(self, latency, Ok(Reply { head, body }));
+    }
+
+    fn lost(self: &Rc<Self>, flight: Flight, side: Side, detail: &str, delay: u64) {
+        if let Some(id) = flight.wire.session() {
+            self.orphan(id);
+        }
+        if self.crash_waiting(&flight) {
+            return;
+        }
+        let detail = detail.to_owned();
+        flight
+            .slot
+            .resolve(self, delay + 1, Err(Lost { side, detail }));
+    }
+
+    /// Whoever waits for the reply may be dead when it comes.
+    fn crash_waiting(self: &Rc<Self>, flight: &Flight) -> bool {
+        let owner = flight.slot.owner(self);
+        match owner {
+            Some(owner) if self.crashes(&owner) => {
+                self.crash(&owner);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// `owner` spoke to the session `id`, and will hear what it answers.
+    fn note_session(&self, id: u64, owner: Option<&Owner>) {
+        match owner {
+            Some(owner) => {
+                self.session_users.borrow_mut().insert(id, owner.clone());
+            }
+            None => self.orphan(id),
+        }
+    }
+}
+
+/// Which faults a request may meet.
+fn kinds(store: Store, wire: &Wire) -> &'static [Fault] {
+    use Fault::{
+        Corrupted, Denied, Late503, ResetAfter, ResetBefore, ResetWithin, SessionExpired,
+        SourceChanged, SourceReset, Stalled, Status408, Status429, Status500, Status503,
+        TokenExpired, Truncated,
+    };
+    match (store, wire.session().is_some(), wire.head.method()) {
+        (Store::S3, ..) => &[
+            ResetBefore,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            Truncated,
+            SourceReset,
+            Corrupted,
+            SourceChanged,
+            Denied,
+        ],
+        (Store::Gcs, true, _) => &[
+            ResetBefore,
+            ResetWithin,
+            ResetAfter,
+            Late503,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            SessionExpired,
+            Corrupted,
+        ],
+        (Store::Gcs, false, &Method::GET) => &[
+            ResetBefore,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            TokenExpired,
+        ],
+        (Store::Gcs, false, _) => &[
+            ResetBefore,
+            ResetWithin,
+            ResetAfter,
+            Late503,
+            Status408,
+            Status429,
+            Status500,
+            Status503,
+            Stalled,
+            TokenExpired,
+            Corrupted,
+        ],
+    }
+}
+
+fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
+    let mut reply = match (store, status) {
+        (Store::S3, 403) => s3::error(status, "AccessDenied"),
+        (Store::S3, 408) => s3::error(400, "RequestTimeout"),
+        (Store::S3, 503) => s3::error(status, "SlowDown"),
+        (Store::S3, _) => s3::error(status, "InternalError"),
+        (Store::Gcs, 429) => gcs::error(status, "rateLimitExceeded", "Slow down."),
+        (Store::Gcs, _) => gcs::error(status, "backendError", "Backend Error"),
+    };
+    if let Some(seconds) = wait {
+        reply.headers_mut().insert("retry-after", seconds.into());
+    }
+    reply
+}
+
+/// A request in a few words, without what is a secret even here.
+fn shown(wire: &Wire) -> String {
+    let uri = wire.head.uri();
+    let header = |name| {
+        wire.head
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let condition = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .find(|pair| pair.starts_with("ifG"));
+    let range = header("content-range").or_else(|| header("range"));
+    let words = [Some(uri.path()), condition, range];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// What a port waits for a small request.
+pub(super) fn reply_time() -> u64 {
+    REPLY_TIME
+}

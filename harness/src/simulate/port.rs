@@ -1,0 +1,226 @@
+//! [`Port`] over the simulated network. What the worker's port decides about lengths and broken bodies
+//! is decided here in the same way; where mutants live that break a request or believe what they
+//! should not is `mutant`.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
+use causeway_shared::route::Route;
+use http::{Request, Response};
+use jiff::Timestamp;
+
+use super::body::Body;
+use super::gcs::{Wire, signature};
+use super::mutant::{self, Memory, Mutant};
+use super::network::{Reply, Store, reply_time};
+use super::world::World;
+
+/// The port of one transfer.
+pub(super) struct SimulatedPort {
+    world: Rc<World>,
+    isolate: usize,
+    open: Option<Open>,
+    memory: Memory,
+}
+
+/// An open source body.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    /// What will come of it; less than `left` if it breaks.
+    rest: Body,
+    /// What is left of it, as its length was announced.
+    left: u64,
+    /// What checksums have run over.
+    seen: Body,
+}
+
+impl SimulatedPort {
+    pub(super) fn new(world: &Rc<World>, isolate: usize) -> Self {
+        Self {
+            world: Rc::clone(world),
+            isolate,
+            open: None,
+            memory: Memory::default(),
+        }
+    }
+
+    fn take_open(&mut self) -> Result<Open, Lost> {
+        self.open.take().ok_or_else(|| broken("no body is open"))
+    }
+
+    fn is(&self, mutant: Mutant) -> bool {
+        self.world.is(mutant)
+    }
+
+    /// Takes the next `length` bytes; fewer if the body ends or breaks before.
+    async fn read(&self, open: &mut Open, length: u64) -> Body {
+        let taken = open.rest.take(length);
+        open.left -= length.min(open.left);
+        let time = taken.length() / self.world.scenario.bytes_per_millisecond;
+        self.world.sleep(time + 1).await;
+        taken
+    }
+}
+
+impl Port for SimulatedPort {
+    fn now(&self) -> Timestamp {
+        self.world.time_at(self.isolate)
+    }
+
+    async fn send(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        mutant::spoil_request(&self.world, &mut request);
+        let replayed = Memory::replayed(&self.world, &request);
+        if let Some(reply) = replayed.or_else(|| self.memory.unchanged(&self.world, &request)) {
+            return Ok(reply);
+        }
+        let uri = request.uri().clone();
+        let store = if uri.host() == Some("s3") {
+            Store::S3
+        } else {
+            Store::Gcs
+        };
+        let wire = Wire::of(request);
+        let reply = self.world.exchange(store, wire, None, reply_time()).await?;
+        Memory::note(&self.world, &uri, &reply.head);
+        Ok(reply.head)
+    }
+
+    async fn open(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        self.open = None;
+        let asked = request.headers().get("if-match").cloned();
+        if self.is(Mutant::AnyVersionWillDo) {
+            request.headers_mut().remove("if-match");
+        }
+        if self.is(Mutant::SourceBeforeDestination)
+            && let Some((reply, open)) = self.memory.source_read_before(&request)
+        {
+            self.open = Some(open);
+            return Ok(reply);
+        }
+        let uri = request.uri().clone();
+        let wire = Wire::of(request);
+        let exchanged = self
+            .world
+            .exchange(Store::S3, wire, None, reply_time())
+            .await;
+        let Reply { mut head, body } = exchanged.map_err(|lost| Lost {
+            side: Side::Source,
+            ..lost
+        })?;
+        self.memory.saw(&head);
+        if !head.status().is_success() {
+            return Ok(head);
+        }
+        if let Some(asked) = asked.filter(|_| self.is(Mutant::AnyVersionWillDo)) {
+            head.headers_mut().insert("etag", asked);
+        }
+        let announced = head.headers().get("content-length");
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let open = Open {
+            left: announced.unwrap_or_default(),
+            rest: body,
+            seen: Body::default(),
+        };
+        if self.is(Mutant::SourceBeforeDestination) {
+            self.memory.keep_source(&uri, &head, &open);
+        }
+        self.open = Some(open);
+        Ok(head)
+    }
+
+    async fn pipe(
+        &mut self,
+        mut sink: Sink,
+        length: u64,
+        digest: Option<Digest>,
+    ) -> Result<Response<Bytes>, Lost> {
+        let mut open = self.take_open()?;
+        let fits = open.left == length || digest.is_some() && open.left > length;
+        let is_lenient = self.is(Mutant::ShortBodySucceeds);
+        if !fits && !is_lenient {
+            return Err(broken("the body has another length than is to be sent"));
+        }
+        mutant::spoil_sink(&self.world, &mut sink);
+        let body = open.rest.take(length);
+        open.left -= length.min(open.left);
+        let total = length + (sink.prefix.len() + sink.suffix.len()) as u64;
+        let is_short = body.length() < length && !is_lenient;
+        if digest.is_some() {
+            open.seen.append(&body);
+        }
+        let wire = Wire {
+            head: sink.request,
+            prefix: sink.prefix,
+            length: (!is_lenient).then_some(total),
+            suffix: sink.suffix,
+            ticket: 0,
+            body,
+        };
+        let sent = is_short.then(|| wire.body.length());
+        let limit = time_for(length);
+        let reply = self.world.exchange(Store::Gcs, wire, sent, limit).await?;
+        if digest.is_some() && reply.head.status().as_u16() < 400 {
+            self.open = Some(open);
+        }
+        Ok(reply.head)
+    }
+
+    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+        let mut open = self.take_open()?;
+        let is_lenient = self.is(Mutant::ShortBodySucceeds);
+        if open.left != length && !is_lenient {
+            return Err(broken("the body has another length than is left"));
+        }
+        let rest = self.read(&mut open, length).await;
+        if rest.length() != length && !is_lenient {
+            return Err(broken("the body ended early"));
+        }
+        open.seen.append(&rest);
+        let digests = open.seen.digests(digest);
+        self.open = Some(Open {
+            left: rest.length(),
+            rest,
+            seen: Body::default(),
+        });
+        Ok(digests)
+    }
+
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+        let mut open = self.take_open()?;
+        let read = self.read(&mut open, length).await;
+        if read.length() != length || open.left > 0 {
+            return Err(broken("the body has another length than was expected"));
+        }
+        Ok(read.digests(digest))
+    }
+
+    async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
+        let now = self.now();
+        self.world.ask_ledger(route, now).await
+    }
+
+    async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {
+        self.world.sleep(1).await;
+        Ok(signature(&message))
+    }
+
+    async fn wait_until(&mut self, time: Timestamp) {
+        let wait = time.duration_since(self.now()).as_millis();
+        self.world
+            .sleep(u64::try_from(wait).unwrap_or_default())
+            .await;
+    }
+}
+
+fn broken(detail: &str) -> Lost {
+    Lost {
+        side: Side::Source,
+        detail: detail.to_owned(),
+    }
+}
+
+/// How long an upload may take, in milliseconds.
+fn time_for(length: u64) -> u64 {
+    (60_000 + (length >> 20) * 1000).min(360_000)
+}

@@ -1,0 +1,345 @@
+//! The queues as a model: at least once, in any order, with delays, redelivery and, after too many
+//! deliveries, dead letters; and the invocations that batches are delivered to.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use causeway_shared::error::ErrorKind;
+use causeway_shared::message::{DeadLetter, Message};
+
+use super::fault::Fault;
+use super::mutant::Mutant;
+use super::world::{ISOLATES, World};
+
+/// A message is delivered once more than this at most, as wrangler.toml says.
+const MAX_RETRIES: u32 = 100;
+/// A consumer has this long for a batch, in milliseconds.
+const INVOCATION_TIME: u64 = 15 * 60 * 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Hints,
+    Parts,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    messages: BTreeMap<u64, Stored>,
+    next: u64,
+    pub(super) dead: Vec<Dead>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    queue: Name,
+    text: Rc<str>,
+    deliveries: u32,
+    visible: u64,
+    is_leased: bool,
+    is_copy: bool,
+}
+
+/// Something in quarantine.
+#[derive(Debug)]
+pub(super) struct Dead {
+    /// The key of the hint; `None` for a part.
+    pub(super) key: Option<String>,
+    /// `None` where the platform gave it up.
+    pub(super) kind: Option<ErrorKind>,
+    pub(super) reason: String,
+    pub(super) at: u64,
+}
+
+/// A consumer at work on a batch.
+#[derive(Debug)]
+pub(super) struct Invocation {
+    pub(super) isolate: usize,
+    messages: BTreeMap<u64, Verdict>,
+}
+
+/// What was said of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Open,
+    Acknowledged,
+    /// To come again after so many seconds.
+    Again(u32),
+}
+
+/// A message as it was delivered.
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    pub(super) invocation: u64,
+    pub(super) id: u64,
+    pub(super) text: Rc<str>,
+    /// Which delivery this is, from 1.
+    pub(super) count: u32,
+}
+
+impl Queues {
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    fn key_of(text: &str) -> Option<String> {
+        match Message::read(text.as_bytes()) {
+            Ok(Message::Hint(hint)) => Some(hint.hint.key),
+            _ => None,
+        }
+    }
+}
+
+impl World {
+    /// The queue has `text`, to be delivered after `delay`.
+    pub(super) fn put(&self, queue: Name, text: &str, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX / 4);
+        let mut queues = self.queues.borrow_mut();
+        queues.next += 1;
+        let id = queues.next;
+        let visible = self.now() + delay;
+        queues.messages.insert(
+            id,
+            Stored {
+                queue,
+                text: text.into(),
+                deliveries: 0,
+                visible,
+                is_leased: false,
+                is_copy: false,
+            },
+        );
+        drop(queues);
+        self.tell(id, || format!("message {id} is in the queue of {queue:?}"));
+        self.deliver_after(queue, delay);
+    }
+
+    /// Puts `text` into a queue from within a task.
+    ///
+    /// # Errors
+    /// The platform's words. The queue may have it all the same.
+    pub(super) async fn send(
+        self: &Rc<Self>,
+        queue: Name,
+        text: &str,
+        delay: Duration,
+    ) -> Result<(), String> {
+        self.sleep(2).await;
+        self.crash_point().await;
+        let refused = self.strike(&[Fault::QueueRefused]).is_some();
+        if !refused || self.rng.borrow_mut().chance(1, 2) {
+            self.put(queue, text, delay);
+        }
+        self.sleep(2).await;
+        self.crash_point().await;
+        if refused {
+            return Err("the queue gave no answer".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Puts `letter` among the dead.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(super) async fn bury(self: &Rc<Self>, letter: &DeadLetter) -> Result<(), String> {
+        self.sleep(2).await;
+        self.crash_point().await;
+        if self.strike(&[Fault::QueueRefused]).is_some() {
+            return Err("the queue gave no answer".to_owned());
+        }
+        if !self.is(Mutant::DeadLetterLost) {
+            let key = Queues::key_of(&letter.message.to_string());
+            self.add_dead(key, Some(letter.error.kind), letter.error.to_string());
+        }
+        self.crash_point().await;
+        Ok(())
+    }
+
+    fn add_dead(&self, key: Option<String>, kind: Option<ErrorKind>, reason: String) {
+        self.tell(kind.map_or(0, |kind| kind as u64), || {
+            format!("dead letter for {key:?}: {reason}")
+        });
+        let at = self.now();
+        self.queues.borrow_mut().dead.push(Dead {
+            key,
+            kind,
+            reason,
+            at,
+        });
+    }
+
+    fn deliver_after(&self, queue: Name, delay: u64) {
+        let wait = self.rng.borrow_mut().between(1, 40);
+        self.after(delay + wait, move |world| world.deliver(queue));
+    }
+
+    /// Delivers a batch of what is visible, in any order.
+    fn deliver(self: &Rc<Self>, queue: Name) {
+        let now = self.now();
+        let most = match queue {
+            Name::Hints => 100,
+            Name::Parts => 6,
+        };
+        let mut visible: Vec<u64> = {
+            let queues = self.queues.borrow();
+            let is_visible = |message: &Stored| {
+                message.queue == queue && !message.is_leased && message.visible <= now
+            };
+            let messages = queues.messages.iter();
+            messages
+                .filter(|(_, message)| is_visible(message))
+                .map(|(&id, _)| id)
+                .collect()
+        };
+        if visible.is_empty() {
+            return;
+        }
+        let mut batch = Vec::new();
+        {
+            let mut rng = self.rng.borrow_mut();
+            let take = rng.between(1, most.min(visible.len() as u64));
+            for _ in 0..take {
+                let place = rng.place(visible.len());
+                batch.push(visible.swap_remove(place));
+            }
+        }
+        if !visible.is_empty() {
+            self.deliver_after(queue, 0);
+        }
+        self.lease(&batch);
+    }
+
+    fn lease(self: &Rc<Self>, batch: &[u64]) {
+        let invocation = self.steps.get();
+        let isolate = self.rng.borrow_mut().place(ISOLATES);
+        let mut deliveries = Vec::new();
+        for &id in batch {
+            let may_be = self.rng.borrow_mut().chance(1, 4);
+            if may_be && self.strike(&[Fault::MessageDuplicated]).is_some() {
+                self.duplicate(id);
+            }
+            let mut queues = self.queues.borrow_mut();
+            let Some(message) = queues.messages.get_mut(&id) else {
+                continue;
+            };
+            message.is_leased = true;
+            message.deliveries += 1;
+            deliveries.push(Delivery {
+                invocation,
+                id,
+                text: Rc::clone(&message.text),
+                count: message.deliveries,
+            });
+        }
+        self.tell(invocation, || {
+            format!("messages {batch:?} are delivered to isolate {isolate}")
+        });
+        let messages = deliveries
+            .iter()
+            .map(|delivery| (delivery.id, Verdict::Open))
+            .collect();
+        self.invocations
+            .borrow_mut()
+            .insert(invocation, Invocation { isolate, messages });
+        self.after(INVOCATION_TIME, move |world| {
+            if world.invocations.borrow().contains_key(&invocation) {
+                world.tell(invocation, || "the consumer's time is up".to_owned());
+                world.kill(&super::world::Owner::Invocation(invocation));
+            }
+        });
+        self.consume(invocation, isolate, deliveries);
+    }
+
+    fn duplicate(&self, id: u64) {
+        let mut queues = self.queues.borrow_mut();
+        let message = queues.messages.get(&id).filter(|message| !message.is_copy);
+        let Some(mut copy) = message.cloned() else {
+            return;
+        };
+        copy.is_copy = true;
+        queues.next += 1;
+        let new = queues.next;
+        let queue = copy.queue;
+        queues.messages.insert(new, copy);
+        drop(queues);
+        self.deliver_after(queue, 0);
+    }
+
+    /// Says what is to become of a message; the queue hears of it when the batch is done.
+    pub(super) fn say(self: &Rc<Self>, delivery: &Delivery, verdict: Verdict) {
+        let mut invocations = self.invocations.borrow_mut();
+        let Some(invocation) = invocations.get_mut(&delivery.invocation) else {
+            return;
+        };
+        let said = invocation.messages.entry(delivery.id).or_insert(verdict);
+        // The first word counts, as at the platform.
+        if *said == Verdict::Open {
+            *said = verdict;
+        }
+        if invocation
+            .messages
+            .values()
+            .any(|&verdict| verdict == Verdict::Open)
+        {
+            return;
+        }
+        let done = invocations.remove(&delivery.invocation);
+        drop(invocations);
+        for (id, verdict) in done.into_iter().flat_map(|done| done.messages) {
+            self.conclude(id, verdict);
+        }
+    }
+
+    /// The invocation `id` died. What it had said of its messages may have reached the queue.
+    pub(super) fn invocation_died(self: &Rc<Self>, id: u64) {
+        let Some(dead) = self.invocations.borrow_mut().remove(&id) else {
+            return;
+        };
+        self.tell(id, || {
+            format!("the consumer in isolate {} died", dead.isolate)
+        });
+        for (message, verdict) in dead.messages {
+            let was_heard = verdict != Verdict::Open && self.rng.borrow_mut().chance(1, 2);
+            if was_heard || self.is(Mutant::NoRedelivery) {
+                self.conclude(
+                    message,
+                    if was_heard {
+                        verdict
+                    } else {
+                        Verdict::Acknowledged
+                    },
+                );
+            } else {
+                self.conclude(message, Verdict::Again(0));
+            }
+        }
+    }
+
+    fn conclude(&self, id: u64, verdict: Verdict) {
+        let mut queues = self.queues.borrow_mut();
+        let Verdict::Again(delay) = verdict else {
+            queues.messages.remove(&id);
+            return;
+        };
+        let Some(message) = queues.messages.get_mut(&id) else {
+            return;
+        };
+        let (queue, delay) = (message.queue, u64::from(delay) * 1000);
+        if message.deliveries > MAX_RETRIES {
+            let text = Rc::clone(&message.text);
+            queues.messages.remove(&id);
+            drop(queues);
+            self.add_dead(
+                Queues::key_of(&text),
+                None,
+                "delivered too often".to_owned(),
+            );
+            return;
+        }
+        message.is_leased = false;
+        message.visible = self.now() + delay;
+        drop(queues);
+        self.deliver_after(queue, delay);
+    }
+}

@@ -1,0 +1,179 @@
+//! One seed to its end, and many seeds side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::fault::Fault;
+use super::mutant::Mutant;
+use super::scenario::{Cut, Scenario};
+use super::story::Story;
+use super::world::World;
+
+/// A seed that has not come to rest after this many events never does.
+const MOST_STEPS: u64 = 100_000;
+
+/// What came of one seed.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) violations: Vec<String>,
+    pub(super) steps: u64,
+    pub(super) hash: u64,
+    pub(super) injected: BTreeMap<Fault, u64>,
+    /// How many numbers its faults had.
+    pub(super) faults: u32,
+    /// How many writes it had.
+    pub(super) writes: usize,
+    pub(super) story: Vec<String>,
+}
+
+/// Runs `seed`, with what `cut` leaves of it.
+pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -> Ended {
+    let scenario = Scenario::draw(seed, cut.clone());
+    let writes = scenario.writes.len();
+    let world = World::new(scenario, mutant, is_told);
+    world.begin();
+    let is_over = |steps| steps >= MOST_STEPS || !world.judge.borrow().violations.is_empty();
+    while !is_over(world.steps.get()) && world.step() {}
+    if world.steps.get() >= MOST_STEPS {
+        world.judge.borrow_mut().object("it does not come to rest");
+    } else if world.judge.borrow().violations.is_empty() {
+        world.judge_rest();
+    }
+    world.end();
+    let faults = world.faults.borrow();
+    Ended {
+        violations: world.judge.borrow().violations.clone(),
+        steps: world.steps.get(),
+        hash: world.hash(),
+        injected: faults.injected.clone(),
+        faults: faults.drawn(),
+        writes,
+        story: world
+            .story
+            .as_ref()
+            .map(std::cell::RefCell::take)
+            .unwrap_or_default(),
+    }
+}
+
+/// What is to be simulated.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The first seed.
+    pub first: u64,
+    /// How many seeds, one after the other.
+    pub seeds: u64,
+    /// How many threads work on them.
+    pub threads: usize,
+    /// A mistake to be found.
+    pub mutant: Option<Mutant>,
+    /// Whether the first violation ends everything.
+    pub stops: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// Events in all of them: requests, replies, deliveries, alarms.
+    pub steps: u64,
+    /// Faults by their names.
+    pub faults_injected: BTreeMap<&'static str, u64>,
+    /// How many seeds failed.
+    pub violations: u64,
+    /// What is to be said of each of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Story>,
+    /// A hash of all that happened: the same for the same seeds and the same code.
+    pub trace: String,
+    /// Wall-clock time in seconds.
+    pub elapsed_s: f64,
+}
+
+#[derive(Default)]
+struct Counts {
+    steps: u64,
+    trace: u64,
+    injected: BTreeMap<Fault, u64>,
+}
+
+impl Counts {
+    fn add(&mut self, more: &Self) {
+        self.steps += more.steps;
+        // The same in whatever order the threads end.
+        self.trace = self.trace.wrapping_add(more.trace);
+        for (&fault, count) in &more.injected {
+            *self.injected.entry(fault).or_default() += count;
+        }
+    }
+}
+
+/// Runs the seeds that `options` name. `progress` is told how many are done, now and then.
+#[must_use]
+pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary {
+    let began = Instant::now();
+    let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let total = Mutex::new((Counts::default(), Vec::new()));
+    let work = || {
+        let mut counts = Counts::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= options.seeds || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let seed = options.first.wrapping_add(number);
+            let ended = run(seed, &Cut::default(), options.mutant, false);
+            counts.add(&Counts {
+                steps: ended.steps,
+                trace: ended.hash,
+                injected: ended.injected,
+            });
+            if !ended.violations.is_empty() {
+                stop.fetch_or(options.stops, Ordering::Relaxed);
+                let mut total = total
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                total.1.push((seed, ended.violations));
+            }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(64) {
+                progress(done);
+            }
+        }
+        let mut total = total
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        total.0.add(&counts);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(work);
+        }
+    });
+    let (counts, mut failed) = total
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    failed.sort_by_key(|&(seed, _)| seed);
+    let elapsed_s = began.elapsed().as_secs_f64();
+    Summary {
+        seeds: done.into_inner(),
+        steps: counts.steps,
+        faults_injected: counts
+            .injected
+            .iter()
+            .map(|(fault, &count)| (fault.as_str(), count))
+            .collect(),
+        violations: failed.len() as u64,
+        failed: failed
+            .into_iter()
+            .map(|(seed, violations)| Story::of(seed, violations, options.mutant))
+            .collect(),
+        trace: format!("{:016x}", counts.trace),
+        elapsed_s,
+    }
+}

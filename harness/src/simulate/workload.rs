@@ -1,0 +1,147 @@
+//! The source's writers, and the notifications that follow from what they do.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use causeway_shared::event::s3::{Notification, parse};
+use causeway_shared::message::HintMessage;
+use percent_encoding::percent_decode_str;
+
+use super::body::Body;
+use super::consumer::to_json;
+use super::fault::Fault;
+use super::mutant::Mutant;
+use super::queue::Name;
+use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
+use super::scenario::{Timed, Write};
+use super::world::World;
+
+impl World {
+    /// Everything that the scenario has will happen in its time.
+    pub(super) fn begin(self: &Rc<Self>) {
+        for key in &self.scenario.foreign {
+            self.write_foreign(key);
+        }
+        for (place, timed) in self.scenario.kept() {
+            let timed = timed.clone();
+            self.after(timed.at, move |world| world.write(place as u64, &timed));
+        }
+        let until = self.faults.borrow().until();
+        self.after(until, |world| {
+            world.tell(0, || "no more faults".to_owned());
+            for isolate in world.isolates.borrow_mut().iter_mut() {
+                isolate.skew = 0;
+            }
+        });
+    }
+
+    fn write(self: &Rc<Self>, place: u64, Timed { key, write, .. }: &Timed) {
+        let now = self.now();
+        self.tell(place, || format!("write {place}: {key:?} {write:?}"));
+        let changed =
+            |change: Option<Change>| change.into_iter().for_each(|change| self.notify(change));
+        match write {
+            Write::Put(put) => changed(Some(self.s3.borrow_mut().put(key, put.clone(), now))),
+            Write::Delete => changed(self.s3.borrow_mut().delete(key, now)),
+            Write::Tag(tag) => changed(self.s3.borrow_mut().tag(key, *tag, now)),
+            Write::RenameTo(to) => {
+                let put = self
+                    .s3
+                    .borrow()
+                    .current(key)
+                    .map(|version| version.put.clone());
+                if let Some(put) = put.filter(|_| to != key) {
+                    changed(Some(self.s3.borrow_mut().put(to, put, now)));
+                    changed(self.s3.borrow_mut().delete(key, now));
+                }
+            }
+            Write::Foreign(put) => {
+                self.write_foreign(key);
+                changed(Some(self.s3.borrow_mut().put(key, put.clone(), now)));
+            }
+        }
+    }
+
+    fn write_foreign(&self, key: &str) {
+        let name = self.route.destination_name(key).unwrap_or_default();
+        let body = Body::whole(self.seed() | 1 << 62, 100);
+        self.gcs.borrow_mut().write_foreign(&name, body);
+    }
+
+    /// A writer replaces the object that is being read at `path`, if there is one.
+    pub(super) fn overwrite(self: &Rc<Self>, path: &str) -> bool {
+        let key = path
+            .strip_prefix(&format!("/{BUCKET}/"))
+            .unwrap_or_default();
+        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
+        let Some(old) = self
+            .s3
+            .borrow()
+            .current(&key)
+            .map(|version| version.put.clone())
+        else {
+            return false;
+        };
+        let mut rng = self.rng.borrow_mut();
+        let put = Put {
+            content: rng.word() >> 2,
+            // Often of the same size, so that no length gives it away.
+            size: if rng.chance(2, 3) {
+                old.size
+            } else {
+                rng.below(old.size + 1)
+            },
+            checksums: rng.pick(&Checksums::ALL),
+            label: old.label + 1000,
+        };
+        drop(rng);
+        self.tell(put.size, || {
+            format!("{key:?} is overwritten while it is read: {put:?}")
+        });
+        let change = self.s3.borrow_mut().put(&key, put, self.now());
+        self.notify(change);
+        true
+    }
+
+    fn notify(self: &Rc<Self>, change: Change) {
+        let mut copies = 1;
+        while copies < 4 && self.strike(&[Fault::EventDuplicated]).is_some() {
+            copies += 1;
+        }
+        for _ in 0..copies {
+            let late = self.strike(&[Fault::EventDelayed]).is_some();
+            let delay = self
+                .rng
+                .borrow_mut()
+                .between(1, if late { 600_000 } else { 1_000 });
+            let change = change.clone();
+            self.after(delay, move |world| world.take_in(&change));
+        }
+        if self.strike(&[Fault::EventStale]).is_some() {
+            self.after(3_600_000, move |world| world.take_in(&change));
+        }
+    }
+
+    /// An event arrives, and is sent again until it is acknowledged: as `worker/src/ingress` does, the
+    /// sender is answered after the queue has the hints.
+    fn take_in(self: &Rc<Self>, change: &Change) {
+        let event = s3::event(change);
+        let Ok(Notification::Records(records)) = parse(event.as_bytes()) else {
+            return self.judge.borrow_mut().object("an event is none of S3's");
+        };
+        let failed = self
+            .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
+            .is_some();
+        let arrives = !failed || self.rng.borrow_mut().chance(1, 2);
+        for hint in records.into_iter().flatten().filter(|_| arrives) {
+            for route in self.routes.matching(&hint.bucket, &hint.key) {
+                let message = HintMessage::new(&route.name, hint.clone(), timestamp(self.now()));
+                self.put(Name::Hints, &to_json(&message), Duration::ZERO);
+            }
+        }
+        if failed && !self.is(Mutant::AnsweredBefore) {
+            let change = change.clone();
+            self.after(5_000, move |world| world.take_in(&change));
+        }
+    }
+}
