@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use causeway_harness::client::operator::{Action, Filter, Selection};
 use causeway_harness::s3::store::{Algorithm, Attributes, SparseSpec};
 use causeway_harness::{gcs, s3};
 use causeway_tests::{Lane, Seen, Stack, content, noise};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::expected::{Expected, expected, is_repeated, leaves_session};
+use crate::expected::{Expected, expected, is_of_all_parts, is_repeated, leaves_session, times};
 use crate::faults::{self, Fault};
 use crate::requests::{At, Before, Request, Scene};
 
@@ -18,12 +19,16 @@ const MIB: usize = 1 << 20;
 /// What the cells' objects are cut from: to make it takes long.
 static NOISE: LazyLock<Bytes> = LazyLock::new(|| noise(1, 10 * MIB));
 
+/// What was copied before in [`Scene::Overwritten`].
+const OLDER: &[u8] = b"what was there before";
+
 /// A cell of the matrix.
 pub(crate) struct Cell {
     number: usize,
     request: &'static Request,
     fault_name: String,
     fault: Fault,
+    is_of_all_parts: bool,
     times: usize,
 }
 
@@ -33,27 +38,20 @@ impl Cell {
         let requests: &'static [Request] = Vec::leak(Request::all());
         let pairs = requests.iter().flat_map(|request| {
             let faults = faults::all().into_iter();
-            let suffered = faults.filter(|(_, fault, times)| {
-                fault.concerns(request) && (*times == 1 || is_repeated(request, *fault))
+            let suffered = faults.filter(|(_, fault, is_often)| {
+                fault.concerns(request) && (!is_often || is_repeated(request, *fault))
             });
             suffered.map(move |fault| (request, fault))
         });
         pairs
             .enumerate()
-            .map(|(number, (request, (fault_name, fault, times)))| Self {
+            .map(|(number, (request, (fault_name, fault, is_often)))| Self {
                 number,
                 request,
                 fault_name,
                 fault,
-                // The second refusal of a token is the last.
-                times: match fault {
-                    Fault::Status(401, _)
-                        if expected(request, fault, times) != Expected::Converges =>
-                    {
-                        times.min(2)
-                    }
-                    _ => times,
-                },
+                is_of_all_parts: is_of_all_parts(request, fault, is_often),
+                times: times(request, fault, is_often),
             })
             .collect()
     }
@@ -85,10 +83,14 @@ impl Cell {
             + match self.request.scene {
                 Scene::Small | Scene::Tags | Scene::Created | Scene::Deleted => 1000,
                 Scene::Held | Scene::Streamed => MIB - 1000,
-                Scene::Session => 9 * MIB,
-                Scene::Computed => 2 * MIB,
-                Scene::Parts => 2 * MIB,
+                Scene::Session | Scene::Overwritten => 9 * MIB,
+                Scene::Computed | Scene::Parts => 2 * MIB,
             }
+    }
+
+    /// Whether it needs the worker for itself: else its parts do not begin at once.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_of_all_parts
     }
 
     pub(crate) fn faults_asked(&self) -> usize {
@@ -106,9 +108,16 @@ impl Cell {
             Scene::Parts => self.sparse().body().bytes().await.unwrap(),
             _ => NOISE.slice(self.number..self.number + self.size()),
         };
-        if self.request.scene == Scene::Deleted {
-            lane.put("key", bytes.clone(), Attributes::default());
-            lane.copied("key").await;
+        match self.request.scene {
+            Scene::Deleted => {
+                lane.put("key", bytes.clone(), Attributes::default());
+                lane.copied("key").await;
+            }
+            Scene::Overwritten => {
+                lane.put("key", OLDER, Attributes::default());
+                lane.copied("key").await;
+            }
+            _ => {}
         }
         self.arm(&lane);
         match self.request.scene {
@@ -119,18 +128,60 @@ impl Cell {
             }
             _ => drop(lane.put("key", bytes.clone(), Attributes::default())),
         }
+        // Of the object before: a copy of it is no end of this.
+        let before = match self.request.scene {
+            Scene::Deleted | Scene::Overwritten => 1,
+            _ => 0,
+        };
         match expected(self.request, self.fault, self.times) {
-            Expected::Converges => self.converges(&lane, &bytes).await,
+            Expected::Converges => self.converges(&lane, &bytes, before).await,
             Expected::Quarantined(reason) => {
-                let letter = lane.letter().await;
-                let kind = serde_json::to_value(letter.error.kind).unwrap();
-                assert_eq!(kind, reason, "{}", letter.error.message);
+                self.quarantined(&lane, reason).await;
+                self.all_met(&lane).await;
+                self.swept(&lane).await;
+                let so_far = self.replay(&lane).await;
+                self.converges(&lane, &bytes, so_far).await;
             }
         }
         self.all_met(&lane).await;
         self.swept(&lane).await;
         self.assert_quiet(stack);
         self.assert_only_whole(&lane, bytes.len() as u64);
+    }
+
+    /// Waits until the hint is in quarantine, and checks what a person finds there.
+    async fn quarantined(&self, lane: &Lane<'_>, reason: &str) {
+        lane.letter().await;
+        let (operator, all) = (lane.stack.operator(), Filter::default());
+        let listed = operator.quarantine(&lane.route, &all, None).await;
+        let entries = listed.unwrap().entries;
+        let [entry] = &*entries else {
+            panic!("one entry in quarantine, not {entries:?}")
+        };
+        assert_eq!(entry.kind, reason, "{}", entry.message);
+        assert_eq!((&*entry.bucket, &*entry.key), (&*lane.source, "key"));
+        assert!(entry.deliveries >= 1 && entry.failures == 1, "{entry:?}");
+        assert!(!entry.message.is_empty() && !entry.advice.is_empty());
+        // Done or not, as the request was before or after it; and nothing in between.
+        let standing = lane.stored("key").map(|stored| stored.size());
+        let size = self.size() as u64;
+        let either = match self.request.scene {
+            Scene::Overwritten => [Some(OLDER.len() as u64), Some(size)],
+            _ => [None, Some(size)],
+        };
+        assert!(either.contains(&standing), "{standing:?}");
+    }
+
+    /// Has the hint sent down the road again, and gives how many outcomes the key had before.
+    async fn replay(&self, lane: &Lane<'_>) -> usize {
+        let so_far = lane
+            .stack
+            .witness
+            .now(|seen| seen.outcomes(&lane.source, "key").len());
+        let operator = lane.stack.operator();
+        let replayed = operator.act(Action::Replay, &lane.route, &Selection::All);
+        assert_eq!(replayed.await.unwrap().done, 1);
+        so_far
     }
 
     fn sparse(&self) -> SparseSpec {
@@ -183,26 +234,33 @@ impl Cell {
 
     fn target(&self, lane: &Lane<'_>) -> String {
         let size = self.size();
-        self.request
-            .target
+        let target = self.request.target;
+        let target = match target.strip_suffix("0-") {
+            Some(of_all_parts) if self.is_of_all_parts => of_all_parts,
+            _ => target,
+        };
+        target
             .replace("{source}", &lane.source)
             .replace("{destination}", &lane.destination)
             .replace("{last}", &(size - 1).to_string())
             .replace("{size}", &size.to_string())
     }
 
-    /// Waits until the destination is as the source is.
-    async fn converges(&self, lane: &Lane<'_>, bytes: &Bytes) {
+    /// Waits until the destination is as the source is, which an outcome of the key after the first
+    /// `before` says.
+    async fn converges(&self, lane: &Lane<'_>, bytes: &Bytes, before: usize) {
+        let is_replayed = !lane.letters().is_empty();
         if self.request.scene == Scene::Deleted {
             let look = |seen: &Seen| {
                 let ours = seen.outcomes(&lane.source, "key").into_iter();
-                ours.skip(1)
+                ours.skip(before)
                     .find(|line| line["event"] == "deleted" || is_over(line))
                     .cloned()
             };
             let what = format!("the end of {}", self.name());
             let end = lane.stack.witness.until(&what, look).await;
-            assert_eq!(end["event"], "deleted", "{end}");
+            let is_found = is_replayed && end["event"] == "source-gone";
+            assert!(end["event"] == "deleted" || is_found, "{end}");
             assert!(lane.stored("key").is_none());
             return;
         }
@@ -212,14 +270,15 @@ impl Cell {
         };
         let look = |seen: &Seen| {
             let ours = seen.outcomes(&lane.source, "key").into_iter();
-            ours.filter(|line| is_over(line))
+            ours.skip(before)
+                .filter(|line| is_over(line))
                 .find(|line| line["event"] != "copied" || line["bytes"] == size)
                 .cloned()
         };
         let what = format!("the end of {}", self.name());
         let end = lane.stack.witness.until(&what, look).await;
-        // Where every reply of a delivery was lost, the next finds the copy.
-        let is_found = self.times > 1 && end["event"] == "identical";
+        // Where every reply of a delivery was lost, or one could not be read, the next finds the copy.
+        let is_found = (self.times > 1 || is_replayed) && end["event"] == "identical";
         assert!(end["event"] == "copied" || is_found, "{end}");
         let stored = lane.stored("key").unwrap();
         let standing = content(&stored);
@@ -251,7 +310,7 @@ impl Cell {
             lane.stack.witness.now(|seen| seen
                 .outcomes(&lane.source, "key")
                 .into_iter()
-                .map(|line| line.to_string())
+                .map(Value::to_string)
                 .collect::<Vec<_>>())
         );
     }
@@ -280,6 +339,9 @@ impl Cell {
         if self.fault == Fault::Overwrite {
             sizes.retain(|size| *size != b"what somebody wrote meanwhile".len() as u64);
         }
+        if self.request.scene == Scene::Overwritten {
+            assert_eq!(sizes.remove(0), OLDER.len() as u64);
+        }
         assert!(
             sizes.len() <= 1 && sizes.iter().all(|found| *found == size),
             "{sizes:?}, of {size} bytes"
@@ -287,6 +349,7 @@ impl Cell {
     }
 
     /// Nothing is left: no part, no session, no letter that was not expected.
+    #[track_caller]
     pub(crate) fn assert_quiet(&self, stack: &Stack) {
         let lane = stack.lane_number(self.number);
         let expected = expected(self.request, self.fault, self.times);

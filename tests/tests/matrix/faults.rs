@@ -47,9 +47,8 @@ pub(crate) enum Fault {
     Overwrite,
 }
 
-/// The faults with their names, each once and, where that means something, as often as outlasts a
-/// delivery.
-pub(crate) fn all() -> Vec<(String, Fault, usize)> {
+/// The faults with their names, and whether they are meant as often as outlasts a delivery.
+pub(crate) fn all() -> Vec<(String, Fault, bool)> {
     let repeated = [
         ("408", Fault::Status(408, None)),
         ("429", Fault::Status(429, Some(1))),
@@ -75,10 +74,10 @@ pub(crate) fn all() -> Vec<(String, Fault, usize)> {
         ("overwrite", Fault::Overwrite),
     ];
     let once = repeated.iter().chain(&single);
-    let once = once.map(|(name, fault)| ((*name).to_owned(), *fault, 1));
+    let once = once.map(|(name, fault)| ((*name).to_owned(), *fault, false));
     let often = repeated
         .iter()
-        .map(|(name, fault)| (format!("{name}-often"), *fault, OUTLASTING));
+        .map(|(name, fault)| (format!("{name}-often"), *fault, true));
     once.chain(often).collect()
 }
 

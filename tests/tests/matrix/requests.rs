@@ -20,6 +20,8 @@ pub(crate) enum Scene {
     Streamed,
     /// One that goes in a session.
     Session,
+    /// The same, over an older one that was copied.
+    Overwritten,
     /// One that goes in a session and whose checksum goes with the last piece.
     Computed,
     /// One that is copied in parts.
@@ -44,7 +46,7 @@ pub(crate) enum Before {
 }
 
 /// One kind of request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) name: &'static str,
     pub(crate) at: At,
@@ -104,8 +106,11 @@ impl Request {
 
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
-        let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
-        let key = "/{source}/key";
+        [Self::all_at_s3(), Self::all_at_gcs()].concat()
+    }
+
+    fn all_at_s3() -> Vec<Self> {
+        let (get, key) = (Method::GET, "/{source}/key");
         vec![
             Self::s3("s3-get-small", get.clone(), key, Scene::Small).within(Some(100)),
             Self::s3("s3-get-held", get.clone(), key, Scene::Held).within(MIDST),
@@ -127,20 +132,20 @@ impl Request {
             .within(MIDST),
             Self::s3("s3-head", Method::HEAD, key, Scene::Created),
             Self::s3("s3-head-after-delete", Method::HEAD, key, Scene::Deleted),
-            Self::s3(
-                "s3-get-tags",
-                get.clone(),
-                "/{source}/key?tagging",
-                Scene::Tags,
-            )
-            .within(Some(10))
-            .tells(true),
-            Self::gcs(
-                "gcs-look",
-                get.clone(),
-                "/b/{destination}/o/key",
-                Scene::Session,
-            ),
+            Self::s3("s3-get-tags", get, "/{source}/key?tagging", Scene::Tags)
+                .within(Some(10))
+                .tells(true),
+        ]
+    }
+
+    fn all_at_gcs() -> Vec<Self> {
+        let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
+        let key = "/b/{destination}/o/key";
+        vec![
+            Self::gcs("gcs-look", get.clone(), key, Scene::Session)
+                // There is nothing to tell of.
+                .tells(false),
+            Self::gcs("gcs-look-at-older", get.clone(), key, Scene::Overwritten),
             Self::gcs("gcs-upload-small", post.clone(), MULTIPART, Scene::Small).within(Some(100)),
             Self::gcs("gcs-upload-held", post.clone(), MULTIPART, Scene::Held).within(MIDST),
             Self::gcs(
@@ -178,9 +183,14 @@ impl Request {
             Self::gcs("gcs-session-status", put, " bytes */{size}", Scene::Session)
                 .after(Before::BrokenSlice)
                 .tells(false),
-            Self::gcs("gcs-session-cancel", delete.clone(), STARTS, Scene::Session)
-                .after(Before::DamagedSource)
-                .tells(false),
+            Self::gcs(
+                "gcs-session-cancel",
+                delete.clone(),
+                STARTS,
+                Scene::Computed,
+            )
+            .after(Before::DamagedSource)
+            .tells(false),
             Self::gcs("gcs-probe-write", post.clone(), MULTIPART, Scene::Parts).within(Some(100)),
             Self::gcs("gcs-probe-look", get.clone(), PARTS, Scene::Parts),
             Self::gcs("gcs-probe-delete", delete.clone(), PARTS, Scene::Parts).tells(false),
@@ -198,13 +208,7 @@ impl Request {
             Self::gcs("gcs-part-delete", delete.clone(), PARTS, Scene::Parts)
                 .after(Before::TheSame)
                 .tells(false),
-            Self::gcs(
-                "gcs-delete",
-                delete,
-                "/b/{destination}/o/key",
-                Scene::Deleted,
-            )
-            .tells(false),
+            Self::gcs("gcs-delete", delete, key, Scene::Deleted).tells(false),
         ]
     }
 }
