@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use causeway_harness::client::operator::{Action, Filter, Selection};
+use causeway_harness::gcs::state::Preconditions;
 use causeway_harness::s3::store::{Algorithm, Attributes, SparseSpec};
 use causeway_harness::{gcs, s3};
 use causeway_tests::{Lane, Seen, Stack, content, noise};
@@ -146,7 +147,11 @@ impl Cell {
         self.all_met(&lane).await;
         self.swept(&lane).await;
         self.assert_quiet(stack);
-        self.assert_only_whole(&lane, bytes.len() as u64);
+        if self.request.scene != Scene::Deleted {
+            // It was what it should be; all of them together would be gigabytes.
+            let (state, any) = (stack.local.gcs.state(), Preconditions::default());
+            state.delete(&lane.destination, "key", None, &any).unwrap();
+        }
     }
 
     /// Waits until the hint is in quarantine, and checks what a person finds there.
@@ -329,7 +334,8 @@ impl Cell {
     }
 
     /// Nothing under the key was ever anything but the whole object.
-    fn assert_only_whole(&self, lane: &Lane<'_>, size: u64) {
+    fn assert_only_whole(&self, lane: &Lane<'_>) {
+        let size = self.size() as u64;
         let mut sizes: Vec<u64> = lane.stack.witness.now(|seen| {
             let ours = seen.commits.iter().filter(|commit| {
                 commit.bucket == lane.destination && commit.name == "key" && !commit.deleted
@@ -348,10 +354,11 @@ impl Cell {
         );
     }
 
-    /// Nothing is left: no part, no session, no letter that was not expected.
-    #[track_caller]
+    /// Nothing is left: no part, no session, no letter that was not expected; and nothing but the
+    /// whole object was ever seen.
     pub(crate) fn assert_quiet(&self, stack: &Stack) {
         let lane = stack.lane_number(self.number);
+        self.assert_only_whole(&lane);
         let expected = expected(self.request, self.fault, self.times);
         let letters = lane.letters();
         if expected == Expected::Converges {
