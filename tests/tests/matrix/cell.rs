@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use causeway_harness::client::operator::{Action, Filter, Selection};
-use causeway_harness::gcs::state::Preconditions;
 use causeway_harness::s3::store::{Algorithm, Attributes, SparseSpec};
 use causeway_harness::{gcs, s3};
 use causeway_tests::{Lane, Seen, Stack, content, noise};
@@ -147,11 +146,6 @@ impl Cell {
         self.all_met(&lane).await;
         self.swept(&lane).await;
         self.assert_quiet(stack);
-        if self.request.scene != Scene::Deleted {
-            // It was what it should be; all of them together would be gigabytes.
-            let (state, any) = (stack.local.gcs.state(), Preconditions::default());
-            state.delete(&lane.destination, "key", None, &any).unwrap();
-        }
     }
 
     /// Waits until the hint is in quarantine, and checks what a person finds there.

@@ -42,7 +42,7 @@ async fn all_suffered(stack: &Stack) {
             at_gcs.until_consumed(|_| true)
         )
     };
-    let suffered = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let suffered = tokio::time::timeout(Duration::from_mins(1), both).await;
     suffered.expect("a request meets each fault");
 }
 
