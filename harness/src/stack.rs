@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use causeway_shared::message::DeadLetter;
@@ -35,6 +36,8 @@ pub struct StackOptions {
     pub discard_bodies: bool,
     /// S3 tells the worker nothing: whoever starts this sends the events.
     pub silent: bool,
+    /// Where the worker's Durable Objects are kept ([`RuntimeOptions::storage`]).
+    pub storage: Option<PathBuf>,
     /// Where the worker's console goes.
     pub log: LogSink,
 }
@@ -58,6 +61,9 @@ pub struct LocalStack {
     pub gcs: EmbeddedGcs,
     /// The worker.
     pub runtime: Runtime,
+    toolchain: Toolchain,
+    worker: RuntimeOptions,
+    silent: bool,
     google_credentials: Value,
     dead_letters: broadcast::Sender<DeadLetter>,
 }
@@ -122,30 +128,45 @@ impl LocalStack {
         };
         bindings.extend(options.bindings);
         bindings.retain(|_, value| !value.is_null());
-        let runtime = Runtime::start(
-            toolchain,
-            RuntimeOptions {
-                bindings,
-                replace_routes: true,
-                port: options.ports.worker,
-                log,
-            },
-        )
-        .await
-        .context("starting the worker")?;
-        if !options.silent {
-            s3.notify(EventTarget::new(
-                format!("{}/events", runtime.url()),
-                EVENTS_TOKEN,
-            ));
-        }
-        Ok(Self {
+        let worker = RuntimeOptions {
+            bindings,
+            replace_routes: true,
+            port: options.ports.worker,
+            storage: options.storage,
+            log,
+        };
+        let stack = Self {
             s3,
             gcs,
-            runtime,
+            runtime: start(toolchain, &worker).await?,
+            toolchain: toolchain.clone(),
+            worker,
+            silent: options.silent,
             google_credentials: serde_json::from_str(&credentials)?,
             dead_letters,
-        })
+        };
+        stack.notify();
+        Ok(stack)
+    }
+
+    /// Starts the worker again, after [`Runtime::kill`], between the same stores. What was in its
+    /// queues is gone; so is what its Durable Objects stored, unless there is a
+    /// [`StackOptions::storage`].
+    ///
+    /// # Errors
+    /// When it cannot be started, or what was left of the other had to be killed.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        let again = start(&self.toolchain, &self.worker).await?;
+        let killed = std::mem::replace(&mut self.runtime, again);
+        self.notify();
+        killed.stop().await
+    }
+
+    fn notify(&self) {
+        if !self.silent {
+            let url = format!("{}/events", self.runtime.url());
+            self.s3.notify(EventTarget::new(url, EVENTS_TOKEN));
+        }
     }
 
     /// Addresses and keys, as the other commands read them.
@@ -177,6 +198,11 @@ impl LocalStack {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.runtime.stop().await
     }
+}
+
+async fn start(toolchain: &Toolchain, options: &RuntimeOptions) -> anyhow::Result<Runtime> {
+    let started = Runtime::start(toolchain, options.clone()).await;
+    started.context("starting the worker")
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -76,11 +76,23 @@ pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Dispos
     if !error.kind.is_transient() || delivery >= deliveries {
         return Disposition::Quarantine;
     }
+    Disposition::RetryAfter(in_queue(error, delivery, seed))
+}
+
+/// What to do after attempt `attempt` (from 1) at something that nobody can replay: whatever the
+/// `error`, it is tried for as long as a message is. Given up, it is for a person to do.
+#[must_use]
+pub fn unreplayable(error: &TransferError, attempt: u32, seed: u64) -> Disposition {
+    if attempt >= DELIVERIES {
+        return Disposition::Quarantine;
+    }
+    Disposition::RetryAfter(in_queue(error, attempt, seed))
+}
+
+fn in_queue(error: &TransferError, delivery: u32, seed: u64) -> Duration {
+    let asked = error.retry_after.unwrap_or_default();
     let wait = IN_QUEUE.wait(delivery, seed);
-    Disposition::RetryAfter(
-        wait.max(error.retry_after.unwrap_or_default())
-            .min(LONGEST_DELAY),
-    )
+    wait.max(asked).min(LONGEST_DELAY)
 }
 
 struct Backoff {

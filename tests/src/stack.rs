@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use causeway_harness::client::OperatorClient;
 use causeway_harness::stack::{LocalStack, StackOptions};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
@@ -96,10 +97,31 @@ impl Stack {
         Lane::new(self, number)
     }
 
+    /// The lane of that number, for tests that share out a stack's lanes themselves.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn lane_number(&self, number: usize) -> Lane<'_> {
+        assert!(number < self.lanes, "there are {} lanes", self.lanes);
+        Lane::new(self, number)
+    }
+
     /// Where events are sent.
     #[must_use]
     pub fn events_url(&self) -> String {
         format!("{}/events", self.local.runtime.url())
+    }
+
+    /// The worker's operator API.
+    ///
+    /// # Panics
+    /// Never: the stack has an address and a token.
+    #[must_use]
+    pub fn operator(&self) -> OperatorClient {
+        let file = self.local.file();
+        let client = OperatorClient::new(&file.worker_url, &file.operator_token);
+        client.expect("the stack has an address and a token")
     }
 
     /// Sends an event as its authenticated sender and gives the answer's body.

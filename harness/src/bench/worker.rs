@@ -172,6 +172,7 @@ async fn start(toolchain: &Toolchain, bindings: Map<String, Value>) -> anyhow::R
         port: 0,
         // What it says is read, as it would be elsewhere, and dropped.
         log: LogSink::default(),
+        storage: None,
     };
     Runtime::start(toolchain, options)
         .await

@@ -4,10 +4,10 @@
 mod spoil;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
+use tokio::sync::watch;
 
 pub(crate) use spoil::{Spoil, spoil};
 
@@ -27,14 +27,14 @@ pub struct FaultSpec<F> {
 /// The faults asked for and not yet suffered.
 pub struct Faults<F> {
     waiting: Mutex<Vec<FaultSpec<F>>>,
-    consumed: AtomicUsize,
+    consumed: watch::Sender<usize>,
 }
 
 impl<F> Default for Faults<F> {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
-            consumed: AtomicUsize::new(0),
+            consumed: watch::Sender::new(0),
         }
     }
 }
@@ -49,13 +49,22 @@ impl<F: Clone + fmt::Debug> Faults<F> {
     /// How many faults were suffered.
     #[must_use]
     pub fn consumed(&self) -> usize {
-        self.consumed.load(Ordering::Relaxed)
+        *self.consumed.borrow()
     }
 
     /// The faults that no request has met yet.
     #[must_use]
     pub fn pending(&self) -> Vec<FaultSpec<F>> {
         self.lock().clone()
+    }
+
+    /// Waits until no fault that `is_meant` holds of is waiting.
+    pub async fn until_consumed(&self, is_meant: impl Fn(&FaultSpec<F>) -> bool) {
+        let mut consumed = self.consumed.subscribe();
+        // The sender lives as long as `self`.
+        let _ = consumed
+            .wait_for(|_| !self.lock().iter().any(&is_meant))
+            .await;
     }
 
     /// For the end of a test.
@@ -84,8 +93,10 @@ impl<F: Clone + fmt::Debug> Faults<F> {
                 .is_none_or(|wanted| wanted == request.method)
                 && target.contains(&spec.path_contains)
         })?;
-        self.consumed.fetch_add(1, Ordering::Relaxed);
-        Some(waiting.remove(at).fault)
+        let fault = waiting.remove(at).fault;
+        drop(waiting);
+        self.consumed.send_modify(|consumed| *consumed += 1);
+        Some(fault)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<FaultSpec<F>>> {

@@ -3,7 +3,7 @@
 
 mod log;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How to run the worker.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
     /// Variables and secrets, over those of wrangler.toml: strings stay strings, anything else is
     /// given to the worker as JSON.
@@ -33,6 +33,9 @@ pub struct RuntimeOptions {
     pub replace_routes: bool,
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
+    /// The folder in which its Durable Objects' storage and alarms outlive it; none: they are gone
+    /// with it. What is in its queues is gone with it either way.
+    pub storage: Option<PathBuf>,
     /// Where the worker's console output goes.
     pub log: LogSink,
 }
@@ -57,6 +60,7 @@ struct ScriptOptions<'a> {
     port: u16,
     bindings: &'a Map<String, Value>,
     replace_routes: bool,
+    storage: Option<&'a Path>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +72,7 @@ enum ScriptLine {
 
 impl Runtime {
     /// Starts the worker; it answers requests when this returns. Each instance has queues and
-    /// Durable Objects of its own, which are gone when it stops.
+    /// Durable Objects of its own, which are gone when it stops, [`RuntimeOptions::storage`] apart.
     ///
     /// # Errors
     /// When Node or the runtime cannot be started, for instance because the port is taken or
@@ -104,6 +108,7 @@ impl Runtime {
             port: options.port,
             bindings: &options.bindings,
             replace_routes: options.replace_routes,
+            storage: options.storage.as_deref(),
         })?;
         first.push(b'\n');
         // A runner that has died already says why on its standard error.
@@ -145,6 +150,20 @@ impl Runtime {
         self.workerd
     }
 
+    /// Kills workerd, as the loss of its machine would: nothing ends in order, and what was under way
+    /// is cut off. [`stop`](Self::stop) then cleans up.
+    ///
+    /// # Errors
+    /// When the system does not tell which process it is, or does not kill it.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        let pid = self
+            .workerd
+            .context("this system does not tell workerd's process id")?;
+        let mut kill = Command::new("kill");
+        let status = kill.args(["-KILL", &pid.to_string()]).status().await;
+        check(status.context("could not start kill")?).context("killing workerd")
+    }
+
     /// Stops the worker, and returns when workerd is gone and its last output has been logged.
     ///
     /// # Errors
@@ -164,7 +183,7 @@ impl Runtime {
                 STOP_LIMIT.as_secs()
             );
         };
-        check(status.context("waiting for the runtime")?)?;
+        check(status.context("waiting for the runtime")?).context("stopping the runtime")?;
         output.await.context("reading the runtime's output")
     }
 }
@@ -173,7 +192,7 @@ fn check(status: ExitStatus) -> anyhow::Result<()> {
     if status.success() {
         return Ok(());
     }
-    bail!("the runtime ended with {status}")
+    bail!("it ended with {status}")
 }
 
 /// Reads up to the line that says it is ready; none if the output ends before.

@@ -1,7 +1,7 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
+// replaceRoutes, storage. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
 // for what the worker writes to its console. Closing standard input ends it, however the parent
 // ended.
 //
@@ -90,6 +90,7 @@ const miniflare = new Miniflare({
   port: 0,
   // Nothing of the internet is needed to run; `Request.cf` stays empty.
   cf: false,
+  durableObjectsPersist: options.storage ?? false,
   log: new Log(LogLevel.ERROR),
   structuredWorkerdLogs: true,
   handleStructuredLogs: ({ level, message }) => say({ log: { level, message } }),

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::PartCopy;
 use super::client::later;
 use super::reason::{not_deletable, parts_lost, replaced_another};
+use super::sweep::probe;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
-use crate::retry::{Disposition, after_delivery};
+use crate::retry::{Disposition, after_delivery, unreplayable};
 use crate::transfer::Outcome;
 
 /// Without a part for this long, those that are missing are sent again: longer than a part's longest
@@ -70,7 +71,7 @@ enum Phase {
     Settling(Box<Verdict>),
 }
 
-/// A run that is over, whose parts are to be deleted.
+/// What a run that is over has left, and is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Ended {
     bucket: String,
@@ -351,7 +352,12 @@ impl Coordinator {
             }
             Err(error) => match run.wait(error, now, seed) {
                 Ok(at) => Phase::Probing { at },
-                Err(error) => settling(Verdict::Quarantine(error)),
+                Err(error) => {
+                    let left = Ended::new(&run.order.bucket, probe(&run.order.folder), now);
+                    run.phase = settling(Verdict::Quarantine(error));
+                    self.ended.push(left);
+                    return;
+                }
             },
         };
     }
@@ -419,7 +425,7 @@ impl Coordinator {
             }
             Err(error) => {
                 ended.attempts += 1;
-                match after_delivery(&error, ended.attempts, seed) {
+                match unreplayable(&error, ended.attempts, seed) {
                     Disposition::RetryAfter(wait) => {
                         ended.at = later(now, wait);
                         None
@@ -443,13 +449,23 @@ impl Coordinator {
 
     fn end(&mut self, now: Timestamp) {
         self.copies.clear();
-        self.ended.extend(self.run.take().map(|run| Ended {
-            prefix: run.order.prefix(&run.id),
-            bucket: run.order.bucket,
+        if let Some(run) = self.run.take() {
+            let prefix = run.order.prefix(&run.id);
+            let ended = Ended::new(&run.order.bucket, prefix, now);
+            self.ended.push(ended);
+        }
+    }
+}
+
+impl Ended {
+    fn new(bucket: &str, prefix: String, now: Timestamp) -> Self {
+        Self {
+            bucket: bucket.to_owned(),
+            prefix,
             at: now,
             late: false,
             attempts: 0,
-        }));
+        }
     }
 }
 

@@ -46,6 +46,11 @@ async fn delete<P: Port>(
     client.send(&request, bucket).await.map(drop)
 }
 
+/// The name of what deleting is tried with.
+pub(super) fn probe(folder: &str) -> String {
+    format!("{folder}may-be-deleted")
+}
+
 /// Whether `bucket` lets what was written under `prefix` be deleted: tried with an empty object.
 /// Where it does not (a retention policy, a hold, a permission that is missing), that one object is
 /// all that stays behind, however often this is asked.
@@ -60,9 +65,7 @@ pub async fn may_delete<P: Port>(
     seed: u128,
 ) -> Result<bool, TransferError> {
     let mut client = Client { port, access, seed };
-    let address = access
-        .gcs
-        .address(bucket, &format!("{prefix}may-be-deleted"));
+    let address = access.gcs.address(bucket, &probe(prefix));
     let object = Object {
         name: address.name.clone(),
         ..Object::default()

@@ -16,6 +16,7 @@ use crate::integrity::{Checksum, Proof};
 use crate::message::HintMessage;
 use crate::order::Order;
 use crate::plan::Parts;
+use crate::retry::DELIVERIES;
 use crate::s3::StoredChecksums;
 use crate::transfer::Outcome;
 
@@ -282,6 +283,23 @@ fn where_parts_cannot_be_deleted_the_hint_goes_back_for_one_stream() {
 }
 
 #[test]
+fn what_deleting_was_tried_with_is_deleted_where_nothing_came_of_it() {
+    let mut coordinator = Coordinator::default();
+    coordinator.start(order("a"), "1", at(0));
+    let refused = Err(error(ErrorKind::DestinationCredentialRefused));
+    coordinator.probed("1", refused, at(0), 7);
+    assert!(matches!(coordinator.wake(at(0)), Task::Settle { .. }));
+    coordinator.settled("1", at(0));
+    let mut swept = Vec::new();
+    while let Task::Sweep { prefix, .. } = coordinator.wake(at(60)) {
+        coordinator.swept(&prefix, Ok(()), at(0), 7);
+        swept.push(prefix);
+    }
+    assert!(swept.contains(&"in/.causeway-parts/may-be-deleted".to_owned()));
+    assert_eq!(coordinator.wake(at(60)), Task::Rest);
+}
+
+#[test]
 fn the_same_object_is_copied_once_and_another_takes_its_place() {
     let mut coordinator = copying();
     assert_eq!(coordinator.start(order("a"), "2", at(1)), Started::Underway);
@@ -332,7 +350,13 @@ fn parts_that_cannot_be_deleted_are_tried_again_and_then_named() {
     let busy = error(ErrorKind::DestinationUnavailable);
     assert_eq!(coordinator.swept(prefix, Err(busy), at(1), 7), None);
     assert!(matches!(coordinator.wake(at(1)), Task::Wait(_)));
+    // Nobody can replay it: what waiting does not mend in a transfer is tried again here.
     let denied = error(ErrorKind::DestinationDenied);
+    let unreadable = error(ErrorKind::DestinationUnexpected);
+    for _ in 2..DELIVERIES {
+        let refused = Err(unreadable.clone());
+        assert_eq!(coordinator.swept(prefix, refused, at(1), 7), None);
+    }
     let named = coordinator.swept(prefix, Err(denied.clone()), at(1), 7);
     assert_eq!(named, Some(denied));
     assert_eq!(coordinator.wake(at(1)), Task::Rest);

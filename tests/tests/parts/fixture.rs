@@ -22,7 +22,12 @@ pub(crate) async fn shared() -> &'static Stack {
 
 /// A stack whose routes have `options`.
 pub(crate) async fn with_options(options: Value) -> Stack {
-    let bindings: Map<String, Value> = (0..SHARED_LANES)
+    Stack::start(SHARED_LANES, bindings(&options)).await
+}
+
+/// The routes of the lanes, all with `options`.
+pub(crate) fn bindings(options: &Value) -> Map<String, Value> {
+    (0..SHARED_LANES)
         .map(|number| {
             let mut table = json!({
                 "source": format!("s3://source-{number:02}"),
@@ -32,8 +37,7 @@ pub(crate) async fn with_options(options: Value) -> Stack {
             table.as_object_mut().unwrap().extend(options);
             (format!("ROUTE_LANE{number:02}"), table)
         })
-        .collect();
-    Stack::start(SHARED_LANES, bindings).await
+        .collect()
 }
 
 /// An object of `size` bytes with a full CRC32C at the source.

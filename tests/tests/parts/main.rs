@@ -6,6 +6,7 @@
 mod endings;
 mod faults;
 mod fixture;
+mod killed;
 mod metadata;
 mod one_stream;
 mod proofs;

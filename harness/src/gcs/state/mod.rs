@@ -225,6 +225,17 @@ impl State {
         Ok(())
     }
 
+    /// How many sessions into `bucket` await bytes.
+    #[must_use]
+    pub fn open_sessions(&self, bucket: &str) -> usize {
+        let sessions = lock(&self.sessions);
+        let ours = sessions
+            .values()
+            .filter(|session| session.target().0 == bucket);
+        ours.filter(|session| matches!(session.status(), Ok(Status::Incomplete { .. })))
+            .count()
+    }
+
     /// Lets every session expire, as a week without a completion would.
     pub fn expire_sessions(&self) {
         for session in lock(&self.sessions).values() {
