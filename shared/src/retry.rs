@@ -79,14 +79,11 @@ pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Dispos
     Disposition::RetryAfter(in_queue(error, delivery, seed))
 }
 
-/// What to do after attempt `attempt` (from 1) at something that nobody can replay: whatever the
-/// `error`, it is tried for as long as a message is. Given up, it is for a person to do.
+/// The wait after attempt `attempt` (from 1) at something that nobody can replay: whatever the
+/// `error`, it is tried for as long as a message is, and then (`None`) left to a person.
 #[must_use]
-pub fn unreplayable(error: &TransferError, attempt: u32, seed: u64) -> Disposition {
-    if attempt >= DELIVERIES {
-        return Disposition::Quarantine;
-    }
-    Disposition::RetryAfter(in_queue(error, attempt, seed))
+pub fn unreplayable(error: &TransferError, attempt: u32, seed: u64) -> Option<Duration> {
+    (attempt < DELIVERIES).then(|| in_queue(error, attempt, seed))
 }
 
 fn in_queue(error: &TransferError, delivery: u32, seed: u64) -> Duration {

@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::client::later;
+use super::leftovers::Leftovers;
 use super::reason::{not_deletable, parts_lost, replaced_another};
 use super::sweep::probe;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
-use crate::retry::{Disposition, after_delivery, unreplayable};
+use crate::retry::{Disposition, after_delivery};
 use crate::transfer::Outcome;
 
 /// Without a part for this long, those that are missing are sent again: longer than a part's longest
@@ -28,14 +29,11 @@ const SILENCE: Duration = Duration::from_mins(45);
 /// How often parts are sent before their object is given up.
 const ROUNDS: u32 = 8;
 
-/// A part that was being copied when its run ended may appear until then: a consumer has 15 minutes.
-const LATE: Duration = Duration::from_mins(16);
-
 /// One key's large copies, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coordinator {
     run: Option<Run>,
-    ended: Vec<Ended>,
+    leftovers: Leftovers,
     /// Stored apart, part by part.
     #[serde(skip)]
     copies: BTreeMap<u32, PartCopy>,
@@ -69,17 +67,6 @@ enum Phase {
     Assembling { at: Timestamp },
     /// The end is to be made known.
     Settling(Box<Verdict>),
-}
-
-/// What a run that is over has left, and is to be deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Ended {
-    bucket: String,
-    prefix: String,
-    at: Timestamp,
-    /// Its parts were deleted once; this is for those that came late.
-    late: bool,
-    attempts: u32,
 }
 
 /// How a run ended.
@@ -270,10 +257,10 @@ impl Coordinator {
         if let Some(task) = self.run_task(now) {
             return task;
         }
-        if let Some(ended) = self.ended.iter().find(|ended| ended.at <= now) {
+        if let Some((bucket, prefix)) = self.leftovers.due(now) {
             return Task::Sweep {
-                bucket: ended.bucket.clone(),
-                prefix: ended.prefix.clone(),
+                bucket: bucket.to_owned(),
+                prefix: prefix.to_owned(),
             };
         }
         let run = self.run.as_ref().and_then(|run| match run.phase {
@@ -282,8 +269,8 @@ impl Coordinator {
             }
             Phase::Sending | Phase::Settling(_) => None,
         });
-        let ended = self.ended.iter().map(|ended| ended.at);
-        ended.chain(run).min().map_or(Task::Rest, Task::Wait)
+        let times = [self.leftovers.next(), run].into_iter().flatten();
+        times.min().map_or(Task::Rest, Task::Wait)
     }
 
     fn run_task(&mut self, now: Timestamp) -> Option<Task> {
@@ -353,10 +340,9 @@ impl Coordinator {
             Err(error) => match run.wait(error, now, seed) {
                 Ok(at) => Phase::Probing { at },
                 Err(error) => {
-                    let left = Ended::new(&run.order.bucket, probe(&run.order.folder), now);
+                    let (bucket, tried) = (run.order.bucket.clone(), probe(&run.order.folder));
                     run.phase = settling(Verdict::Quarantine(error));
-                    self.ended.push(left);
-                    return;
+                    return self.leftovers.add(&bucket, tried, now);
                 }
             },
         };
@@ -411,32 +397,7 @@ impl Coordinator {
         now: Timestamp,
         seed: u64,
     ) -> Option<TransferError> {
-        let place = self.ended.iter().position(|ended| ended.prefix == prefix)?;
-        let ended = &mut self.ended[place];
-        match result {
-            Ok(()) if ended.late => {
-                self.ended.remove(place);
-                None
-            }
-            Ok(()) => {
-                ended.late = true;
-                ended.at = later(now, LATE);
-                None
-            }
-            Err(error) => {
-                ended.attempts += 1;
-                match unreplayable(&error, ended.attempts, seed) {
-                    Disposition::RetryAfter(wait) => {
-                        ended.at = later(now, wait);
-                        None
-                    }
-                    Disposition::Quarantine => {
-                        self.ended.remove(place);
-                        Some(error)
-                    }
-                }
-            }
-        }
+        self.leftovers.swept(prefix, result, now, seed)
     }
 
     fn run_called(&self, id: &str) -> Option<&Run> {
@@ -451,20 +412,7 @@ impl Coordinator {
         self.copies.clear();
         if let Some(run) = self.run.take() {
             let prefix = run.order.prefix(&run.id);
-            let ended = Ended::new(&run.order.bucket, prefix, now);
-            self.ended.push(ended);
-        }
-    }
-}
-
-impl Ended {
-    fn new(bucket: &str, prefix: String, now: Timestamp) -> Self {
-        Self {
-            bucket: bucket.to_owned(),
-            prefix,
-            at: now,
-            late: false,
-            attempts: 0,
+            self.leftovers.add(&run.order.bucket, prefix, now);
         }
     }
 }

@@ -9,6 +9,7 @@ mod assemble;
 mod client;
 mod coordinator;
 mod copy;
+mod leftovers;
 mod reason;
 mod sweep;
 #[cfg(test)]

@@ -300,6 +300,25 @@ fn what_deleting_was_tried_with_is_deleted_where_nothing_came_of_it() {
 }
 
 #[test]
+fn what_is_left_twice_in_one_place_is_waited_for_like_one() {
+    let mut coordinator = Coordinator::default();
+    let refused = || error(ErrorKind::DestinationCredentialRefused);
+    for run in ["1", "2"] {
+        coordinator.start(order("a"), run, at(0));
+        coordinator.probed(run, Err(refused()), at(0), 7);
+        assert!(matches!(coordinator.wake(at(0)), Task::Settle { .. }));
+        coordinator.settled(run, at(0));
+    }
+    let mut places = Vec::new();
+    while let Task::Sweep { prefix, .. } = coordinator.wake(at(1)) {
+        assert!(!places.contains(&prefix), "{prefix} again, with no wait");
+        assert_eq!(coordinator.swept(&prefix, Err(refused()), at(1), 7), None);
+        places.push(prefix);
+    }
+    assert_eq!(places.len(), 3);
+}
+
+#[test]
 fn the_same_object_is_copied_once_and_another_takes_its_place() {
     let mut coordinator = copying();
     assert_eq!(coordinator.start(order("a"), "2", at(1)), Started::Underway);
