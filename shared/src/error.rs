@@ -86,6 +86,20 @@ pub enum ErrorKind {
     OutOfTurn,
 }
 
+impl fmt::Display for ErrorKind {
+    /// As programs have it: `source-denied`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Fault {
+    /// As programs have it: `configuration`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl ErrorKind {
     /// Who has to act.
     #[must_use]

@@ -2,12 +2,14 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: the worker, the harness and the
 //! simulator drive the very same code through [`port::Port`]. The road of one object is
-//! [`event`] → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`].
+//! [`event`] → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`];
+//! [`walk`] sends down the same road what no event told of.
 #![forbid(unsafe_code)]
 
 pub mod access;
-pub mod backfill;
+pub mod api;
 pub mod brake;
+mod client;
 pub mod drive;
 pub mod error;
 pub mod event;
@@ -26,3 +28,4 @@ pub mod route;
 pub mod s3;
 pub mod sigv4;
 pub mod transfer;
+pub mod walk;

@@ -150,6 +150,25 @@ pub struct DeadLetter {
     pub failed_at: Timestamp,
 }
 
+impl DeadLetter {
+    /// That of a message with the body `text`, without its session: whoever has a session's URI can
+    /// write with it.
+    #[must_use]
+    pub fn new(text: &str, error: TransferError, deliveries: u32, failed_at: Timestamp) -> Self {
+        let message = serde_json::from_slice(text.as_bytes());
+        let mut message = message.unwrap_or_else(|_| serde_json::Value::from(text));
+        if let Some(fields) = message.as_object_mut() {
+            fields.remove("session");
+        }
+        Self {
+            message,
+            error,
+            deliveries,
+            failed_at,
+        }
+    }
+}
+
 /// Messages of one batch that one transfer answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {

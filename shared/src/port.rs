@@ -16,7 +16,7 @@ pub use crate::integrity::{Digest, Digests};
 use crate::route::Route;
 
 /// The most of a reply's body that a port reads into memory, in bytes. What is longer is cut.
-pub const REPLY_LIMIT: usize = 64 * 1024;
+pub const REPLY_LIMIT: usize = 1024 * 1024;
 
 /// A runtime, as seen by one transfer. Holds at most one open source body.
 ///

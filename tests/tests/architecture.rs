@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["sigv4", "event", "brake"],
     &["s3", "gcs", "bigquery", "route"],
     &["access", "mapping", "plan"],
@@ -19,7 +19,8 @@ const LAYERS: [&[&str]; 9] = [
     &["order"],
     &["transfer"],
     &["port", "ledger"],
-    &["parts", "backfill"],
+    &["client", "api"],
+    &["parts", "walk"],
     &["drive"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.

@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 #[test]
-fn the_worker_is_at_most_1536_kib_and_560_kib_compressed() {
+fn the_worker_is_at_most_1280_kib_and_450_kib_compressed() {
     let toolchain = ensure(&mut Reporter::stderr()).unwrap();
     let bundle = toolchain.bundle();
     let mut whole = Vec::new();
@@ -19,6 +19,6 @@ fn the_worker_is_at_most_1536_kib_and_560_kib_compressed() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(&whole).unwrap();
     let compressed = gzip.finish().unwrap().len();
-    assert!(whole.len() <= 1536 << 10, "{} bytes", whole.len());
-    assert!(compressed <= 560 << 10, "{compressed} bytes compressed");
+    assert!(whole.len() <= 1280 << 10, "{} bytes", whole.len());
+    assert!(compressed <= 450 << 10, "{compressed} bytes compressed");
 }

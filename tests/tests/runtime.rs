@@ -16,7 +16,7 @@ import { DurableObject } from "cloudflare:workers";
 // wrangler.toml declares it.
 export class PartsCoordinator extends DurableObject {}
 export class RouteLedger extends DurableObject {}
-export class RouteBackfill extends DurableObject {}
+export class RouteWalk extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();
@@ -161,7 +161,7 @@ async fn bindings_and_queues_are_those_of_the_file_and_the_options() {
         "HINTS",
         "DEAD_LETTERS",
         "LEDGERS",
-        "BACKFILLS",
+        "WALKS",
         "ROUTE_MINE",
         "LIMITS",
     ] {

@@ -16,13 +16,13 @@ use causeway_shared::parts::{
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
-use worker::durable::{ListOptions, State, Stub};
-use worker::{DurableObject, Env, Method, Request, RequestInit, Response, durable_object};
+use worker::durable::{ListOptions, State};
+use worker::{DurableObject, Env, Request, Response, durable_object};
 
 use crate::config::Config;
-use crate::outcome;
 use crate::platform::{self, Queue, to_json};
 use crate::port::WorkerdPort;
+use crate::{object, outcome};
 
 /// Where the state is stored, all but the copies.
 const STATE: &str = "coordinator";
@@ -109,7 +109,7 @@ impl PartsCoordinator {
         }
         let storage = self.state.storage();
         let coordinator = match storage.get::<String>(STATE).await? {
-            Some(text) => serde_json::from_slice(text.as_bytes())?,
+            Some(text) => platform::from_json(&text)?,
             None => Coordinator::default(),
         };
         let mut copies = BTreeMap::new();
@@ -123,7 +123,7 @@ impl PartsCoordinator {
                 let key = pair.get(0).as_string().unwrap_or_default();
                 let copy = pair.get(1).as_string().unwrap_or_default();
                 if let Some(number) = key.strip_prefix(&prefix).and_then(|n| n.parse().ok()) {
-                    copies.insert(number, serde_json::from_slice(copy.as_bytes())?);
+                    copies.insert(number, platform::from_json(&copy)?);
                 }
             }
         }
@@ -292,12 +292,8 @@ impl PartsCoordinator {
                 queue.put_after(&**message, *delay).await?;
             }
             Verdict::Quarantine(error) => {
-                let letter = DeadLetter {
-                    message: serde_json::to_value(run.message)?,
-                    error: error.clone(),
-                    deliveries: run.message.returns + 1,
-                    failed_at: platform::now(),
-                };
+                let (text, deliveries) = (to_json(run.message), run.message.returns + 1);
+                let letter = DeadLetter::new(&text, error.clone(), deliveries, platform::now());
                 Queue::bound(&self.env, "DEAD_LETTERS")?
                     .put_after(&letter, Duration::ZERO)
                     .await?;
@@ -320,20 +316,19 @@ async fn send(env: &Env, parts: &[PartMessage]) -> worker::Result<()> {
 }
 
 /// A coordinator, as the consumer of a queue sees it.
-pub(crate) struct Handle(Stub);
+pub(crate) struct Handle(object::Handle);
 
 impl Handle {
     /// The coordinator called `name`.
     ///
     /// # Errors
-    /// The platform's words, if there is no such class.
+    /// What is missing in wrangler.toml.
     pub(crate) fn new(env: &Env, name: &str) -> Result<Self, String> {
-        let stub = env
-            .durable_object("PARTS_COORDINATORS")
-            .and_then(|namespace| namespace.get_by_name(name));
-        stub.map(Self).map_err(|error| {
-            format!("PARTS_COORDINATORS is not bound to the class PartsCoordinator ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")
-        })
+        let class = object::Class {
+            binding: "PARTS_COORDINATORS",
+            class: "PartsCoordinator",
+        };
+        class.named(env, name).map(Self)
     }
 
     /// Hands an object over. Once this returns, the coordinator answers for the hint; `false` when
@@ -342,7 +337,7 @@ impl Handle {
     /// # Errors
     /// The platform's words.
     pub(crate) async fn start(&self, order: Order) -> Result<bool, String> {
-        let answer = self.tell(&Report::Start(Box::new(order))).await?;
+        let answer = self.0.ask(&Report::Start(Box::new(order))).await?;
         Ok(!matches!(answer, Answer::Busy))
     }
 
@@ -352,7 +347,7 @@ impl Handle {
     /// The platform's words.
     pub(crate) async fn wants(&self, part: &PartMessage) -> Result<bool, String> {
         let (run, part) = (part.run.clone(), part.part);
-        let answer = self.tell(&Report::Wants { run, part }).await?;
+        let answer = self.0.ask(&Report::Wants { run, part }).await?;
         Ok(matches!(answer, Answer::Yes))
     }
 
@@ -362,9 +357,8 @@ impl Handle {
     /// The platform's words.
     pub(crate) async fn copied(&self, part: &PartMessage, copy: PartCopy) -> Result<(), String> {
         let (run, part) = (part.run.clone(), part.part);
-        self.tell(&Report::Copied { run, part, copy })
-            .await
-            .map(drop)
+        let report = Report::Copied { run, part, copy };
+        self.0.ask::<Answer>(&report).await.map(drop)
     }
 
     /// `part` cannot be copied.
@@ -377,20 +371,9 @@ impl Handle {
         error: TransferError,
     ) -> Result<(), String> {
         let run = part.run.clone();
-        self.tell(&Report::Failed { run, error }).await.map(drop)
-    }
-
-    async fn tell(&self, report: &Report) -> Result<Answer, String> {
-        let told = async {
-            let mut init = RequestInit::new();
-            init.with_method(Method::Post)
-                .with_body(Some(JsValue::from_str(&to_json(report))));
-            // An object has no address; only the path of this URL is its.
-            let request = Request::new_with_init("http://coordinator/", &init)?;
-            let mut response = self.0.fetch_with_request(request).await?;
-            let body = response.bytes().await?;
-            Ok(serde_json::from_slice(&body)?)
-        };
-        told.await.map_err(|error: worker::Error| error.to_string())
+        self.0
+            .ask::<Answer>(&Report::Failed { run, error })
+            .await
+            .map(drop)
     }
 }

@@ -2,20 +2,22 @@
 //! `causeway_shared::ledger` has them.
 //!
 //! One a route, written once a batch. It is told things by [`Handle`], from the queue's consumer, the
-//! coordinators and the operator's API; no request from outside reaches it.
+//! coordinators, the walks and the operator's API.
 
 use std::cell::RefCell;
 
+use causeway_shared::api::{Entries, Entry, RouteStatus, Taken};
 use causeway_shared::brake::{Brake, Leave};
 use causeway_shared::error::ErrorKind;
 use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
 use causeway_shared::message::DeadLetter;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
-use worker::durable::{ListOptions, State, Stub};
-use worker::{DurableObject, Env, Method, Request, RequestInit, Response, durable_object};
+use worker::durable::{ListOptions, State};
+use worker::{DurableObject, Env, Request, Response, durable_object};
 
+use crate::config::Config;
+use crate::object;
 use crate::platform::{self, Queue, set, to_json};
 
 /// Where all but the quarantine is stored.
@@ -31,7 +33,9 @@ enum Report {
     Record(Vec<Record>),
     MayDelete(Brake),
     Quarantine(Vec<DeadLetter>),
-    Status,
+    Count(u64),
+    Objects,
+    Status { name: String },
     List(Query),
     Replay(Selector),
     Drop(Selector),
@@ -48,24 +52,8 @@ pub(crate) struct Query {
     pub(crate) after: Option<String>,
 }
 
-/// A page of the quarantine.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Page {
-    /// Entries by their ids, in the order of those.
-    pub(crate) entries: Vec<(String, Quarantined)>,
-    /// The last that was looked at, if there are more.
-    pub(crate) next: Option<String>,
-}
-
-/// How many entries were replayed or dropped, and whether there are more to look at.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Taken {
-    pub(crate) count: usize,
-    pub(crate) more: bool,
-}
-
 /// The Durable Object. Its name at the platform is this type's.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct RouteLedger {
     state: State,
     env: Env,
@@ -100,7 +88,7 @@ impl RouteLedger {
             return Ok(());
         }
         let ledger = match self.state.storage().get::<String>(LEDGER).await? {
-            Some(text) => serde_json::from_str(&text)?,
+            Some(text) => platform::from_json(&text)?,
             None => Ledger::default(),
         };
         // Another request may have read it meanwhile, and changed it.
@@ -137,7 +125,13 @@ impl RouteLedger {
                 self.quarantine(letters).await?;
                 to_json(&())
             }
-            Report::Status => self.with(|ledger| to_json(ledger)),
+            Report::Count(objects) => {
+                self.with(|ledger| ledger.objects = Some(objects));
+                self.store().await?;
+                to_json(&())
+            }
+            Report::Objects => self.with(|ledger| to_json(&ledger.objects)),
+            Report::Status { name } => self.status(&name),
             Report::List(query) => to_json(&self.list(&query).await?),
             Report::Replay(selector) => to_json(&self.replay(&selector).await?),
             Report::Drop(selector) => {
@@ -147,6 +141,14 @@ impl RouteLedger {
                 to_json(&Taken { count, more })
             }
         })
+    }
+
+    /// What there is to be seen of the route `name`, as JSON.
+    fn status(&self, name: &str) -> String {
+        let config = Config::of(&self.env).ok();
+        let route = config.as_ref().and_then(|config| config.route(name).ok());
+        let route = route.map(|route| &**route);
+        self.with(|ledger| to_json(&RouteStatus::new(name, route, ledger, platform::now())))
     }
 
     /// Takes out of quarantine what has been mended by another way than a replay.
@@ -181,15 +183,10 @@ impl RouteLedger {
     }
 
     /// Entries after `after`, at least one more than a page where there are as many.
-    async fn read(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-    ) -> worker::Result<Vec<(String, Quarantined)>> {
-        let prefix = format!("{QUARANTINE}{prefix}");
+    async fn read(&self, after: Option<&str>) -> worker::Result<Vec<(String, Quarantined)>> {
         let start = after.map(|after| format!("{QUARANTINE}{after}"));
         // One for `after` itself, if it is still there.
-        let mut options = ListOptions::new().prefix(&prefix).limit(PAGE + 2);
+        let mut options = ListOptions::new().prefix(QUARANTINE).limit(PAGE + 2);
         if let Some(start) = &start {
             options = options.start(start);
         }
@@ -201,15 +198,15 @@ impl RouteLedger {
             let text = pair.get(1).as_string().unwrap_or_default();
             let id = name.strip_prefix(QUARANTINE).unwrap_or_default().to_owned();
             if after != Some(id.as_str()) {
-                entries.push((id, serde_json::from_str(&text)?));
+                entries.push((id, platform::from_json(&text)?));
             }
         }
         Ok(entries)
     }
 
     /// A page of what `query` means. It may be short, or empty, and still not be the last.
-    async fn list(&self, query: &Query) -> worker::Result<Page> {
-        let mut entries = self.read("", query.after.as_deref()).await?;
+    async fn list(&self, query: &Query) -> worker::Result<Entries> {
+        let mut entries = self.read(query.after.as_deref()).await?;
         let more = entries.len() > PAGE;
         entries.truncate(PAGE);
         let next = entries.last().filter(|_| more).map(|(id, _)| id.clone());
@@ -221,7 +218,11 @@ impl RouteLedger {
                     .as_ref()
                     .is_none_or(|prefix| key.starts_with(prefix))
         });
-        Ok(Page { entries, next })
+        let entries = entries.into_iter().map(|(id, entry)| Entry::new(id, entry));
+        Ok(Entries {
+            entries: entries.collect(),
+            next,
+        })
     }
 
     /// The first page of entries that `selector` means, and whether there may be more.
@@ -230,13 +231,15 @@ impl RouteLedger {
         selector: &Selector,
     ) -> worker::Result<(Vec<(String, Quarantined)>, bool)> {
         if let Selector::Id(id) = selector {
-            let mut entries = self.read(id, None).await?;
-            entries.retain(|(found, _)| found == id);
-            return Ok((entries, false));
+            let entry = self.entry(id).await?;
+            return Ok((
+                entry.map(|entry| (id.clone(), entry)).into_iter().collect(),
+                false,
+            ));
         }
         let mut after = None;
         loop {
-            let mut entries = self.read("", after.as_deref()).await?;
+            let mut entries = self.read(after.as_deref()).await?;
             let more = entries.len() > PAGE;
             entries.truncate(PAGE);
             after = entries.last().map(|(id, _)| id.clone());
@@ -263,7 +266,7 @@ impl RouteLedger {
         }
         // A page of nothing but what cannot be replayed would come again and again.
         let more = more && !replayed.is_empty();
-        let count = replayed.len();
+        let count = replayed.len() as u64;
         // Meanwhile a key may have failed once more: that stays.
         let mut unchanged = Vec::new();
         for (id, entry) in replayed {
@@ -278,20 +281,20 @@ impl RouteLedger {
     async fn entry(&self, id: &str) -> worker::Result<Option<Quarantined>> {
         let name = format!("{QUARANTINE}{id}");
         let text = self.state.storage().get::<String>(&name).await?;
-        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+        Ok(text.map(|text| platform::from_json(&text)).transpose()?)
     }
 
     /// Forgets the entries `ids`; gives how many there were.
-    async fn remove(&self, ids: Vec<String>) -> worker::Result<usize> {
+    async fn remove(&self, ids: Vec<String>) -> worker::Result<u64> {
         let names: Vec<_> = ids.iter().map(|id| format!("{QUARANTINE}{id}")).collect();
         let storage = self.state.storage();
         let mut removed = 0;
         for names in names.chunks(PAGE) {
-            removed += storage.delete_multiple(names.to_vec()).await?;
+            removed += storage.delete_multiple(names.to_vec()).await? as u64;
         }
         if removed > 0 {
             self.with(|ledger| {
-                ledger.quarantined = ledger.quarantined.saturating_sub(removed as u64);
+                ledger.quarantined = ledger.quarantined.saturating_sub(removed);
             });
             self.store().await?;
         }
@@ -300,20 +303,19 @@ impl RouteLedger {
 }
 
 /// A ledger, as the rest of the worker sees it.
-pub(crate) struct Handle(Stub);
+pub(crate) struct Handle(object::Handle);
 
 impl Handle {
     /// The ledger of the route `name`.
     ///
     /// # Errors
-    /// The platform's words, if there is no such class.
+    /// What is missing in wrangler.toml.
     pub(crate) fn new(env: &Env, name: &str) -> Result<Self, String> {
-        let stub = env
-            .durable_object("LEDGERS")
-            .and_then(|namespace| namespace.get_by_name(name));
-        stub.map(Self).map_err(|error| {
-            format!("LEDGERS is not bound to the class RouteLedger ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")
-        })
+        let class = object::Class {
+            binding: "LEDGERS",
+            class: "RouteLedger",
+        };
+        class.named(env, name).map(Self)
     }
 
     /// Writes `records` down.
@@ -321,7 +323,7 @@ impl Handle {
     /// # Errors
     /// The platform's words.
     pub(crate) async fn record(&self, records: Vec<Record>) -> Result<(), String> {
-        self.tell(&Report::Record(records)).await
+        self.0.ask(&Report::Record(records)).await
     }
 
     /// Asks the brake for one delete.
@@ -329,7 +331,7 @@ impl Handle {
     /// # Errors
     /// The platform's words.
     pub(crate) async fn may_delete(&self, brake: Brake) -> Result<Leave, String> {
-        self.tell(&Report::MayDelete(brake)).await
+        self.0.ask(&Report::MayDelete(brake)).await
     }
 
     /// Puts `letters` into quarantine; they are there when this returns.
@@ -337,52 +339,55 @@ impl Handle {
     /// # Errors
     /// The platform's words.
     pub(crate) async fn quarantine(&self, letters: Vec<DeadLetter>) -> Result<(), String> {
-        self.tell(&Report::Quarantine(letters)).await
+        self.0.ask(&Report::Quarantine(letters)).await
     }
 
-    /// All but the quarantine.
+    /// A [`RouteStatus`] of the route `name`, as JSON.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn status(&self) -> Result<Ledger, String> {
-        self.tell(&Report::Status).await
+    pub(crate) async fn status(&self, name: &str) -> Result<String, String> {
+        let name = name.to_owned();
+        self.0.tell(&Report::Status { name }).await
     }
 
-    /// A page of the quarantine.
+    /// [`Entries`]: a page of the quarantine, as JSON.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn list(&self, query: Query) -> Result<Page, String> {
-        self.tell(&Report::List(query)).await
+    pub(crate) async fn list(&self, query: Query) -> Result<String, String> {
+        self.0.tell(&Report::List(query)).await
     }
 
-    /// Sends what `selector` means back to the queue.
+    /// Sends what `selector` means back to the queue; gives a [`Taken`], as JSON.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn replay(&self, selector: Selector) -> Result<Taken, String> {
-        self.tell(&Report::Replay(selector)).await
+    pub(crate) async fn replay(&self, selector: Selector) -> Result<String, String> {
+        self.0.tell(&Report::Replay(selector)).await
     }
 
-    /// Forgets what `selector` means.
+    /// Forgets what `selector` means; gives a [`Taken`], as JSON.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn forget(&self, selector: Selector) -> Result<Taken, String> {
-        self.tell(&Report::Drop(selector)).await
+    pub(crate) async fn forget(&self, selector: Selector) -> Result<String, String> {
+        self.0.tell(&Report::Drop(selector)).await
     }
 
-    async fn tell<T: DeserializeOwned>(&self, report: &Report) -> Result<T, String> {
-        let told = async {
-            let mut init = RequestInit::new();
-            init.with_method(Method::Post)
-                .with_body(Some(JsValue::from_str(&to_json(report))));
-            // An object has no address; only the path of this URL is its.
-            let request = Request::new_with_init("http://ledger/", &init)?;
-            let mut response = self.0.fetch_with_request(request).await?;
-            let body = response.bytes().await?;
-            Ok(serde_json::from_slice(&body)?)
-        };
-        told.await.map_err(|error: worker::Error| error.to_string())
+    /// How many objects the source had when all were last counted.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn objects(&self) -> Result<Option<u64>, String> {
+        self.0.ask(&Report::Objects).await
+    }
+
+    /// Writes down how many objects the source has.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn count(&self, objects: u64) -> Result<(), String> {
+        self.0.ask(&Report::Count(objects)).await
     }
 }

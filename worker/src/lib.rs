@@ -2,17 +2,18 @@
 //!
 //! `fetch` takes events in ([`ingress`]), `queue` carries hints and parts out ([`consumer`],
 //! [`parts`]) and dead letters into quarantine ([`quarantine`]). A Durable Object a large object holds
-//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]),
-//! and one lists what was there before ([`backfill`]). What is decided is decided in `causeway_shared`; this crate only moves bytes and answers.
+//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]), and others look for
+//! what no event told of ([`walk`]). What is decided is decided in `causeway_shared`; this crate only
+//! moves bytes and answers.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
-mod backfill;
 mod config;
 mod consumer;
 mod coordinator;
 mod ingress;
 mod ledger;
+mod object;
 mod operator;
 mod outcome;
 mod parts;
@@ -21,6 +22,7 @@ mod port;
 mod quarantine;
 mod reply;
 mod settle;
+mod walk;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -56,4 +58,10 @@ pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
     } else {
         consumer::consume(&batch, &env).await;
     }
+}
+
+/// The cron of wrangler.toml, if there is one: time to see whether the two sides are the same.
+#[wasm_bindgen]
+pub async fn scheduled(_event: JsValue, env: Env, _context: Context) {
+    walk::reconcile_all(&env).await;
 }

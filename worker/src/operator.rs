@@ -1,21 +1,23 @@
-//! The operator's part of the HTTP API: what the ledgers say, and what is to become of quarantine.
+//! The operator's part of the HTTP API: what the ledgers say, what is to become of quarantine, and the
+//! walks. What the Durable Objects answer is passed on as it is.
 //!
 //! Open only to who shows OPERATOR_TOKEN, and closed where there is none.
 
 use causeway_shared::error::ErrorKind;
-use causeway_shared::ledger::{Histogram, Ledger, Quarantined, Selector};
-use causeway_shared::route::{Deletes, Place, Route};
-use serde_json::{Value, json};
+use causeway_shared::route::Route;
+use causeway_shared::walk::Kind;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use web_sys::Request;
 use worker::Env;
 
-use crate::backfill::{self, Answer};
 use crate::config::Config;
 use crate::ingress::body;
-use crate::ledger::{Handle, Page, Query, Taken};
+use crate::ledger::{Handle, Query};
 use crate::platform;
 use crate::quarantine::UNROUTED;
 use crate::reply::Reply;
+use crate::walk::{self, Answer};
 
 /// The most of a request's body that is read, in bytes: an id has a bucket and a key.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -53,14 +55,17 @@ pub(crate) async fn answer(
             take(request, route, verb, env, config).await
         }
         ("GET" | "DELETE" | "POST", [route, "backfill"]) => {
-            backfill(request, route, &method, env, config).await
+            walk(request, route, Kind::Backfill, env, config).await
+        }
+        ("GET" | "DELETE" | "POST", [route, "reconcile"]) => {
+            walk(request, route, Kind::Reconcile, env, config).await
         }
         (_, [] | [_] | [_, "quarantine"]) => Err(not_allowed("GET")),
-        (_, [_, "backfill"]) => Err(not_allowed("GET, POST, DELETE")),
+        (_, [_, "backfill" | "reconcile"]) => Err(not_allowed("GET, POST, DELETE")),
         (_, [_, "quarantine", "replay" | "drop"]) => Err(not_allowed("POST")),
         _ => Err(Reply::problem(
             404,
-            "There is /routes, /routes/{route}, and below it /backfill, /quarantine, /quarantine/replay and /quarantine/drop.",
+            "There is /routes, /routes/{route}, and below it /backfill, /reconcile, /quarantine, /quarantine/replay and /quarantine/drop.",
         )),
     };
     answer.unwrap_or_else(|problem| problem)
@@ -69,29 +74,37 @@ pub(crate) async fn answer(
 async fn all(env: &Env, config: &Config) -> Result<Reply, Reply> {
     let mut routes = Vec::new();
     for route in config.routes.iter() {
-        routes.push(status(&route.name, Some(route), env).await?.1);
+        routes.push(status(&route.name, env).await?);
     }
-    let (unrouted, shown) = status(UNROUTED, None, env).await?;
-    if unrouted.quarantined > 0 {
-        routes.push(shown);
+    let unrouted = status(UNROUTED, env).await?;
+    if platform::from_json(&unrouted).is_ok_and(|Unrouted { quarantined }| quarantined > 0) {
+        routes.push(unrouted);
     }
-    Ok(Reply::json(200, json!({"routes": routes})))
+    let routes = routes.join(",");
+    Ok(Reply::text(200, format!("{{\"routes\":[{routes}]}}")))
+}
+
+/// What is looked at of what belongs to no route.
+#[derive(Deserialize)]
+struct Unrouted {
+    quarantined: u64,
 }
 
 async fn one(name: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
-    let route = known(name, config)?;
-    Ok(Reply::json(200, status(name, route, env).await?.1))
+    known(name, config)?;
+    Ok(Reply::text(200, status(name, env).await?))
+}
+
+async fn status(name: &str, env: &Env) -> Result<String, Reply> {
+    let status = ledger(name, env)?.status(name).await;
+    status.map_err(|reason| silent(&reason))
 }
 
 async fn list(name: &str, query: &str, env: &Env, config: &Config) -> Result<Reply, Reply> {
     known(name, config)?;
     let query = read_query(query)?;
-    let Page { entries, next } = ledger(name, env)?
-        .list(query)
-        .await
-        .map_err(|reason| silent(&reason))?;
-    let entries: Vec<Value> = entries.iter().map(|(id, entry)| shown(id, entry)).collect();
-    Ok(Reply::json(200, json!({"entries": entries, "next": next})))
+    let entries = ledger(name, env)?.list(query).await;
+    Ok(Reply::text(200, entries.map_err(|reason| silent(&reason))?))
 }
 
 async fn take(
@@ -102,27 +115,32 @@ async fn take(
     config: &Config,
 ) -> Result<Reply, Reply> {
     known(name, config)?;
-    let body = body::read(request, BODY_LIMIT).await;
-    let body = body.map_err(|_| Reply::problem(400, "The body could not be read."))?;
-    let selector: Selector = serde_json::from_slice(&body).map_err(|error| {
-        let expected =
-            "Send {\"id\": \"bucket/key\"}, {\"kind\": \"source-denied\"} or {\"all\": true}";
-        Reply::problem(400, format!("{expected}: {error}."))
-    })?;
+    let selector = read(
+        request,
+        "{\"id\": \"bucket/key\"}, {\"kind\": \"source-denied\"} or {\"all\": true}",
+    )
+    .await?;
     let handle = ledger(name, env)?;
-    let (taken, done) = match verb {
-        "replay" => (handle.replay(selector).await, "replayed"),
-        _ => (handle.forget(selector).await, "dropped"),
+    let taken = match verb {
+        "replay" => handle.replay(selector).await,
+        _ => handle.forget(selector).await,
     };
-    let Taken { count, more } = taken.map_err(|reason| silent(&reason))?;
-    Ok(Reply::json(200, json!({done: count, "more": more})))
+    Ok(Reply::text(200, taken.map_err(|reason| silent(&reason))?))
 }
 
-/// Begins a backfill (POST), says how far it is (GET), or ends it (DELETE).
-async fn backfill(
+/// The request's body; `expected` says what it may be.
+async fn read<T: DeserializeOwned>(request: &Request, expected: &str) -> Result<T, Reply> {
+    let body = body::read(request, BODY_LIMIT).await;
+    let body = body.map_err(|_| Reply::problem(400, "The body could not be read."))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Reply::problem(400, format!("Send {expected}: {error}.")))
+}
+
+/// Begins a walk (POST), says how far the last one is (GET), or ends it (DELETE).
+async fn walk(
     request: &Request,
     name: &str,
-    method: &str,
+    kind: Kind,
     env: &Env,
     config: &Config,
 ) -> Result<Reply, Reply> {
@@ -132,107 +150,33 @@ async fn backfill(
             "What belongs to no route cannot be listed.",
         ));
     }
-    let handle = backfill::Handle::new(env, name).map_err(|reason| Reply::problem(500, reason))?;
-    let answer = match method {
+    let handle =
+        walk::Handle::new(env, kind, name).map_err(|reason| Reply::problem(500, reason))?;
+    let method = request.method();
+    let seen = match method.as_str() {
         "POST" => {
-            let body = body::read(request, BODY_LIMIT).await;
-            let body = body.map_err(|_| Reply::problem(400, "The body could not be read."))?;
-            let wish = serde_json::from_slice(&body).map_err(|error| {
-                let expected =
-                    "Send {\"prefix\": \"2026/\", \"rate\": 100, \"dry_run\": true}, or {}";
-                Reply::problem(400, format!("{expected}: {error}."))
-            })?;
-            handle.start(name, wish).await
+            let expected = "{\"prefix\": \"2026/\", \"rate\": 100, \"dry_run\": true}, or {}";
+            handle.start(read(request, expected).await?).await
         }
         "DELETE" => handle.cancel().await,
         _ => handle.look().await,
     };
-    let Answer { backfill, done } = answer.map_err(|reason| silent(&reason))?;
-    let Some(backfill) = backfill else {
+    let (answer, walk) = seen.map_err(|reason| silent(&reason))?;
+    let kind = kind.name();
+    let Some(walk) = walk else {
         return Err(Reply::problem(
             404,
-            format!("There was no backfill of {name:?} yet."),
+            format!("There was no {kind} of {name:?} yet."),
         ));
     };
-    let shown = json!({
-        "route": backfill.route, "request": backfill.request, "started_at": backfill.started_at,
-        "keys": backfill.keys, "bytes": backfill.bytes, "last_key": backfill.last_key, "end": backfill.end,
-    });
-    Ok(match (method, done) {
-        ("POST", true) => Reply::json(202, shown),
-        ("POST", false) => {
-            let detail =
-                "A backfill of this route is under way: wait for its end, or DELETE it first.";
-            Reply::problem(409, detail).member("backfill", shown)
-        }
-        _ => Reply::json(200, shown),
-    })
-}
-
-async fn status(name: &str, route: Option<&Route>, env: &Env) -> Result<(Ledger, Value), Reply> {
-    let mut ledger = ledger(name, env)?
-        .status()
-        .await
-        .map_err(|reason| silent(&reason))?;
-    let mirrored = route.filter(|route| route.deletes == Deletes::Propagate);
-    let brake = mirrored.map(|route| {
-        json!({
-            "deletes": ledger.brake.deletes(&route.brake, platform::now()),
-            "limit": route.brake.limit(ledger.objects),
-            "window_s": route.brake.window,
-        })
-    });
-    let shown = json!({
-        "route": name,
-        "source": route.map(|route| place("s3", &route.source)).unwrap_or_default(),
-        "destination": route.map(|route| place("gs", &route.destination)).unwrap_or_default(),
-        "since": ledger.since,
-        "counts": ledger.counts,
-        "bytes": ledger.bytes,
-        "accepted_to_commit": delays(&ledger.accepted_to_commit),
-        "event_to_commit": delays(&ledger.event_to_commit),
-        "recent": ledger.recent,
-        "quarantined": ledger.quarantined,
-        "brake": brake,
-    });
-    Ok((ledger, shown))
-}
-
-fn place(scheme: &str, place: &Place) -> String {
-    format!("{scheme}://{}/{}", place.bucket, place.prefix)
-}
-
-fn delays(histogram: &Histogram) -> Value {
-    let steps: Vec<_> = histogram
-        .steps()
-        .map(|(end, count)| json!({"le_ms": end, "count": count}))
-        .collect();
-    json!({
-        "count": histogram.count(),
-        "p50_ms": histogram.quantile(0.5),
-        "p99_ms": histogram.quantile(0.99),
-        "max_ms": histogram.max(),
-        "buckets": steps,
-    })
-}
-
-fn shown(id: &str, entry: &Quarantined) -> Value {
-    let (bucket, key) = entry.object().unwrap_or_default();
-    let error = &entry.error;
-    let mut shown = json!({
-        "id": id, "bucket": bucket, "key": key,
-        "kind": error.kind, "fault": error.kind.fault(),
-        "message": error.message, "advice": error.advice,
-        "deliveries": entry.deliveries, "failures": entry.failures,
-        "first_failed_at": entry.first_failed_at, "last_failed_at": entry.last_failed_at,
-    });
-    if let Some(status) = error.status {
-        shown["status"] = json!(status);
+    if answer == Answer::Underway {
+        return Err(Reply::problem(
+            409,
+            format!("A {kind} of {name:?} is under way: wait for its end, or DELETE it first."),
+        ));
     }
-    if let Some(request_id) = &error.request_id {
-        shown["request_id"] = json!(request_id);
-    }
-    shown
+    let status = if method == "POST" { 202 } else { 200 };
+    Ok(Reply::text(status, walk.get().to_owned()))
 }
 
 /// The route called `name`; none for what belongs to no route.
@@ -268,7 +212,7 @@ fn read_query(query: &str) -> Result<Query, Reply> {
             "key" => read.key = Some(value),
             "after" => read.after = Some(value),
             "kind" => {
-                let kind: Result<ErrorKind, _> = serde_json::from_value(json!(value));
+                let kind: Result<ErrorKind, _> = platform::from_json(&platform::to_json(&value));
                 let unknown = |_| Reply::problem(400, format!("There is no kind {value:?}."));
                 read.kind = Some(kind.map_err(unknown)?);
             }

@@ -1,12 +1,12 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
-use causeway_shared::backfill::Backfill;
 use causeway_shared::error::TransferError;
 use causeway_shared::ledger::Record;
 use causeway_shared::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
 use causeway_shared::order::Order;
 use causeway_shared::parts::Verdict;
 use causeway_shared::transfer::Outcome;
+use causeway_shared::walk::Walk;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use worker::Env;
@@ -166,20 +166,27 @@ pub(crate) fn log_part_given_up(part: &PartMessage) {
 /// Logs that `letter` is in quarantine, with all that a replay needs.
 pub(crate) fn log_quarantined(letter: &DeadLetter) {
     let mut line = json!({"event": "quarantined"});
-    if let (Some(line), Ok(Value::Object(letter))) =
-        (line.as_object_mut(), serde_json::to_value(letter))
-    {
+    let letter = platform::from_json(&platform::to_json(letter));
+    if let (Some(line), Ok(Value::Object(letter))) = (line.as_object_mut(), letter) {
         line.extend(letter);
     }
     log_error(&line);
 }
 
-/// Logs how a backfill ended.
-pub(crate) fn log_backfill(backfill: &Backfill) {
-    log_line(
-        &json!({"event": "backfill", "route": backfill.route, "keys": backfill.keys,
-        "bytes": backfill.bytes, "end": backfill.end}),
-    );
+/// Logs how a walk ended.
+pub(crate) fn log_walk(walk: &Walk) {
+    let mut line = json!({"event": walk.kind.name()});
+    let walk = platform::from_json(&platform::to_json(walk));
+    if let (Some(line), Ok(Value::Object(mut walk))) = (line.as_object_mut(), walk) {
+        walk.remove("differences");
+        line.extend(walk);
+    }
+    log_line(&line);
+}
+
+/// Logs that a reconcile that was due could not begin.
+pub(crate) fn log_not_begun(route: &str, reason: &str) {
+    log_error(&json!({"event": "reconcile-not-begun", "route": route, "message": reason}));
 }
 
 /// Logs that a route's ledger did not answer.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -46,6 +48,22 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, js_name = sendBatch)]
     fn send_batch(this: &Queue, messages: &Array) -> Result<Promise, JsValue>;
+
+    /// [Namespace](https://developers.cloudflare.com/durable-objects/api/namespace/) of Durable Objects.
+    type Namespace;
+
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
+
+    /// [Stub](https://developers.cloudflare.com/durable-objects/api/stub/) of a Durable Object.
+    pub(crate) type Stub;
+
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    fn fetch_object(
+        this: &Stub,
+        url: &str,
+        init: &web_sys::RequestInit,
+    ) -> Result<Promise, JsValue>;
 
     /// A BYOB reader as workerd has it, with
     /// [readAtLeast](https://developers.cloudflare.com/workers/runtime-apis/streams/readablestreambyobreader/).
@@ -169,6 +187,42 @@ impl Message {
     }
 }
 
+impl Stub {
+    /// The object called `name` of the class bound as `binding`.
+    ///
+    /// # Errors
+    /// The platform's words, if there is no such class.
+    pub(crate) fn named(env: &worker::Env, binding: &str, name: &str) -> Result<Self, String> {
+        let namespace = Reflect::get(env, &binding.into()).unwrap_or(JsValue::UNDEFINED);
+        let namespace: Namespace = namespace.unchecked_into();
+        namespace
+            .get_by_name(name)
+            .map_err(|error| describe(&error))
+    }
+
+    /// Sends it `body`; gives its answer's.
+    ///
+    /// # Errors
+    /// The platform's words, and the object's answer if that is an error.
+    pub(crate) async fn post(&self, body: &str) -> Result<String, String> {
+        let sent = async {
+            let init = web_sys::RequestInit::new();
+            init.set_method("POST");
+            init.set_body(&body.into());
+            // An object has no address; only the path of this URL is its.
+            let reply = JsFuture::from(self.fetch_object("http://object/", &init)?).await?;
+            let reply: web_sys::Response = reply.unchecked_into();
+            let text = JsFuture::from(reply.text()?).await?;
+            Ok((reply.ok(), text.as_string().unwrap_or_default()))
+        };
+        match sent.await {
+            Ok((true, text)) => Ok(text),
+            Ok((false, text)) => Err(text),
+            Err(error) => Err(describe(&error)),
+        }
+    }
+}
+
 impl Queue {
     /// The queue bound as `name`, or why there is none.
     pub(crate) fn bound(env: &worker::Env, name: &str) -> Result<Self, String> {
@@ -196,7 +250,7 @@ impl Queue {
             let options = object("contentType", &"json".into());
             set(&options, "delaySeconds", &whole_seconds(delay).into());
             let promise = self.send(&body, &options)?;
-            wasm_bindgen_futures::JsFuture::from(promise).await
+            JsFuture::from(promise).await
         };
         sent.await.map(drop).map_err(|error| describe(&error))
     }
@@ -218,7 +272,7 @@ impl Queue {
                 }
                 self.send_batch(&list)?
             };
-            wasm_bindgen_futures::JsFuture::from(promise).await
+            JsFuture::from(promise).await
         };
         sent.await.map(drop).map_err(|error| describe(&error))
     }
@@ -255,6 +309,14 @@ pub(crate) fn batches(messages: &[String]) -> Vec<Range<usize>> {
         }
     }
     batches
+}
+
+/// Reads JSON. As bytes everywhere: a deserializer of text would bring every type a second time.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_slice(text.as_bytes())
 }
 
 /// JSON text of a value of ours, all of which can be written as JSON.

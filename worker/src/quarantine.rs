@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use causeway_shared::error::{ErrorKind, TransferError};
 use causeway_shared::message::{DeadLetter, Message};
-use serde_json::Value;
 use worker::Env;
 
 use crate::ledger::Handle;
@@ -35,7 +34,7 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
             message.acknowledge();
             continue;
         }
-        let letter = serde_json::from_str(&text).unwrap_or_else(|_| abandoned(&text, &message));
+        let letter = platform::from_json(&text).unwrap_or_else(|_| abandoned(&text, &message));
         let route = letter.message["route"].as_str().unwrap_or(UNROUTED);
         let letters = routes.entry(route.to_owned()).or_default();
         letters.push((message, letter));
@@ -61,19 +60,10 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
 
 /// The letter of a message that the platform gave up.
 fn abandoned(text: &str, message: &platform::Message) -> DeadLetter {
-    let mut value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-    if let Some(fields) = value.as_object_mut() {
-        // Whoever has a session's URI can write with it.
-        fields.remove("session");
-    }
-    DeadLetter {
-        message: value,
-        error: TransferError::new(
-            ErrorKind::Abandoned,
-            "The worker ended without an answer at every delivery of this message.",
-            "Look for errors of the worker itself in its log, and replay it.",
-        ),
-        deliveries: message.delivery(),
-        failed_at: platform::now(),
-    }
+    let error = TransferError::new(
+        ErrorKind::Abandoned,
+        "The worker ended without an answer at every delivery of this message.",
+        "Look for errors of the worker itself in its log, and replay it.",
+    );
+    DeadLetter::new(text, error, message.delivery(), platform::now())
 }

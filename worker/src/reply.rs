@@ -11,7 +11,15 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     content_type: &'static str,
     headers: Vec<(&'static str, String)>,
-    pub(crate) body: Value,
+    pub(crate) body: Body,
+}
+
+/// What an answer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    Value(Value),
+    /// JSON that somebody else has written.
+    Text(String),
 }
 
 impl Reply {
@@ -21,7 +29,17 @@ impl Reply {
             status,
             content_type: "application/json",
             headers: Vec::new(),
-            body,
+            body: Body::Value(body),
+        }
+    }
+
+    /// `body`, which is JSON.
+    pub(crate) fn text(status: u16, body: String) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            headers: Vec::new(),
+            body: Body::Text(body),
         }
     }
 
@@ -34,12 +52,12 @@ impl Reply {
             status,
             content_type: "application/problem+json",
             headers: Vec::new(),
-            body: json!({
+            body: Body::Value(json!({
                 "type": "about:blank",
                 "title": title,
                 "status": status,
                 "detail": detail.into(),
-            }),
+            })),
         }
     }
 
@@ -51,7 +69,9 @@ impl Reply {
 
     /// With one more member in the body.
     pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.body[name] = value.into();
+        if let Body::Value(body) = &mut self.body {
+            body[name] = value.into();
+        }
         self
     }
 
@@ -68,6 +88,10 @@ impl Reply {
         let init = ResponseInit::new();
         init.set_status(self.status);
         init.set_headers(&headers);
-        Response::new_with_opt_str_and_init(Some(&self.body.to_string()), &init)
+        let body = match self.body {
+            Body::Value(value) => value.to_string(),
+            Body::Text(text) => text,
+        };
+        Response::new_with_opt_str_and_init(Some(&body), &init)
     }
 }

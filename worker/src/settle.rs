@@ -5,7 +5,6 @@ use std::time::Duration;
 use causeway_shared::error::TransferError;
 use causeway_shared::message::DeadLetter;
 use causeway_shared::retry::{Disposition, after_delivery};
-use serde_json::Value;
 use worker::Env;
 
 use crate::platform::{self, Message, Queue, whole_seconds};
@@ -105,18 +104,8 @@ pub(crate) async fn settle<T>(
 }
 
 async fn quarantine(delivery: &Delivery, error: &TransferError, env: &Env) -> Decision {
-    let text = &delivery.text;
-    let mut message = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
-    if let Some(fields) = message.as_object_mut() {
-        // Whoever has a session's URI can write with it.
-        fields.remove("session");
-    }
-    let letter = DeadLetter {
-        message,
-        error: error.clone(),
-        deliveries: delivery.count,
-        failed_at: platform::now(),
-    };
+    let (text, now) = (&delivery.text, platform::now());
+    let letter = DeadLetter::new(text, error.clone(), delivery.count, now);
     let put = async {
         Queue::bound(env, "DEAD_LETTERS")?
             .put_after(&letter, Duration::ZERO)

@@ -1,13 +1,13 @@
 //! A histogram drawn with block characters.
 
 use super::output::duration;
-use crate::client::operator::{Bucket, Histogram};
+use causeway_shared::api::{Bucket, Delays};
 
 /// Characters that the fullest bucket's bar has.
 const WIDTH: u64 = 40;
 
 /// A line that sums it up, and one for each bucket from the first to the last that holds something.
-pub(super) fn lines(title: &str, histogram: &Histogram) -> Vec<String> {
+pub(super) fn lines(title: &str, histogram: &Delays) -> Vec<String> {
     if histogram.count == 0 {
         return vec![format!("{title}: none yet")];
     }
@@ -38,9 +38,9 @@ fn bars(buckets: &[Bucket]) -> Vec<String> {
         .map(|nth| {
             let Bucket { le_ms, count } = &buckets[nth];
             let label = match (le_ms, nth.checked_sub(1)) {
-                (Some(bound), _) => format!("to {}", length(*bound)),
+                (Some(bound), _) => format!("to {}", duration(*bound)),
                 (None, Some(before)) => {
-                    let bound = buckets[before].le_ms.map(length);
+                    let bound = buckets[before].le_ms.map(duration);
                     format!("over {}", bound.unwrap_or_default())
                 }
                 (None, None) => "any".to_owned(),
@@ -48,11 +48,6 @@ fn bars(buckets: &[Bucket]) -> Vec<String> {
             format!("  {label:>12}  {:40}  {count}", bar(*count, most))
         })
         .collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a label for people")]
-fn length(ms: u64) -> String {
-    duration(ms as f64)
 }
 
 /// `count` of `most` as a bar, in eighths of a character; what is not nothing is seen.
@@ -73,11 +68,11 @@ mod tests {
 
     #[test]
     fn bars_are_true_to_scale_and_empty_ends_are_left_out() {
-        let histogram = Histogram {
+        let histogram = Delays {
             count: 1081,
-            p50_ms: Some(70.0),
+            p50_ms: Some(70),
             p99_ms: None,
-            max_ms: Some(6_000.0),
+            max_ms: Some(6_000),
             buckets: vec![
                 bucket(Some(10), 0),
                 bucket(Some(100), 1000),
@@ -104,7 +99,7 @@ mod tests {
 
     #[test]
     fn nothing_yet_is_said() {
-        assert_eq!(lines("x", &Histogram::default()), ["x: none yet"]);
+        assert_eq!(lines("x", &Delays::default()), ["x: none yet"]);
     }
 
     #[test]

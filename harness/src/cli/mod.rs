@@ -3,7 +3,6 @@
 //! A command prints for people as it goes (names and facts on standard output, progress and errors
 //! on standard error) and returns a [`Report`]; `--json` prints that instead, as one object.
 
-mod backfill;
 mod bench;
 mod build;
 mod demo;
@@ -28,6 +27,7 @@ mod stack;
 mod stat;
 mod status;
 mod store;
+mod walk;
 mod worker;
 
 use std::process::ExitCode;
@@ -76,6 +76,7 @@ Examples:
   causeway status                                how every route does
   causeway quarantine list inbox                 what could not be done, and why
   causeway replay inbox --kind source-denied     once the reason is mended
+  causeway reconcile inbox --dry-run             whether both sides are the same
 
 Where it goes:
   s3://  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (or
@@ -83,7 +84,7 @@ Where it goes:
   gs://  GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
-  status, quarantine, replay
+  status, quarantine, replay, backfill, reconcile
          CAUSEWAY_URL, CAUSEWAY_OPERATOR_TOKEN
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
 
@@ -125,7 +126,8 @@ enum Command {
     Status(status::Status),
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
-    Backfill(backfill::Backfill),
+    Backfill(walk::Backfill),
+    Reconcile(walk::Reconcile),
     Bench(bench::Bench),
     Simulate(simulate::Simulate),
     Soak(soak::Soak),
@@ -178,6 +180,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Demo(demo) => demo.run(output).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
+        Command::Reconcile(reconcile) => reconcile.run(output).await,
         Command::Bench(bench) => bench.run(output).await,
         Command::Simulate(simulate) => simulate.run(output).await,
         Command::Soak(soak) => soak.run(output).await,

@@ -11,7 +11,9 @@ use super::failure::{Code, Failure};
 use super::output::{Output, entries, shown, table, time};
 use super::selection::{self, Which};
 use super::worker::Worker;
-use crate::client::operator::{Action, Entry, Filter};
+use causeway_shared::api::Entry;
+
+use crate::client::operator::{Action, Filter};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -160,7 +162,7 @@ impl List {
 fn row(entry: &Entry) -> Vec<String> {
     vec![
         entry.key.clone(),
-        entry.kind.clone(),
+        entry.kind.to_string(),
         entry.failures.to_string(),
         time(entry.last_failed_at),
         entry.message.clone(),
@@ -185,8 +187,8 @@ fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
         ("request id", entry.request_id.clone()),
     ];
     let mut facts = vec![
-        ("kind", entry.kind.clone()),
-        ("fault", entry.fault.clone()),
+        ("kind", entry.kind.to_string()),
+        ("fault", entry.fault.to_string()),
         ("message", entry.message.clone()),
         ("advice", entry.advice.clone()),
     ];

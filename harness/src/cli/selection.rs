@@ -7,7 +7,9 @@ use super::Report;
 use super::failure::{Code, Failure};
 use super::name::ObjectName;
 use super::output::{Output, entries, shown};
-use crate::client::operator::{Action, Entry, Filter, Selection};
+use causeway_shared::api::Entry;
+
+use crate::client::operator::{Action, Filter, Selection};
 use crate::client::{ClientError, OperatorClient};
 
 /// One entry, those of a kind, or every one.
@@ -64,7 +66,7 @@ impl Which {
             },
             None => Chosen {
                 name: format!("all {}", entries(most)),
-                selection: Selection::All,
+                selection: Selection::All(true),
                 most,
                 exact: true,
             },
@@ -134,13 +136,13 @@ pub(super) async fn act(
             Ok(batch) => batch,
             Err(error) => break Err(error),
         };
-        done += batch.done;
+        done += batch.count;
         more = batch.more;
         bar.set_position(done);
         if !more || done >= chosen.most {
             break Ok(());
         }
-        if batch.done == 0 {
+        if batch.count == 0 {
             let what = format!("the worker says that there is more, but {verb} nothing");
             break Err(ClientError::failed(what));
         }

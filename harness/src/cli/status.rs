@@ -7,7 +7,8 @@ use super::failure::Failure;
 use super::output::{Output, duration, human, shown, table, time};
 use super::worker::Worker;
 use super::{Report, histogram};
-use crate::client::operator::{Brake, Recent, RouteStatus};
+use causeway_shared::api::{BrakeStatus, RouteStatus};
+use causeway_shared::ledger::Record;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -25,7 +26,7 @@ set, the local stack's.
 With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\",
 \"destination\", \"since\", \"counts\": {outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM,
 \"event_to_commit\": HISTOGRAM, \"recent\": [{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\",
-\"kind\"}], \"quarantined\", \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where HISTOGRAM is
+\"kind\"}], \"quarantined\", \"objects\", \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where HISTOGRAM is
 {\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\": [{\"le_ms\", \"count\"}]}.";
 
 /// Show what the worker's routes have done and what is in quarantine
@@ -71,7 +72,7 @@ fn overview(routes: &[RouteStatus]) -> Vec<String> {
         "other outcomes",
     ];
     let rows = routes.iter().map(|status| {
-        let delay = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), duration);
+        let delay = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), duration);
         let copied = status.counts.get("copied").copied().unwrap_or_default();
         let others = status
             .counts
@@ -92,14 +93,13 @@ fn overview(routes: &[RouteStatus]) -> Vec<String> {
     table(&headings, rows)
 }
 
-fn brake(brake: &Brake) -> String {
-    let Brake {
+fn brake(brake: &BrakeStatus) -> String {
+    let BrakeStatus {
         deletes,
         limit,
         window_s,
     } = brake;
-    #[expect(clippy::cast_precision_loss, reason = "a window for people")]
-    let window = duration(*window_s as f64 * 1e3);
+    let window = duration(u64::from(*window_s) * 1000);
     let engaged = if deletes >= limit { ", engaged" } else { "" };
     format!("{deletes} of {limit} deletes in {window}{engaged}")
 }
@@ -119,6 +119,12 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
     let bytes = status.bytes;
     fact("bytes", &format!("{bytes} ({})", human(bytes)));
     fact("in quarantine", &status.quarantined.to_string());
+    if let Some(objects) = status.objects {
+        fact(
+            "keys at the source",
+            &format!("{objects}, when they were last counted"),
+        );
+    }
     if let Some(limits) = &status.brake {
         fact("brake", &brake(limits));
     }
@@ -136,11 +142,10 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
     lines
 }
 
-fn recent(outcomes: &[Recent]) -> Vec<String> {
+fn recent<'a>(outcomes: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
     let headings = ["at", "outcome", ">bytes", ">took", "what"];
-    let rows = outcomes.iter().map(|recent| {
-        #[expect(clippy::cast_precision_loss, reason = "a duration for people")]
-        let took = recent.ms.map(|ms| duration(ms as f64));
+    let rows = outcomes.into_iter().map(|recent| {
+        let took = recent.ms.map(duration);
         let kind = recent.kind.as_ref().map(|kind| format!(" {kind}"));
         vec![
             time(recent.at),

@@ -150,6 +150,16 @@ impl Runtime {
         self.workerd
     }
 
+    /// Has the worker's `scheduled` handler called, as the platform does when it is time for `cron`.
+    ///
+    /// # Errors
+    /// When the runtime has ended.
+    pub async fn schedule(&mut self, cron: &str) -> anyhow::Result<()> {
+        let line = format!("{cron}\n");
+        let sent = self.stdin.write_all(line.as_bytes()).await;
+        sent.context("telling the runtime that it is time")
+    }
+
     /// Kills workerd, as the loss of its machine would: nothing ends in order, and what was under way
     /// is cut off. [`stop`](Self::stop) then cleans up.
     ///

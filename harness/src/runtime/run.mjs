@@ -1,9 +1,9 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes, storage. Standard output is JSON lines: {"ready":{url,workerd}} once, {"log":{level,message}}
-// for what the worker writes to its console. Closing standard input ends it, however the parent
-// ended.
+// replaceRoutes, storage. Each further line is a cron whose time has come. Standard output is JSON
+// lines: {"ready":{url,workerd}} once, {"log":{level,message}} for what the worker writes to its
+// console. Closing standard input ends it, however the parent ended.
 //
 // `wrangler dev` would do the same behind a proxy that costs more than the worker's own work.
 import { createHash } from "node:crypto";
@@ -98,7 +98,10 @@ const miniflare = new Miniflare({
 
 // Ends when the parent closes our standard input or dies.
 const ended = (async () => {
-  while (!(await lines.next()).done);
+  for await (const cron of lines) {
+    const worker = await miniflare.getWorker();
+    await worker.scheduled({ cron });
+  }
 })();
 
 let failure;

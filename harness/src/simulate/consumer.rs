@@ -200,7 +200,7 @@ impl World {
                 self.say(delivery, Verdict::Again(whole_seconds(wait)));
             }
             Disposition::Quarantine => {
-                let letter = dead_letter(value, error, count);
+                let letter = dead_letter(&value, error, count);
                 let verdict = match self.bury(&letter).await {
                     Ok(()) => Verdict::Acknowledged,
                     Err(_) => Verdict::Again(DEAD_LETTER_DELAY),
@@ -257,21 +257,10 @@ impl World {
     }
 }
 
-/// What is kept of a message that is given up: all but its session's URI.
-pub(super) fn dead_letter(
-    mut message: Value,
-    error: &TransferError,
-    deliveries: u32,
-) -> DeadLetter {
-    if let Some(fields) = message.as_object_mut() {
-        fields.remove("session");
-    }
-    DeadLetter {
-        message,
-        error: error.clone(),
-        deliveries,
-        failed_at: jiff::Timestamp::UNIX_EPOCH,
-    }
+/// What is kept of a message that is given up.
+pub(super) fn dead_letter(message: &Value, error: &TransferError, deliveries: u32) -> DeadLetter {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    DeadLetter::new(&message.to_string(), error.clone(), deliveries, now)
 }
 
 /// Rounded up, as the worker does.

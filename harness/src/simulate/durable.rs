@@ -421,7 +421,7 @@ impl World {
             }
             Verdict::Quarantine(error) => {
                 let value = serde_json::to_value(message).map_err(|error| error.to_string())?;
-                self.bury(&dead_letter(value, error, message.returns + 1))
+                self.bury(&dead_letter(&value, error, message.returns + 1))
                     .await
             }
         }

@@ -89,7 +89,7 @@ async fn status_has_a_line_for_each_route_and_a_page_for_one() {
                 "photos",
                 "12",
                 "1.50 MiB",
-                "80.5 ms",
+                "80 ms",
                 "2.5 s",
                 "5",
                 "3 of 1000 deletes in 1 h",
@@ -106,7 +106,8 @@ async fn status_has_a_line_for_each_route_and_a_page_for_one() {
         "  since                2026-07-01T00:00:00Z",
         "  identical            3",
         "  in quarantine        5",
-        "event to commit: 12, p50 80.5 ms, p99 2.5 s, longest 2.6 s",
+        "  keys at the source   1234, when they were last counted",
+        "event to commit: 12, p50 80 ms, p99 2.5 s, longest 2.6 s",
         &format!("     to 100 ms  {}  8", "█".repeat(40)),
         &format!("      over 1 s  {}{}  4", "█".repeat(20), " ".repeat(20)),
         "accepted to commit: none yet",
@@ -127,7 +128,7 @@ async fn statuses_json_is_what_the_worker_says() {
     let one = operator.json(&["status", "photos"]).await;
     assert_eq!(all["routes"][0], one);
     assert_eq!(one["counts"]["source-gone"], 1);
-    assert_eq!(one["event_to_commit"]["p50_ms"], 80.5);
+    assert_eq!(one["event_to_commit"]["p50_ms"], 80);
     assert_eq!(
         one["event_to_commit"]["buckets"][3],
         json!({"le_ms": null, "count": 4})
@@ -415,4 +416,74 @@ async fn the_operators_token_is_the_local_stacks_where_nothing_is_set() {
     std::fs::write(file, stack.to_string()).unwrap();
     let run = operator.stores.bare(project, &["status"]).await;
     assert!(run.status.success(), "{}", text(&run.stderr));
+}
+
+/// A reconcile of `photos` that has seen so many keys.
+fn walk(keys: u64, end: &Value) -> Value {
+    let tally = |keys: u64| json!({"keys": keys, "bytes": keys * 10});
+    json!({
+        "kind": "reconcile", "route": "photos", "started_at": "2026-07-01T00:00:00Z", "expected": 4,
+        "request": {"prefix": "2026/", "rate": 9, "dry_run": true},
+        "parity": {
+            "source": tally(keys), "destination": tally(2), "equal": tally(2), "missing": tally(2),
+            "different": tally(0), "extra": tally(0), "foreign": tally(0),
+        },
+        "sent": 0, "differences": [{"key": "2026/a", "is": "missing"}, {"key": "2026/b", "is": "missing"}],
+        "last_key": "2026/b", "failures": 0, "end": end,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconcile_is_waited_for_and_says_what_differs() {
+    let operator = Operator::start().await;
+    let (code, error) = operator.fails(&["reconcile", "photos", "--status"]).await;
+    assert!(code == 3 && error.contains("no reconcile yet"), "{error}");
+    let done = json!({"outcome": "done", "at": "2026-07-01T00:00:09Z"});
+    let steps = [walk(1, &json!(null)), walk(3, &json!(null)), walk(4, &done)];
+    operator.worker.ledger.lock().unwrap().walks = steps.clone().into();
+    let arguments = [
+        "reconcile",
+        "photos",
+        "--prefix",
+        "2026/",
+        "--rate",
+        "9",
+        "--dry-run",
+    ];
+    let said = operator.ok(&arguments).await;
+    assert_eq!(
+        said,
+        "is       key\nmissing  2026/a\nmissing  2026/b\n\n\
+        parity       keys  bytes\nsource          4   40 B\ndestination     2   20 B\n\
+        equal           2   20 B\nmissing         2   20 B\ndifferent       0    0 B\n\
+        extra           0    0 B\nforeign         0    0 B\n\
+        compared 4 keys, and sent nothing: all of them\n"
+    );
+    let calls = operator.calls();
+    let calls: Vec<_> = calls
+        .iter()
+        .map(|call| call.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(calls, ["GET", "POST", "GET", "GET"]);
+
+    operator.worker.ledger.lock().unwrap().walks = steps.into();
+    let json = operator.json(&["reconcile", "photos", "--detach"]).await;
+    assert_eq!(json, walk(1, &json!(null)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconcile_that_cannot_go_on_fails_with_the_stores_reason() {
+    let operator = Operator::start().await;
+    let error = json!({
+        "kind": "source-denied", "message": "S3 refused to list.", "advice": "Allow s3:ListBucket.",
+        "status": 403, "request_id": null, "retry_after": null,
+    });
+    let end = json!({"outcome": "failed", "at": "2026-07-01T00:00:09Z", "error": error});
+    operator.worker.ledger.lock().unwrap().walks = [walk(1, &end)].into();
+    let (code, said) = operator.fails(&["reconcile", "photos"]).await;
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("S3 refused to list.") && said.contains("Allow s3:ListBucket."),
+        "{said}"
+    );
 }

@@ -1,6 +1,6 @@
 //! The operator API of the stand-in for the worker. No test stands here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, Query, Request, State};
@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     pub(crate) open: bool,
     /// Whether what is replayed fails again at once
     pub(crate) fails_again: bool,
+    /// What each look at the reconcile of `photos` finds, the last for ever
+    pub(crate) walks: VecDeque<Value>,
 }
 
 /// Five entries in `photos`, one of which is in the bucket that it read from before; none in `ü?/%`.
@@ -49,6 +51,7 @@ impl Default for Ledger {
             failures: BTreeMap::new(),
             open: true,
             fails_again: false,
+            walks: VecDeque::new(),
         }
     }
 }
@@ -90,6 +93,10 @@ pub(crate) fn router(ledger: &Shared) -> Router {
     Router::new()
         .route("/routes", get(routes))
         .route("/routes/{route}", get(route))
+        .route(
+            "/routes/photos/reconcile",
+            get(walk).post(walk).delete(walk),
+        )
         .route("/routes/{route}/quarantine", get(list))
         .route("/routes/{route}/quarantine/{action}", post(act))
         .layer(axum::middleware::from_fn_with_state(
@@ -151,7 +158,7 @@ fn status(route: &str, entries: &[Value]) -> Value {
         return json!({
             "route": route, "source": "s3://other", "destination": "gs://other", "since": null,
             "counts": {}, "bytes": 0, "accepted_to_commit": nothing, "event_to_commit": nothing,
-            "recent": [], "quarantined": entries.len(), "brake": null,
+            "recent": [], "quarantined": entries.len(), "objects": null, "brake": null,
         });
     }
     json!({
@@ -163,7 +170,7 @@ fn status(route: &str, entries: &[Value]) -> Value {
         "bytes": 1_572_864,
         "accepted_to_commit": nothing,
         "event_to_commit": {
-            "count": 12, "p50_ms": 80.5, "p99_ms": 2500.5, "max_ms": 2600.5,
+            "count": 12, "p50_ms": 80, "p99_ms": 2500, "max_ms": 2600,
             "buckets": [
                 {"le_ms": 10, "count": 0}, {"le_ms": 100, "count": 8}, {"le_ms": 1000, "count": 0},
                 {"le_ms": null, "count": 4},
@@ -176,8 +183,20 @@ fn status(route: &str, entries: &[Value]) -> Value {
                 "outcome": "quarantined", "kind": "source-denied"},
         ],
         "quarantined": entries.len(),
+        "objects": 1234,
         "brake": {"deletes": 3, "limit": 1000, "window_s": 3600},
     })
+}
+
+async fn walk(State(ledger): State<Shared>) -> Answer {
+    let mut ledger = ledger.lock().unwrap();
+    let Some(walk) = ledger.walks.pop_front() else {
+        return problem(StatusCode::NOT_FOUND, "There was no reconcile yet.");
+    };
+    if ledger.walks.is_empty() {
+        ledger.walks.push_back(walk.clone());
+    }
+    (StatusCode::OK, Json(walk))
 }
 
 async fn list(
@@ -229,10 +248,5 @@ async fn act(
     if fails_again {
         entries.extend(taken);
     }
-    let verb = if action == "replay" {
-        "replayed"
-    } else {
-        "dropped"
-    };
-    (StatusCode::OK, Json(json!({ verb: done, "more": more })))
+    (StatusCode::OK, Json(json!({ "count": done, "more": more })))
 }

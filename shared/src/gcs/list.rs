@@ -3,22 +3,32 @@
 //! Follows [Objects: list](https://cloud.google.com/storage/docs/json_api/v1/objects/list) and
 //! [Objects: delete](https://cloud.google.com/storage/docs/json_api/v1/objects/delete).
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 
-use super::{Component, Generation, NAME, ObjectAddress, request};
+use super::{Generation, NAME, Object, ObjectAddress, object_fields, request};
 use crate::error::{ErrorKind, TransferError};
 
-/// Objects a page: a page of the longest names fits into what a port reads of a reply.
-const PAGE: u32 = 40;
+/// Which page of a listing.
+#[derive(Debug, Clone, Copy)]
+pub struct ListQuery<'a> {
+    /// Only names from this one on.
+    pub from: Option<&'a str>,
+    /// What asks for this page, if it is not the first.
+    pub page: Option<&'a str>,
+    /// At most so many objects.
+    pub limit: u32,
+}
 
 /// One page of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// The objects, in the order of their names.
-    pub objects: Vec<Component>,
+    pub objects: Vec<Object>,
     /// What asks for the next page, if there is one.
     pub next: Option<String>,
 }
@@ -27,14 +37,8 @@ pub struct Page {
 #[serde(rename_all = "camelCase")]
 struct Body {
     #[serde(default)]
-    items: Vec<Item>,
+    items: Vec<Object>,
     next_page_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    name: String,
-    generation: String,
 }
 
 impl ObjectAddress {
@@ -42,19 +46,24 @@ impl ObjectAddress {
     ///
     /// # Errors
     /// See [`ObjectAddress::get`].
-    pub fn list(&self, page: Option<&str>) -> Result<Request<Bytes>, TransferError> {
+    pub fn list(&self, query: ListQuery<'_>) -> Result<Request<Bytes>, TransferError> {
         let Self {
             endpoint,
             bucket,
             name,
         } = self;
         let prefix = utf8_percent_encode(name, NAME);
-        let page = page.map_or_else(String::new, |token| {
-            format!("&pageToken={}", utf8_percent_encode(token, NAME))
-        });
-        let url = format!(
-            "{endpoint}/storage/v1/b/{bucket}/o?prefix={prefix}&maxResults={PAGE}&fields=items(name,generation),nextPageToken{page}"
+        let mut url = format!(
+            "{endpoint}/storage/v1/b/{bucket}/o?prefix={prefix}&maxResults={}&fields=items({}),nextPageToken",
+            query.limit,
+            object_fields(),
         );
+        for (name, value) in [("startOffset", query.from), ("pageToken", query.page)] {
+            if let Some(value) = value {
+                // Writing to a String cannot fail.
+                let _ = write!(url, "&{name}={}", utf8_percent_encode(value, NAME));
+            }
+        }
         request(Method::GET, &url, Bytes::new())
     }
 
@@ -83,18 +92,13 @@ impl Page {
         };
         let body: Body =
             serde_json::from_slice(reply.body()).map_err(|error| unexpected(error.to_string()))?;
-        let objects = body.items.into_iter().map(|item| {
-            let generation = item
-                .generation
-                .parse()
-                .map_err(|_| unexpected(format!("{:?} has no generation", item.name)))?;
-            Ok(Component {
-                name: item.name,
-                generation: Generation(generation),
-            })
-        });
+        for object in &body.items {
+            if object.generation() == Generation(0) {
+                return Err(unexpected(format!("{:?} has no generation", object.name)));
+            }
+        }
         Ok(Self {
-            objects: objects.collect::<Result<_, TransferError>>()?,
+            objects: body.items,
             next: body.next_page_token,
         })
     }
@@ -110,7 +114,7 @@ mod tests {
         let read = |body: &'static str| Page::read(&Response::new(Bytes::from(body)));
         let page = read(r#"{"items": [{"name": "a", "generation": "5"}], "nextPageToken": "t"}"#);
         let page = page.unwrap();
-        assert_eq!(page.objects[0].generation, Generation(5));
+        assert_eq!(page.objects[0].generation(), Generation(5));
         assert_eq!(page.next.as_deref(), Some("t"));
         assert_eq!(read("{}").unwrap(), Page::default());
         for body in ["", "[]", r#"{"items": [{"name": "a", "generation": "x"}]}"#] {
@@ -126,8 +130,17 @@ mod tests {
             bucket: "b".into(),
             name: "a/&x=".into(),
         };
-        let list = address.list(Some("t&u")).unwrap().uri().to_string();
-        assert!(list.contains("prefix=a%2F%26x%3D&") && list.ends_with("pageToken=t%26u"));
+        let query = ListQuery {
+            from: Some("a/&y"),
+            page: Some("t&u"),
+            limit: 7,
+        };
+        let list = address.list(query).unwrap().uri().to_string();
+        assert!(list.contains("prefix=a%2F%26x%3D&maxResults=7&"), "{list}");
+        assert!(
+            list.ends_with("&startOffset=a%2F%26y&pageToken=t%26u"),
+            "{list}"
+        );
         let delete = address.delete(Generation(9)).unwrap();
         assert!(delete.uri().to_string().ends_with("?ifGenerationMatch=9"));
     }

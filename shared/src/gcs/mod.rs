@@ -12,7 +12,7 @@ mod resumable;
 mod token;
 
 pub use compose::{COMPOSE_LIMIT, Component};
-pub use list::Page;
+pub use list::{ListQuery, Page};
 pub use multipart::{buffered_upload, multipart_upload};
 pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
 pub use provenance::Provenance;

@@ -54,7 +54,8 @@ impl Quarantined {
     /// was no hint.
     #[must_use]
     pub fn replayed(&self) -> Option<HintMessage> {
-        let hint: HintMessage = serde_json::from_value(self.message.clone()).ok()?;
+        let message = serde_json::to_vec(&self.message).ok()?;
+        let hint: HintMessage = serde_json::from_slice(&message).ok()?;
         Some(HintMessage {
             session: None,
             returns: 0,

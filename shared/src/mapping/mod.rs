@@ -2,6 +2,7 @@
 
 mod custom;
 
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::gcs::{Object, Provenance};
@@ -51,7 +52,8 @@ pub fn object(
             .last_modified
             .as_deref()
             .filter(|_| route.custom_time)
-            .and_then(rfc3339),
+            .and_then(http_date)
+            .map(|time| time.to_string()),
         storage_class: route.storage_class.clone(),
         kms_key_name: route.kms_key.clone(),
         metadata: custom_metadata(source, provenance, proof),
@@ -59,11 +61,10 @@ pub fn object(
     }
 }
 
-/// A date of HTTP's as GCS takes it; `None` for one that is none.
-fn rfc3339(date: &str) -> Option<String> {
+/// When `date`, written as HTTP writes it, is; `None` for one that is none.
+pub(crate) fn http_date(date: &str) -> Option<Timestamp> {
     let parser = DateTimeParser::new().relaxed_weekday(true);
-    let time = parser.parse_timestamp(date).ok()?;
-    Some(time.to_string())
+    parser.parse_timestamp(date).ok()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::PartCopy;
-use super::client::{Answer, Client, source_lost};
 use crate::access::Access;
+use crate::client::{Answer, Client, source_lost};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
 use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
-use super::client::later;
 use super::leftovers::Leftovers;
 use super::reason::{not_deletable, parts_lost, replaced_another};
 use super::sweep::probe;
+use crate::client::later;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;

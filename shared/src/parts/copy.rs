@@ -5,8 +5,8 @@ use http::Response;
 use jiff::Timestamp;
 
 use super::PartCopy;
-use super::client::{Client, destination_lost, source_lost};
 use crate::access::{Access, Read, authorize};
+use crate::client::{Client, destination_lost, source_lost};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};

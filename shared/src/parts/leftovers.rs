@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::client::later;
+use crate::client::later;
 use crate::error::TransferError;
 use crate::retry::unreplayable;
 

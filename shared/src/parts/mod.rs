@@ -6,7 +6,6 @@
 //! carried out on a [`crate::port::Port`]. Nothing here does I/O by itself.
 
 mod assemble;
-mod client;
 mod coordinator;
 mod copy;
 mod leftovers;

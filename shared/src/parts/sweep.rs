@@ -1,11 +1,14 @@
 //! What is left behind: the parts of a run that has ended are deleted, and whether a bucket lets
 //! them be deleted is tried before there are any.
 
-use super::client::Client;
 use crate::access::Access;
+use crate::client::Client;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Component, Object, Page, Precondition, buffered_upload};
+use crate::gcs::{Generation, ListQuery, Object, Page, Precondition, buffered_upload};
 use crate::port::Port;
+
+/// Objects a page: the largest of them fit into what a port reads of a reply.
+const PAGE: u32 = 100;
 
 /// Deletes every object of `bucket` whose name begins with `prefix`; gives how many there were.
 ///
@@ -22,10 +25,14 @@ pub async fn sweep<P: Port>(
     let folder = access.gcs.address(bucket, prefix);
     let (mut deleted, mut next) = (0, None::<String>);
     loop {
-        let list = folder.list(next.as_deref())?;
+        let list = folder.list(ListQuery {
+            from: None,
+            page: next.as_deref(),
+            limit: PAGE,
+        })?;
         let page = Page::read(&client.send(&list, bucket).await?.reply)?;
         for object in &page.objects {
-            delete(&mut client, bucket, object).await?;
+            delete(&mut client, bucket, &object.name, object.generation()).await?;
             deleted += 1;
         }
         next = page.next;
@@ -39,10 +46,11 @@ pub async fn sweep<P: Port>(
 async fn delete<P: Port>(
     client: &mut Client<'_, P>,
     bucket: &str,
-    object: &Component,
+    name: &str,
+    generation: Generation,
 ) -> Result<(), TransferError> {
-    let address = client.access.gcs.address(bucket, &object.name);
-    let request = address.delete(object.generation)?;
+    let address = client.access.gcs.address(bucket, name);
+    let request = address.delete(generation)?;
     client.send(&request, bucket).await.map(drop)
 }
 
@@ -77,11 +85,8 @@ pub async fn may_delete<P: Port>(
         // Somebody else, who asked the same, has deleted it.
         return Ok(true);
     }
-    let probe = Component {
-        generation: Object::read(&found)?.generation(),
-        name: address.name,
-    };
-    match delete(&mut client, bucket, &probe).await {
+    let generation = Object::read(&found)?.generation();
+    match delete(&mut client, bucket, &address.name, generation).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind == ErrorKind::DestinationDenied => Ok(false),
         Err(error) => Err(error),

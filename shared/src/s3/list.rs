@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
@@ -27,6 +28,10 @@ pub struct Listed {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Its ETag, with its quotes.
+    pub etag: Option<String>,
+    /// When it was last written.
+    pub last_modified: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +49,9 @@ struct Body {
 struct Contents {
     key: String,
     size: u64,
+    #[serde(rename = "ETag")]
+    etag: Option<String>,
+    last_modified: Option<String>,
 }
 
 impl Listing {
@@ -61,7 +69,8 @@ impl Listing {
         let body: Option<Body> = text.and_then(|text| quick_xml::de::from_str(text).ok());
         let body = body.ok_or_else(|| unexpected(bucket, "no listing"))?;
         let is_encoded = body.encoding_type.as_deref() == Some("url");
-        let objects = body.contents.into_iter().map(|Contents { key, size }| {
+        let objects = body.contents.into_iter().map(|listed| {
+            let key = listed.key;
             let key = if is_encoded {
                 let decoded = percent_decode_str(&key.replace('+', " "))
                     .decode_utf8()
@@ -70,7 +79,12 @@ impl Listing {
             } else {
                 key
             };
-            Ok(Listed { key, size })
+            Ok(Listed {
+                key,
+                size: listed.size,
+                etag: listed.etag,
+                last_modified: listed.last_modified.and_then(|time| time.parse().ok()),
+            })
         });
         let objects = objects.collect::<Result<Vec<_>, TransferError>>()?;
         if body.is_truncated && objects.is_empty() {
@@ -115,7 +129,9 @@ mod tests {
     #[test]
     fn a_page_is_read_and_its_keys_are_decoded() {
         let contents = |key: &str, size: u64| {
-            format!("<Contents><Key>{key}</Key><ETag>\"e\"</ETag><Size>{size}</Size></Contents>")
+            format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>{size}</Size></Contents>"
+            )
         };
         let (a, b) = (contents("a%2Fb+c%26", 3), contents("Zo%C3%AB", 1 << 40));
         let page = format!(
@@ -126,6 +142,8 @@ mod tests {
         let listed = |key: &str, size| Listed {
             key: key.into(),
             size,
+            etag: Some("\"e\"".into()),
+            last_modified: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         };
         assert_eq!(page.objects, [listed("a/b c&", 3), listed("Zoë", 1 << 40)]);
         let plain = format!(

@@ -157,7 +157,7 @@ impl Cell {
         let [entry] = &*entries else {
             panic!("one entry in quarantine, not {entries:?}")
         };
-        assert_eq!(entry.kind, reason, "{}", entry.message);
+        assert_eq!(entry.kind.to_string(), reason, "{}", entry.message);
         assert_eq!((&*entry.bucket, &*entry.key), (&*lane.source, "key"));
         assert!(entry.deliveries >= 1 && entry.failures == 1, "{entry:?}");
         assert!(!entry.message.is_empty() && !entry.advice.is_empty());
@@ -178,8 +178,8 @@ impl Cell {
             .witness
             .now(|seen| seen.outcomes(&lane.source, "key").len());
         let operator = lane.stack.operator();
-        let replayed = operator.act(Action::Replay, &lane.route, &Selection::All);
-        assert_eq!(replayed.await.unwrap().done, 1);
+        let replayed = operator.act(Action::Replay, &lane.route, &Selection::All(true));
+        assert_eq!(replayed.await.unwrap().count, 1);
         so_far
     }
 

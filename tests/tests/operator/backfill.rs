@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{TOKEN, ask, lane};
 
-/// More than two pages.
+/// More than three of the small pages that a rate asks for.
 const KEYS: usize = 350;
 
 /// Objects at the source, none of which stands at the destination any more.
@@ -58,8 +58,8 @@ fn every_key_of_the_source_is_listed_and_copied() {
         );
         let line = ended(&lane).await;
         assert_eq!(
-            (&line["keys"], &line["bytes"]),
-            (&json!(KEYS), &json!(KEYS * 5))
+            (&line["parity"]["source"], &line["sent"]),
+            (&json!({"keys": KEYS, "bytes": KEYS * 5}), &json!(KEYS))
         );
         assert_eq!(line["end"]["outcome"], "done");
         for key in &keys {
@@ -67,7 +67,7 @@ fn every_key_of_the_source_is_listed_and_copied() {
             assert_eq!(lane.stored(key).unwrap().size(), 5);
         }
         let (status, body) = request(&lane, Method::GET, None).await;
-        assert_eq!((status, &body["keys"]), (StatusCode::OK, &json!(KEYS)));
+        assert_eq!((status, &body["sent"]), (StatusCode::OK, &json!(KEYS)));
     });
 }
 
@@ -82,7 +82,8 @@ fn a_dry_run_counts_below_a_prefix_and_sends_nothing() {
             StatusCode::ACCEPTED
         );
         let line = ended(&lane).await;
-        assert_eq!(line["keys"], KEYS / 2);
+        assert_eq!(line["parity"]["source"]["keys"], KEYS / 2);
+        assert_eq!(line["sent"], 0);
         lane.drained().await;
         assert_eq!(lane.names(), ["the-sentinel"]);
     });
@@ -100,13 +101,14 @@ fn one_that_is_slow_is_the_only_one_until_it_is_cancelled() {
         );
         let (status, body) = request(&lane, Method::POST, Some(json!({}))).await;
         assert_eq!(status, StatusCode::CONFLICT, "{body}");
-        assert_eq!(body["backfill"]["request"]["rate"], 1);
+        let (_, body) = request(&lane, Method::GET, None).await;
+        assert_eq!(body["request"]["rate"], 1, "{body}");
         let (status, body) = request(&lane, Method::DELETE, None).await;
         assert_eq!(
             (status, &body["end"]["outcome"]),
             (StatusCode::OK, &json!("cancelled"))
         );
-        assert!(body["keys"].as_u64().unwrap() < KEYS as u64);
+        assert!(body["sent"].as_u64().unwrap() < KEYS as u64);
         assert_eq!(
             request(&lane, Method::POST, Some(json!({"dry_run": true})))
                 .await

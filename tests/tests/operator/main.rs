@@ -6,3 +6,4 @@ mod backfill;
 mod brake;
 mod fixture;
 mod quarantine;
+mod reconcile;

@@ -23,7 +23,7 @@ async function digested(body, writable, algorithm) {
 // wrangler.toml, which it is run with, names them.
 export class PartsCoordinator {}
 export class RouteLedger {}
-export class RouteBackfill {}
+export class RouteWalk {}
 
 export default {
   async fetch(request, env) {

@@ -1,4 +1,4 @@
-//! Requests to GCS that move no object's bytes, with their token and what follows a failure.
+//! Requests that move no object's bytes: to GCS with their token, and what follows a failure.
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -11,18 +11,18 @@ use crate::port::{Lost, Port};
 use crate::retry;
 
 /// A port, and what is needed to speak to GCS over it.
-pub(super) struct Client<'a, P> {
-    pub(super) port: &'a mut P,
-    pub(super) access: &'a Access,
+pub(crate) struct Client<'a, P> {
+    pub(crate) port: &'a mut P,
+    pub(crate) access: &'a Access,
     /// For names and waits; random.
-    pub(super) seed: u128,
+    pub(crate) seed: u128,
 }
 
 /// A reply, and whether the request had been sent before it without one: it may then have taken
 /// effect twice.
-pub(super) struct Answer {
-    pub(super) reply: Response<Bytes>,
-    pub(super) ambiguous: bool,
+pub(crate) struct Answer {
+    pub(crate) reply: Response<Bytes>,
+    pub(crate) ambiguous: bool,
 }
 
 impl<P: Port> Client<'_, P> {
@@ -30,7 +30,7 @@ impl<P: Port> Client<'_, P> {
     ///
     /// # Errors
     /// [`ErrorKind::ConfigurationInvalid`] when the key cannot sign.
-    pub(super) async fn bearer(&mut self) -> Result<Option<HeaderValue>, TransferError> {
+    pub(crate) async fn bearer(&mut self) -> Result<Option<HeaderValue>, TransferError> {
         let assertion = match self.access.gcs.bearer(self.port.now()) {
             Ok(bearer) => return Ok(bearer),
             Err(assertion) => assertion,
@@ -47,7 +47,7 @@ impl<P: Port> Client<'_, P> {
     ///
     /// # Errors
     /// What [`refusal`] makes of any other refusal, once trying again here does not help.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
         request: &Request<Bytes>,
         bucket: &str,
@@ -76,7 +76,7 @@ impl<P: Port> Client<'_, P> {
     ///
     /// # Errors
     /// `error`, if there is to be none.
-    pub(super) async fn wait_or_end(
+    pub(crate) async fn wait_or_end(
         &mut self,
         error: TransferError,
         attempt: u32,
@@ -91,7 +91,7 @@ impl<P: Port> Client<'_, P> {
     }
 
     /// A word that no other name of ours has, the same for the same `what`.
-    pub(super) fn nonce(&self, what: u32) -> String {
+    pub(crate) fn nonce(&self, what: u32) -> String {
         format!("{:016x}-{what}", self.seed >> 64)
     }
 }
@@ -104,7 +104,7 @@ fn is_answer(status: StatusCode) -> bool {
         )
 }
 
-pub(super) fn destination_lost(lost: &Lost) -> TransferError {
+pub(crate) fn destination_lost(lost: &Lost) -> TransferError {
     TransferError::new(
         ErrorKind::DestinationUnavailable,
         format!("GCS gave no answer: {}.", lost.detail.trim_end_matches('.')),
@@ -112,7 +112,7 @@ pub(super) fn destination_lost(lost: &Lost) -> TransferError {
     )
 }
 
-pub(super) fn source_lost(lost: &Lost) -> TransferError {
+pub(crate) fn source_lost(lost: &Lost) -> TransferError {
     TransferError::new(
         ErrorKind::SourceUnavailable,
         format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),
@@ -120,7 +120,7 @@ pub(super) fn source_lost(lost: &Lost) -> TransferError {
     )
 }
 
-pub(super) fn later(now: Timestamp, wait: std::time::Duration) -> Timestamp {
+pub(crate) fn later(now: Timestamp, wait: std::time::Duration) -> Timestamp {
     SignedDuration::try_from(wait)
         .ok()
         .and_then(|wait| now.checked_add(wait).ok())

@@ -1,0 +1,302 @@
+//! `causeway backfill` and `causeway reconcile`: what no event told of, down the road of an event.
+
+use std::time::Duration;
+
+use causeway_shared::walk::{Kind, Outcome, Request, Tally, Walk};
+use clap::Args;
+use serde_json::json;
+
+use super::Report;
+use super::failure::{Code, Failure};
+use super::output::{Output, human, shown, table};
+use super::worker::Worker;
+
+const BACKFILL_HELP: &str = "\
+Examples:
+  causeway backfill photos                         every key of the route's source
+  causeway backfill photos --prefix 2026/ --rate 200
+  causeway backfill photos --dry-run               only count
+  causeway backfill photos --status                how far the last one is
+  causeway backfill photos --cancel
+
+The worker lists the source page by page and puts a hint for each key into its queue. What is there
+already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it alone.
+What became of the keys: `causeway status ROUTE`.
+
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+set, the local stack's.
+
+With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
+\"sent\", \"differences\", \"last_key\", \"failures\", \"end\"}; \"parity\".\"source\" is {\"keys\", \"bytes\"},
+\"end\" {\"outcome\", \"at\", \"error\"} or null.";
+
+const RECONCILE_HELP: &str = "\
+Examples:
+  causeway reconcile photos --dry-run              what differs, and nothing is done
+  causeway reconcile photos                        what differs is copied, or deleted
+  causeway reconcile photos --prefix 2026/ --rate 200
+  causeway reconcile photos --status               how far the last one is
+  causeway reconcile photos --cancel
+  causeway reconcile photos --dry-run --json | jq .parity.missing.keys
+
+The worker lists both sides and puts a hint into its queue for each key that differs:
+  missing    at the source and not at the destination
+  different  at both, and no copy of what the source has now
+  extra      a copy whose source is gone; it is deleted where the route propagates deletes, under
+             the route's brake
+Objects that are no copies of ours are foreign, and stay. What is found is what stood there when it was
+listed: what was on its way is found too, and sending it once more changes nothing. It goes on by
+itself, whatever becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway
+status ROUTE`. To have it done each night: [triggers] in wrangler.toml.
+
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+set, the local stack's.
+
+With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
+\"sent\", \"differences\": [{\"key\", \"is\"}], \"last_key\", \"failures\", \"end\"}; \"parity\" has \"source\",
+\"destination\", \"equal\", \"missing\", \"different\", \"extra\" and \"foreign\", each {\"keys\", \"bytes\"};
+\"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Copy what was there before the notifications were
+#[derive(Debug, Args)]
+#[command(after_help = BACKFILL_HELP)]
+pub(super) struct Backfill {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// Compare both sides, and bring in step what differs
+#[derive(Debug, Args)]
+#[command(after_help = RECONCILE_HELP)]
+pub(super) struct Reconcile {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+struct Arguments {
+    /// The route's name
+    route: String,
+    /// Only keys that begin with this, behind the route's own prefix
+    #[arg(long, default_value = "")]
+    prefix: String,
+    /// Send at most so many keys a second; 0: as fast as they can be listed
+    #[arg(long, default_value_t = 0, value_name = "KEYS")]
+    rate: u32,
+    /// Only list and count
+    #[arg(long)]
+    dry_run: bool,
+    /// Say how far the last one is
+    #[arg(long, conflicts_with_all = ["prefix", "rate", "dry_run", "cancel"])]
+    status: bool,
+    /// End the one that is under way
+    #[arg(long, conflicts_with_all = ["prefix", "rate", "dry_run"])]
+    cancel: bool,
+    /// Do not wait for its end
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    worker: Worker,
+}
+
+impl Backfill {
+    pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        self.arguments.run(Kind::Backfill, output).await
+    }
+}
+
+impl Reconcile {
+    pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        self.arguments.run(Kind::Reconcile, output).await
+    }
+}
+
+impl Arguments {
+    async fn run(self, kind: Kind, output: Output) -> Result<Report, Failure> {
+        let worker = self.worker.connect()?;
+        let request = Request {
+            prefix: self.prefix,
+            rate: self.rate,
+            dry_run: self.dry_run,
+        };
+        let mut walk = match (self.status, self.cancel) {
+            (true, _) => worker.walk(kind, &self.route).await?,
+            (_, true) => worker.end_walk(kind, &self.route).await?,
+            _ => worker.begin_walk(kind, &self.route, &request).await?,
+        };
+        let bar = output.counter(walk.expected);
+        while walk.end.is_none() && !(self.status || self.detach) {
+            bar.set_position(walk.parity.source.keys);
+            bar.set_message(note(&walk));
+            tokio::time::sleep(LOOK).await;
+            walk = worker.walk(kind, &self.route).await?;
+        }
+        bar.finish_and_clear();
+        for line in lines(&walk) {
+            output.line(&shown(&line));
+        }
+        let failure = failure(&walk);
+        Ok(Report {
+            json: json!(walk),
+            failure,
+        })
+    }
+}
+
+/// What stands beside the bar.
+fn note(walk: &Walk) -> String {
+    let size = human(walk.parity.source.bytes);
+    let sent = if walk.request.dry_run {
+        String::new()
+    } else {
+        format!(", {} sent", walk.sent)
+    };
+    let again = match walk.failures {
+        0 => "",
+        _ => ", a store does not answer: it is tried again",
+    };
+    format!("keys, {size}{sent}{again}")
+}
+
+fn lines(walk: &Walk) -> Vec<String> {
+    let mut lines = match walk.kind {
+        Kind::Backfill => Vec::new(),
+        Kind::Reconcile => parity(walk),
+    };
+    let Tally { keys, bytes } = walk.parity.source;
+    let size = human(bytes);
+    let what = match (walk.kind, walk.request.dry_run) {
+        (Kind::Backfill, true) => format!("counted {keys} keys, {size}"),
+        (Kind::Backfill, false) => format!("sent {keys} keys, {size}"),
+        (Kind::Reconcile, true) => format!("compared {keys} keys, and sent nothing"),
+        (Kind::Reconcile, false) => format!("compared {keys} keys, and sent {}", walk.sent),
+    };
+    let how = match walk.end.as_ref().map(|end| end.outcome) {
+        None => "so far",
+        Some(Outcome::Done) => "all of them",
+        Some(Outcome::Cancelled) => "before it was cancelled",
+        Some(Outcome::Failed) => "before it failed",
+    };
+    lines.push(format!("{what}: {how}"));
+    lines
+}
+
+/// The differences, and how many objects there are of each sort.
+fn parity(walk: &Walk) -> Vec<String> {
+    let found = walk.differences.iter();
+    let rows = found.map(|found| {
+        vec![
+            json!(found.is).as_str().unwrap_or_default().to_owned(),
+            found.key.clone(),
+        ]
+    });
+    let mut lines = match walk.differences.len() {
+        0 => Vec::new(),
+        _ => table(&["is", "key"], rows),
+    };
+    let parity = &walk.parity;
+    let differ = parity.missing.keys + parity.different.keys + parity.extra.keys;
+    let more = differ.saturating_sub(walk.differences.len() as u64);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    let tallies = [
+        ("source", parity.source),
+        ("destination", parity.destination),
+        ("equal", parity.equal),
+        ("missing", parity.missing),
+        ("different", parity.different),
+        ("extra", parity.extra),
+        ("foreign", parity.foreign),
+    ];
+    let rows = tallies
+        .map(|(name, Tally { keys, bytes })| vec![name.to_owned(), keys.to_string(), human(bytes)]);
+    lines.extend(table(&["parity", ">keys", ">bytes"], rows));
+    lines
+}
+
+fn failure(walk: &Walk) -> Option<Failure> {
+    let error = walk.end.as_ref()?.error.as_ref()?;
+    Some(Failure::new(
+        Code::Failed,
+        error.message.clone(),
+        error.advice.clone(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn walk(kind: &str, end: &serde_json::Value) -> Walk {
+        let tally = |keys: u64| json!({"keys": keys, "bytes": keys * 1024});
+        serde_json::from_value(json!({
+            "kind": kind, "route": "r", "request": {"prefix": "", "rate": 0, "dry_run": false},
+            "started_at": "2026-01-01T00:00:00Z", "expected": null,
+            "parity": {"source": tally(3), "destination": tally(2), "equal": tally(1),
+                "missing": tally(2), "extra": tally(1)},
+            "sent": 3, "differences": [{"key": "a\u{1b}", "is": "missing"}, {"key": "b", "is": "extra"}],
+            "last_key": "k", "failures": 0, "end": end,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn it_says_how_far_it_came_and_why_no_further() {
+        let at = "2026-01-01T00:00:00Z";
+        let error = json!({"kind": "source-denied", "message": "S3 said no.", "advice": "Ask."});
+        let failed = json!({"outcome": "failed", "at": at, "error": error});
+        for (end, says) in [
+            (json!(null), "so far"),
+            (json!({"outcome": "done", "at": at}), "all of them"),
+            (json!({"outcome": "cancelled", "at": at}), "cancelled"),
+            (failed.clone(), "failed"),
+        ] {
+            let lines = lines(&walk("backfill", &end));
+            let [line] = &lines[..] else {
+                panic!("{lines:?}")
+            };
+            assert!(
+                line.starts_with("sent 3 keys, 3.00 KiB: ") && line.ends_with(says),
+                "{line}"
+            );
+        }
+        let failure = failure(&walk("backfill", &failed)).unwrap();
+        assert_eq!(
+            (failure.code, &*failure.what),
+            (Code::Failed, "S3 said no.")
+        );
+    }
+
+    #[test]
+    fn a_reconcile_states_parity_and_shows_what_differs() {
+        let lines = lines(&walk("reconcile", &json!(null)));
+        assert_eq!(
+            lines,
+            [
+                "is       key",
+                "missing  a\\u{1b}",
+                "extra    b",
+                "and 1 more",
+                "",
+                "parity       keys     bytes",
+                "source          3  3.00 KiB",
+                "destination     2  2.00 KiB",
+                "equal           1  1.00 KiB",
+                "missing         2  2.00 KiB",
+                "different       0       0 B",
+                "extra           1  1.00 KiB",
+                "foreign         0       0 B",
+                "compared 3 keys, and sent 3: so far",
+            ]
+        );
+    }
+}

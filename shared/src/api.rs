@@ -1,0 +1,197 @@
+//! The JSON of the operator's API, as the worker writes it and the command line reads it:
+//! docs/http-api.md. What a newer worker adds is left out by an older reader.
+//!
+//! Walks are not here: [`crate::walk::Walk`] is what is stored, and what is shown.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorKind, Fault};
+use crate::ledger::{Histogram, Ledger, Quarantined, Record};
+use crate::route::{Place, Route};
+
+/// What a route has done, and what it has in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteStatus {
+    /// Its name.
+    pub route: String,
+    /// `s3://bucket/prefix`; empty for what belongs to no route.
+    pub source: String,
+    /// `gs://bucket/prefix`; empty for what belongs to no route.
+    pub destination: String,
+    /// Since when is counted; none before anything was.
+    pub since: Option<Timestamp>,
+    /// How often each outcome was.
+    pub counts: BTreeMap<String, u64>,
+    /// Bytes copied.
+    pub bytes: u64,
+    /// From the worker's taking the event in to the commit.
+    pub accepted_to_commit: Delays,
+    /// From the event's own time to the commit.
+    pub event_to_commit: Delays,
+    /// The last outcomes, newest first.
+    pub recent: VecDeque<Record>,
+    /// Entries that are in quarantine now.
+    pub quarantined: u64,
+    /// How many keys the source had when all of them were last counted, by a backfill or a reconcile.
+    pub objects: Option<u64>,
+    /// The brake on deletes, where the route propagates them.
+    pub brake: Option<BrakeStatus>,
+}
+
+/// How long something took, over all times that it was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delays {
+    /// How many times.
+    pub count: u64,
+    /// The median, in milliseconds.
+    pub p50_ms: Option<u64>,
+    /// What 99 of 100 do not exceed, in milliseconds.
+    pub p99_ms: Option<u64>,
+    /// The longest, in milliseconds.
+    pub max_ms: Option<u64>,
+    /// In the order of their bounds.
+    pub buckets: Vec<Bucket>,
+}
+
+/// The times above the bucket before and up to this one's bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The bound in milliseconds; the last bucket has none.
+    pub le_ms: Option<u64>,
+    /// How many times.
+    pub count: u64,
+}
+
+/// How near a route is to its brake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrakeStatus {
+    /// Deletes within the window.
+    pub deletes: u64,
+    /// How many go within a window.
+    pub limit: u64,
+    /// The window, in seconds.
+    pub window_s: u32,
+}
+
+/// A key that could not be brought in step, with everything known of why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `bucket/key`.
+    pub id: String,
+    /// The source bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The error's kind.
+    pub kind: ErrorKind,
+    /// Whose it is.
+    pub fault: Fault,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+    /// The last answer's HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The last answer's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How often the message was delivered.
+    pub deliveries: u32,
+    /// How often the key came here.
+    pub failures: u32,
+    /// When it first did.
+    pub first_failed_at: Timestamp,
+    /// When it last did.
+    pub last_failed_at: Timestamp,
+}
+
+/// A page of the quarantine. It may be short, or empty, and still not be the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// In the order of their ids.
+    pub entries: Vec<Entry>,
+    /// What to give as `after` for the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// What one call to replay or to drop did: some hundred entries at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Entries replayed or dropped.
+    pub count: u64,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl RouteStatus {
+    /// What `ledger` says of `route`; `name` is what it is called, `route` none for what belongs to
+    /// none.
+    #[must_use]
+    pub fn new(name: &str, route: Option<&Route>, ledger: &mut Ledger, now: Timestamp) -> Self {
+        let place =
+            |scheme: &str, place: &Place| format!("{scheme}://{}/{}", place.bucket, place.prefix);
+        let mirrored = route.filter(|route| route.propagates_deletes());
+        Self {
+            route: name.to_owned(),
+            source: route.map_or_else(String::new, |route| place("s3", &route.source)),
+            destination: route.map_or_else(String::new, |route| place("gs", &route.destination)),
+            since: ledger.since,
+            counts: ledger.counts.clone(),
+            bytes: ledger.bytes,
+            accepted_to_commit: Delays::of(&ledger.accepted_to_commit),
+            event_to_commit: Delays::of(&ledger.event_to_commit),
+            recent: ledger.recent.clone(),
+            quarantined: ledger.quarantined,
+            objects: ledger.objects,
+            brake: mirrored.map(|Route { brake, .. }| BrakeStatus {
+                deletes: ledger.brake.deletes(brake, now),
+                limit: brake.limit(ledger.objects),
+                window_s: brake.window,
+            }),
+        }
+    }
+}
+
+impl Delays {
+    fn of(histogram: &Histogram) -> Self {
+        let buckets = histogram.steps();
+        Self {
+            count: histogram.count(),
+            p50_ms: histogram.quantile(0.5),
+            p99_ms: histogram.quantile(0.99),
+            max_ms: histogram.max(),
+            buckets: buckets
+                .map(|(le_ms, count)| Bucket { le_ms, count })
+                .collect(),
+        }
+    }
+}
+
+impl Entry {
+    /// The entry `id` of the quarantine.
+    #[must_use]
+    pub fn new(id: String, entry: Quarantined) -> Self {
+        let (bucket, key) = entry.object().unwrap_or_default();
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        let error = entry.error;
+        Self {
+            id,
+            bucket,
+            key,
+            kind: error.kind,
+            fault: error.kind.fault(),
+            message: error.message,
+            advice: error.advice,
+            status: error.status,
+            request_id: error.request_id,
+            deliveries: entry.deliveries,
+            failures: entry.failures,
+            first_failed_at: entry.first_failed_at,
+            last_failed_at: entry.last_failed_at,
+        }
+    }
+}

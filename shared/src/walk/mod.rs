@@ -1,0 +1,307 @@
+//! Keys that no event told of: a route is walked from its first key to its last, page by page, and
+//! what needs it goes down the road of an event.
+//!
+//! A backfill lists the source and sends every key. A reconcile lists both sides, sends what differs
+//! and says how far the two are apart. Pure but for [`next_page`]: whoever holds a [`Walk`] stores it
+//! after each page. A page that is sent twice does no harm, because hints do none.
+
+mod list;
+mod merge;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use list::next_page;
+pub use merge::Page;
+
+use crate::error::TransferError;
+use crate::event::ObjectHint;
+use crate::message::HintMessage;
+use crate::retry::{self, Disposition};
+use crate::route::Route;
+
+/// Keys a page.
+const PAGE: u32 = 1000;
+/// And at least, where a rate asks for less at a time.
+const SMALL_PAGE: u32 = 100;
+/// How many differences are kept to be shown.
+const DIFFERENCES: usize = 100;
+
+/// What a walk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Every key of the source is sent.
+    Backfill,
+    /// What differs between source and destination is sent.
+    Reconcile,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// Only keys that begin with this, behind the route's own prefix.
+    pub prefix: String,
+    /// At most so many keys sent a second, a page at a time; 0: as fast as they can be listed.
+    pub rate: u32,
+    /// Only list and count.
+    pub dry_run: bool,
+}
+
+/// A walk, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    /// What it is for.
+    pub kind: Kind,
+    /// The route's name.
+    pub route: String,
+    /// What was asked for.
+    pub request: Request,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How many keys the source had when all of them were last counted, where all of them are walked.
+    pub expected: Option<u64>,
+    /// What was found so far. A backfill knows the source alone.
+    pub parity: Parity,
+    /// How many hints were sent.
+    pub sent: u64,
+    /// The first differences, at most a hundred.
+    pub differences: Vec<Difference>,
+    /// How far it is: the source's key, or where one would be.
+    pub last_key: Option<String>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// How it ended, once it has.
+    pub end: Option<End>,
+    /// How many keys to ask for.
+    #[serde(skip, default = "whole_page")]
+    page: u32,
+}
+
+/// What stands on both sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parity {
+    /// At the source.
+    pub source: Tally,
+    /// At the destination, parts of large objects apart.
+    pub destination: Tally,
+    /// Copies of what the source has now.
+    pub equal: Tally,
+    /// At the source, and not at the destination.
+    pub missing: Tally,
+    /// At both, and not the same.
+    pub different: Tally,
+    /// Copies whose source is gone.
+    pub extra: Tally,
+    /// At the destination, and no copies of ours: they stay.
+    pub foreign: Tally,
+}
+
+/// So many objects, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Objects.
+    pub keys: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A key whose sides differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The source's key.
+    pub key: String,
+    /// How they differ.
+    pub is: Differs,
+}
+
+/// How the two sides of a key differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Differs {
+    /// Nothing stands at the destination.
+    Missing,
+    /// Something else stands there.
+    Different,
+    /// A copy stands there, and its source is gone.
+    Extra,
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// In which way.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// Why it cannot go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<TransferError>,
+}
+
+/// In which way a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It came to the last key.
+    Done,
+    /// A person ended it.
+    Cancelled,
+    /// It cannot go on.
+    Failed,
+}
+
+impl Kind {
+    /// Its name, as the API and the log have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backfill => "backfill",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, bytes: u64) {
+        self.keys += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.keys += other.keys;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+impl std::ops::AddAssign for Parity {
+    fn add_assign(&mut self, other: Self) {
+        self.source += other.source;
+        self.destination += other.destination;
+        self.equal += other.equal;
+        self.missing += other.missing;
+        self.different += other.different;
+        self.extra += other.extra;
+        self.foreign += other.foreign;
+    }
+}
+
+fn whole_page() -> u32 {
+    PAGE
+}
+
+impl Walk {
+    /// A new one. `objects` is how many keys the route's source had when they were last counted.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        route: &str,
+        request: Request,
+        objects: Option<u64>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            kind,
+            route: route.to_owned(),
+            expected: objects.filter(|_| request.prefix.is_empty()),
+            request,
+            started_at: now,
+            parity: Parity::default(),
+            sent: 0,
+            differences: Vec::new(),
+            last_key: None,
+            failures: 0,
+            end: None,
+            page: PAGE,
+        }
+    }
+
+    /// The hints that `page` asks for; none in a dry run. A copy whose source is gone is hinted at
+    /// where `route` propagates deletes.
+    #[must_use]
+    pub fn hints(&self, page: &Page, route: &Route, now: Timestamp) -> Vec<HintMessage> {
+        if self.request.dry_run {
+            return Vec::new();
+        }
+        let event = match self.kind {
+            Kind::Backfill => "Backfill",
+            Kind::Reconcile => "Reconcile",
+        };
+        let wanted = page.keys.iter().filter(|(difference, _)| {
+            difference.is != Differs::Extra || route.propagates_deletes()
+        });
+        let hints = wanted.map(|(difference, size)| ObjectHint {
+            bucket: route.source.bucket.clone(),
+            key: difference.key.clone(),
+            event: event.to_owned(),
+            time: None,
+            version_id: None,
+            size: *size,
+            sequencer: None,
+        });
+        hints
+            .map(|hint| HintMessage::new(&self.route, hint, now))
+            .collect()
+    }
+
+    /// Takes a page, of whose hints `sent` are in the queue. Gives the wait before the next; none at
+    /// the end.
+    pub fn took(&mut self, page: Page, sent: u64, now: Timestamp) -> Option<Duration> {
+        self.failures = 0;
+        self.parity += page.parity;
+        self.sent += sent;
+        if self.kind == Kind::Reconcile {
+            let room = DIFFERENCES.saturating_sub(self.differences.len());
+            let found = page.keys.into_iter().map(|(difference, _)| difference);
+            self.differences.extend(found.take(room));
+        }
+        self.last_key = page.last_key.or(self.last_key.take());
+        if !page.more {
+            self.ends(Outcome::Done, None, now);
+        }
+        if self.end.is_some() {
+            return None;
+        }
+        let rate = u64::from(self.request.rate);
+        let wait = (sent * 1000).checked_div(rate).unwrap_or_default();
+        Some(Duration::from_millis(wait))
+    }
+
+    /// Takes a page that could not be had. Gives the wait before it is asked for again; none if it is
+    /// given up.
+    pub fn failed(&mut self, error: TransferError, now: Timestamp, seed: u64) -> Option<Duration> {
+        self.failures += 1;
+        match retry::after_delivery(&error, self.failures, seed) {
+            Disposition::RetryAfter(wait) if self.end.is_none() => Some(wait),
+            _ => {
+                self.ends(Outcome::Failed, Some(error), now);
+                None
+            }
+        }
+    }
+
+    /// Ends it, if it has not ended.
+    pub fn cancel(&mut self, now: Timestamp) {
+        self.ends(Outcome::Cancelled, None, now);
+    }
+
+    /// How many keys the route's source has, once all of them were walked.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        let end = self.end.as_ref()?;
+        let is_whole = end.outcome == Outcome::Done && self.request.prefix.is_empty();
+        is_whole.then_some(self.parity.source.keys)
+    }
+
+    fn ends(&mut self, outcome: Outcome, error: Option<TransferError>, at: Timestamp) {
+        self.end.get_or_insert(End { outcome, at, error });
+    }
+}

@@ -1,0 +1,221 @@
+//! Both sides are compared, and what differs goes down the road of an event. S3 tells nothing here.
+
+use causeway_harness::gcs::Fault;
+use causeway_harness::s3::store::Attributes;
+use causeway_harness::stack::StackOptions;
+use causeway_shared::walk::{Differs, Kind, Outcome, Request, Walk};
+use causeway_tests::{Lane, Seen, Stack, run};
+use reqwest::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::fixture::{keys, quarantined, status};
+
+async fn silent(options: Value) -> Stack {
+    let mut table = json!({"source": "s3://source-00", "destination": "gs://destination-00"});
+    let all = table.as_object_mut().unwrap();
+    all.extend(options.as_object().unwrap().clone());
+    let options = StackOptions {
+        bindings: Map::from_iter([("ROUTE_LANE00".to_owned(), table)]),
+        silent: true,
+        ..StackOptions::default()
+    };
+    Stack::start_with(1, options).await
+}
+
+/// Waits for the end of the `nth` reconcile (from 1) of the lane.
+async fn ended(lane: &Lane<'_>, nth: usize) -> Walk {
+    let look = |seen: &Seen| {
+        let ends = seen.log.iter().filter(|line| line["event"] == "reconcile");
+        (ends.count() >= nth).then_some(())
+    };
+    let what = format!("the end of reconcile {nth} of {}", lane.route);
+    lane.stack.witness.until(&what, look).await;
+    let operator = lane.stack.operator();
+    let walk = operator.walk(Kind::Reconcile, &lane.route).await.unwrap();
+    let end = walk.end.as_ref().unwrap();
+    assert_eq!((end.outcome, &end.error), (Outcome::Done, &None));
+    walk
+}
+
+async fn reconciled(lane: &Lane<'_>, nth: usize, request: Request) -> Walk {
+    let operator = lane.stack.operator();
+    let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &request);
+    assert_eq!(begun.await.unwrap().kind, Kind::Reconcile);
+    ended(lane, nth).await
+}
+
+fn dry() -> Request {
+    Request {
+        dry_run: true,
+        ..Request::default()
+    }
+}
+
+/// Keys of each sort, as the API counts them: source, destination, equal, missing, different, extra,
+/// foreign.
+fn counts(walk: &Walk) -> [u64; 7] {
+    let p = &walk.parity;
+    let sorts = [
+        p.source,
+        p.destination,
+        p.equal,
+        p.missing,
+        p.different,
+        p.extra,
+        p.foreign,
+    ];
+    sorts.map(|tally| tally.keys)
+}
+
+fn write(lane: &Lane<'_>, number: usize, bytes: &'static str) {
+    lane.put(&format!("k{number:02} é+"), bytes, Attributes::default());
+}
+
+fn name(number: usize) -> String {
+    format!("k{number:02} é+")
+}
+
+#[test]
+fn what_no_event_told_of_is_found_and_brought_in_step() {
+    run(async {
+        let stack = silent(json!({"deletes": "propagate"})).await;
+        let lane = stack.lane();
+        for number in 0..40 {
+            write(&lane, number, "one");
+        }
+        let walk = reconciled(&lane, 1, dry()).await;
+        assert_eq!(counts(&walk), [40, 0, 0, 40, 0, 0, 0]);
+        assert_eq!((walk.sent, walk.differences.len()), (0, 40));
+        assert_eq!(walk.parity.missing.bytes, 120);
+        assert!(lane.names().is_empty());
+
+        let walk = reconciled(&lane, 2, Request::default()).await;
+        assert_eq!((walk.sent, walk.expected), (40, Some(40)));
+        for number in 0..40 {
+            lane.commits(&name(number), 1).await;
+        }
+
+        for number in 0..3 {
+            write(&lane, number, "another");
+        }
+        lane.delete(&name(10));
+        lane.delete(&name(11));
+        let _ = lane.insert("a stranger", b"its own");
+        let walk = reconciled(&lane, 3, Request::default()).await;
+        assert_eq!(counts(&walk), [38, 41, 35, 0, 3, 2, 1]);
+        let extra: Vec<_> = walk
+            .differences
+            .iter()
+            .filter(|found| found.is == Differs::Extra)
+            .map(|found| found.key.clone())
+            .collect();
+        assert_eq!(extra, [name(10), name(11)]);
+        for number in [0, 1, 2, 10, 11] {
+            lane.commits(&name(number), 2).await;
+        }
+
+        let walk = reconciled(&lane, 4, Request::default()).await;
+        assert_eq!(counts(&walk), [38, 39, 38, 0, 0, 0, 1]);
+        assert_eq!((walk.sent, walk.parity.source), (0, walk.parity.equal));
+    });
+}
+
+#[test]
+fn deletes_that_it_finds_are_under_the_brake_whose_share_is_of_what_it_counted() {
+    run(async {
+        let stack = silent(json!({"deletes": "propagate", "brake_percent": 40})).await;
+        let lane = stack.lane();
+        for number in 0..30 {
+            write(&lane, number, "one");
+        }
+        // Before anything was counted, there is no share.
+        assert_eq!(status(&lane).await["brake"]["limit"], 1000);
+        reconciled(&lane, 1, Request::default()).await;
+        for number in 0..30 {
+            lane.commits(&name(number), 1).await;
+        }
+        assert_eq!(status(&lane).await["brake"]["limit"], 12);
+        for number in 0..15 {
+            lane.delete(&name(number));
+        }
+        let below = Request {
+            prefix: "k0".into(),
+            ..Request::default()
+        };
+        let walk = reconciled(&lane, 2, below).await;
+        assert_eq!(counts(&walk), [0, 10, 0, 0, 0, 10, 0]);
+        for number in 0..10 {
+            lane.commits(&name(number), 2).await;
+        }
+        // A part was walked: that is no count of the whole.
+        assert_eq!(status(&lane).await["brake"]["limit"], 12);
+        let walk = reconciled(&lane, 3, dry()).await;
+        assert_eq!(walk.parity.extra.keys, 5);
+        // Fifteen are left, of which 40 % are fewer than the ten that always go.
+        assert_eq!(status(&lane).await["brake"]["limit"], 10);
+        reconciled(&lane, 4, Request::default()).await;
+        quarantined(&lane, 5).await;
+        assert_eq!(keys(&lane).await.len(), 5);
+        assert_eq!(lane.names().len(), 20);
+    });
+}
+
+#[test]
+fn where_deletes_are_ignored_a_copy_without_its_source_is_counted_and_stays() {
+    run(async {
+        let stack = silent(json!({})).await;
+        let lane = stack.lane();
+        write(&lane, 1, "one");
+        reconciled(&lane, 1, Request::default()).await;
+        lane.commits(&name(1), 1).await;
+        lane.delete(&name(1));
+        let walk = reconciled(&lane, 2, Request::default()).await;
+        assert_eq!((counts(&walk), walk.sent), ([0, 1, 0, 0, 0, 1, 0], 0));
+        assert_eq!(lane.names(), [name(1)]);
+    });
+}
+
+#[test]
+fn the_cron_reconciles_every_route() {
+    run(async {
+        let mut stack = silent(json!({})).await;
+        let lane = stack.lane_number(0);
+        write(&lane, 1, "one");
+        stack.local.runtime.schedule("17 3 * * *").await.unwrap();
+        let lane = stack.lane_number(0);
+        lane.commits(&name(1), 1).await;
+        let walk = ended(&lane, 1).await;
+        assert_eq!(counts(&walk), [1, 0, 0, 1, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn a_store_that_refuses_ends_it_with_the_reason_and_one_that_is_busy_does_not() {
+    run(async {
+        let stack = silent(json!({})).await;
+        let lane = stack.lane();
+        write(&lane, 1, "one");
+        let busy = Fault::Return {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: None,
+        };
+        for _ in 0..4 {
+            lane.fail_next(Method::GET, busy.clone());
+        }
+        let walk = reconciled(&lane, 1, dry()).await;
+        assert_eq!((walk.parity.missing.keys, walk.failures), (1, 0));
+        assert!(lane.pending_faults().is_empty());
+
+        lane.store().deny(&lane.source, None).unwrap();
+        let operator = stack.operator();
+        let dry = dry();
+        let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &dry);
+        begun.await.unwrap();
+        let look = |seen: &Seen| {
+            let is_end = |line: &&Value| line["end"]["outcome"] == "failed";
+            seen.log.iter().find(is_end).cloned()
+        };
+        let line = stack.witness.until("the end of the failed one", look).await;
+        assert_eq!(line["end"]["error"]["kind"], "source-denied", "{line}");
+    });
+}
