@@ -25,6 +25,10 @@ pub struct HintMessage {
     /// The upload that an earlier message began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Box<CarriedSession>>,
+    /// Others of its key were folded behind it after its upload was begun: when that has ended, both
+    /// sides are looked at once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followed: bool,
     /// Parts were tried, and the destination does not let them be deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_stream: bool,
@@ -50,6 +54,7 @@ impl HintMessage {
             hint,
             accepted_at,
             session: None,
+            followed: false,
             one_stream: false,
             returns: 0,
             released: false,
@@ -184,12 +189,17 @@ impl Fold {
         self.members.last().copied().unwrap_or_default()
     }
 
-    /// The message that the transfer is of: the leader of `messages`, released if any member is.
+    /// The message that the transfer is of: the leader of `messages`, released if any member is, and
+    /// followed if it goes on with an upload for which the sides were looked at before another came.
     #[must_use]
     pub fn message(&self, messages: &[HintMessage]) -> HintMessage {
+        let leader = &messages[self.leader()];
+        let members = || self.members.iter().map(|&member| &messages[member]);
+        let came_later = |member: &HintMessage| member.session.is_none() || member.followed;
         HintMessage {
-            released: self.members.iter().any(|&member| messages[member].released),
-            ..messages[self.leader()].clone()
+            released: members().any(|member| member.released),
+            followed: leader.session.is_some() && members().any(came_later),
+            ..leader.clone()
         }
     }
 }
@@ -274,6 +284,20 @@ mod tests {
         ]);
         assert_eq!(folds[0].leader(), 1);
         assert_eq!(folds[0].members.len(), 3);
+    }
+
+    #[test]
+    fn what_is_folded_behind_an_upload_has_both_sides_looked_at_after_it() {
+        let plain = message("r", "a", Some("3"));
+        let mut carrying = message("r", "a", Some("1"));
+        carrying.session = Some(Box::new(session()));
+        let mut followed = carrying.clone();
+        followed.followed = true;
+        let is_followed = |messages: &[HintMessage]| fold(messages)[0].message(messages).followed;
+        assert!(is_followed(&[plain.clone(), carrying.clone()]));
+        assert!(is_followed(&[followed.clone()]) && is_followed(&[followed, carrying.clone()]));
+        assert!(!is_followed(&[carrying.clone(), carrying]));
+        assert!(!is_followed(&[plain.clone(), plain]));
     }
 
     #[test]

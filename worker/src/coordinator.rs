@@ -351,14 +351,15 @@ impl Handle {
         Ok(matches!(answer, Answer::Yes))
     }
 
-    /// `part` stands at the destination as `copy`.
+    /// `part` stands at the destination as `copy`. Whether it is kept; one that is not is used by nobody.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn copied(&self, part: &PartMessage, copy: PartCopy) -> Result<(), String> {
+    pub(crate) async fn copied(&self, part: &PartMessage, copy: PartCopy) -> Result<bool, String> {
         let (run, part) = (part.run.clone(), part.part);
         let report = Report::Copied { run, part, copy };
-        self.0.ask::<Answer>(&report).await.map(drop)
+        let answer = self.0.ask(&report).await?;
+        Ok(matches!(answer, Answer::Yes))
     }
 
     /// `part` cannot be copied.

@@ -1,8 +1,9 @@
 //! A message of the queue of parts: one part copied, and its coordinator told.
 
 use causeway_shared::error::{ErrorKind, TransferError};
+use causeway_shared::gcs::Component;
 use causeway_shared::message::PartMessage;
-use causeway_shared::parts::{PartCopy, copy_part};
+use causeway_shared::parts::{self, PartCopy, copy_part};
 use causeway_shared::retry::{Disposition, after_delivery};
 use worker::Env;
 
@@ -25,7 +26,12 @@ pub(crate) async fn carry_out(part: &PartMessage, delivery: &Delivery, config: &
             return Ok(None);
         }
         match copy(part, config, env).await {
-            Ok(copy) => coordinator.copied(part, copy).await?,
+            Ok(copy) => {
+                let component = copy.component.clone();
+                if !coordinator.copied(part, copy).await? {
+                    discard(part, &component, config, env).await;
+                }
+            }
             Err(error) => match disposition(&error, delivery) {
                 Disposition::RetryAfter(wait) => {
                     let delay = whole_seconds(wait);
@@ -54,6 +60,18 @@ fn disposition(error: &TransferError, delivery: &Delivery) -> Disposition {
         return Disposition::Quarantine;
     }
     after_delivery(error, delivery.count(), platform::seed())
+}
+
+/// Deletes what came too late or twice. Where that fails, the coordinator's last sweep finds it.
+async fn discard(part: &PartMessage, copy: &Component, config: &Config, env: &Env) {
+    if let Ok(route) = config.route(&part.route) {
+        let mut port = WorkerdPort::new(env, config.signing_key.clone());
+        let (bucket, random) = (&route.destination.bucket, platform::random());
+        let gone = parts::discard(&mut port, &config.access, bucket, copy, random).await;
+        if let Err(error) = gone {
+            outcome::log_parts_left(bucket, &copy.name, &error);
+        }
+    }
 }
 
 async fn copy(part: &PartMessage, config: &Config, env: &Env) -> Result<PartCopy, TransferError> {

@@ -205,7 +205,7 @@ impl RouteWalk {
     ) -> worker::Result<Option<Duration>> {
         match &*self.walk.borrow() {
             Some(stored) if stored.started_at == walk.started_at => {
-                walk.end.clone_from(&stored.end)
+                walk.end.clone_from(&stored.end);
             }
             // The alarm of the other is due.
             _ => return Ok(Some(Duration::from_millis(1))),

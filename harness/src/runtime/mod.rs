@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -155,9 +155,21 @@ impl Runtime {
     /// # Errors
     /// When the runtime has ended.
     pub async fn schedule(&mut self, cron: &str) -> anyhow::Result<()> {
-        let line = format!("{cron}\n");
-        let sent = self.stdin.write_all(line.as_bytes()).await;
-        sent.context("telling the runtime that it is time")
+        self.tell(&json!({ "cron": cron })).await
+    }
+
+    /// Puts `message` into the queue bound as `queue`, as the platform does with what it gives up.
+    ///
+    /// # Errors
+    /// When the runtime has ended.
+    pub async fn enqueue(&mut self, queue: &str, message: &Value) -> anyhow::Result<()> {
+        let line = json!({ "queue": queue, "message": message });
+        self.tell(&line).await
+    }
+
+    async fn tell(&mut self, line: &Value) -> anyhow::Result<()> {
+        let sent = self.stdin.write_all(format!("{line}\n").as_bytes()).await;
+        sent.context("telling the runtime")
     }
 
     /// Kills workerd, as the loss of its machine would: nothing ends in order, and what was under way

@@ -1,9 +1,10 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes, storage. Each further line is a cron whose time has come. Standard output is JSON
-// lines: {"ready":{url,workerd}} once, {"log":{level,message}} for what the worker writes to its
-// console. Closing standard input ends it, however the parent ended.
+// replaceRoutes, storage. Each further line is what the platform does of itself: {"cron"} whose time has
+// come, or {"queue","message"}, which it moves to the queue bound as that. Standard output is JSON lines:
+// {"ready":{url,workerd}} once, {"log":{level,message}} for what the worker writes to its console.
+// Closing standard input ends it, however the parent ended.
 //
 // `wrangler dev` would do the same behind a proxy that costs more than the worker's own work.
 import { createHash } from "node:crypto";
@@ -98,9 +99,13 @@ const miniflare = new Miniflare({
 
 // Ends when the parent closes our standard input or dies.
 const ended = (async () => {
-  for await (const cron of lines) {
-    const worker = await miniflare.getWorker();
-    await worker.scheduled({ cron });
+  for await (const line of lines) {
+    const { cron, queue, message } = JSON.parse(line);
+    if (queue) {
+      await (await miniflare.getQueueProducer(queue)).send(message);
+    } else {
+      await (await miniflare.getWorker()).scheduled({ cron });
+    }
   }
 })();
 

@@ -9,7 +9,7 @@ use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
 use causeway_shared::message::{DeadLetter, Fold, HintMessage, Message, PartMessage, fold};
 use causeway_shared::order::Order;
-use causeway_shared::parts::{PartCopy, copy_part};
+use causeway_shared::parts::{PartCopy, copy_part, discard};
 use causeway_shared::retry::{Disposition, after_delivery};
 use causeway_shared::transfer::{Ending, Transfer};
 use serde_json::Value;
@@ -220,12 +220,16 @@ impl World {
             if self.call(&part.coordinator, wants).await? != Answer::Yes {
                 return Ok(Verdict::Acknowledged);
             }
+            let mut copied = None;
             let report = match self.copy(isolate, part).await {
-                Ok(copy) => Report::Copied {
-                    run,
-                    part: number,
-                    copy,
-                },
+                Ok(copy) => {
+                    copied = Some(copy.component.clone());
+                    Report::Copied {
+                        run,
+                        part: number,
+                        copy,
+                    }
+                }
                 Err(error) => {
                     let disposition = match error.kind {
                         ErrorKind::SourceChanged => Disposition::Quarantine,
@@ -239,7 +243,14 @@ impl World {
                     }
                 }
             };
-            self.call(&part.coordinator, report).await?;
+            let answer = self.call(&part.coordinator, report).await?;
+            if let Some(copy) = copied.filter(|_| answer == Answer::No) {
+                let (access, seed) = (self.access(isolate), self.random());
+                let mut port = SimulatedPort::new(self, isolate);
+                let bucket = &self.route.destination.bucket;
+                // Where that fails, the coordinator's last sweep finds it.
+                let _ = discard(&mut port, &access, bucket, &copy, seed).await;
+            }
             Ok(Verdict::Acknowledged)
         }
         .await;

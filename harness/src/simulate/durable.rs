@@ -25,6 +25,7 @@ use super::mutant::Mutant;
 use super::port::SimulatedPort;
 use super::queue::Name;
 use super::rng::mix;
+use super::walk;
 use super::world::{ISOLATES, Owner, Slot, World};
 
 const STATE: &str = "coordinator";
@@ -134,7 +135,7 @@ impl World {
 
     /// The object's isolate ended: memory and calls are gone, storage and alarm are not.
     pub(super) fn object_died(self: &Rc<Self>, name: &Rc<str>) {
-        self.tell(1, || "the coordinator's isolate died".to_owned());
+        self.tell(1, || "an object's isolate died".to_owned());
         let (calls, was_running) = self.with_object(name, |object| {
             object.memory = None;
             (
@@ -153,7 +154,7 @@ impl World {
         }
     }
 
-    fn with_object<T>(&self, name: &Rc<str>, act: impl FnOnce(&mut Durable) -> T) -> T {
+    pub(super) fn with_object<T>(&self, name: &Rc<str>, act: impl FnOnce(&mut Durable) -> T) -> T {
         act(self
             .objects
             .borrow_mut()
@@ -196,7 +197,7 @@ impl World {
         })
     }
 
-    async fn keep(&self, name: &Rc<str>, key: &str, value: String) {
+    pub(super) async fn keep(&self, name: &Rc<str>, key: &str, value: String) {
         self.with_object(name, |object| object.storage.insert(key.to_owned(), value));
         self.crash_point().await;
     }
@@ -208,7 +209,7 @@ impl World {
         }
     }
 
-    fn set_alarm(&self, name: &Rc<str>, time: Option<u64>) {
+    pub(super) fn set_alarm(&self, name: &Rc<str>, time: Option<u64>) {
         self.with_object(name, |object| object.alarm = time);
         let Some(time) = time else { return };
         let name = Rc::clone(name);
@@ -242,7 +243,12 @@ impl World {
         }
         let (world, name) = (Rc::clone(self), Rc::clone(name));
         self.spawn(Owner::Object(Rc::clone(&name)), 0, async move {
-            if world.work(&name).await.is_err() {
+            let worked = if *name == *walk::NAME {
+                world.walk(&name).await
+            } else {
+                world.work(&name).await
+            };
+            if worked.is_err() {
                 world.with_object(&name, |object| object.memory = None);
                 world.set_alarm(&name, Some(world.now() + PAUSE));
             }
@@ -429,7 +435,7 @@ impl World {
 }
 
 /// The object's clock and credentials are those of some isolate.
-fn isolate_of(name: &str) -> usize {
+pub(super) fn isolate_of(name: &str) -> usize {
     let hash = name
         .bytes()
         .fold(0, |hash, byte| mix(hash ^ u64::from(byte)));

@@ -47,6 +47,8 @@ pub(super) enum Fault {
     EventDelayed,
     /// An event of long ago is sent again.
     EventStale,
+    /// An event is never sent; a reconcile is begun some time after.
+    EventLost,
     /// A message is delivered twice at once.
     MessageDuplicated,
     /// A queue does not take a message, or took it and does not say so.
@@ -56,7 +58,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::ResetBefore,
         Self::ResetWithin,
         Self::ResetAfter,
@@ -79,6 +81,7 @@ impl Fault {
         Self::EventDuplicated,
         Self::EventDelayed,
         Self::EventStale,
+        Self::EventLost,
         Self::MessageDuplicated,
         Self::QueueRefused,
         Self::CallLost,
@@ -108,6 +111,7 @@ impl Fault {
             Self::EventDuplicated => "event-duplicated",
             Self::EventDelayed => "event-delayed",
             Self::EventStale => "event-stale",
+            Self::EventLost => "event-lost",
             Self::MessageDuplicated => "message-duplicated",
             Self::QueueRefused => "queue-refused",
             Self::CallLost => "call-lost",

@@ -21,6 +21,7 @@ mod scenario;
 mod story;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod workload;
 mod world;
 

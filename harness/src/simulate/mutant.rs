@@ -54,6 +54,8 @@ pub enum Mutant {
     DeadLetterLost,
     /// The sender is answered before the queue has the hint.
     AnsweredBefore,
+    /// A page of a reconcile counts as walked before the queue has its hints.
+    WalkedBefore,
 }
 
 /// What a port remembers that should not.

@@ -10,9 +10,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::body::Body;
+use super::gcs::parameter;
 
 /// The bucket's name.
 pub(super) const BUCKET: &str = "source";
@@ -59,6 +60,12 @@ impl Checksums {
         )
     }
 }
+
+/// The event of a change of tags.
+pub(super) const TAGGED: &str = "ObjectTagging:Put";
+
+/// Keys a page of a listing.
+pub(super) const LISTED: usize = 2;
 
 /// What a writer puts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +179,7 @@ impl S3 {
     pub(super) fn tag(&mut self, key: &str, tag: u32, now: u64) -> Option<Change> {
         let version = self.keys.get_mut(key)?.last_mut()?.as_mut()?;
         version.tag = Some(tag);
-        Some(self.changed(key, "ObjectTagging:Put", None, now))
+        Some(self.changed(key, TAGGED, None, now))
     }
 
     fn add(
@@ -253,6 +260,10 @@ impl S3 {
         let Some((BUCKET, key)) = path.and_then(|path| path.split_once('/')) else {
             return refused(404, "NoSuchBucket");
         };
+        let query = request.uri().query().unwrap_or_default();
+        if key.is_empty() {
+            return (self.list(query), None);
+        }
         let key = percent_decode_str(key).decode_utf8_lossy();
         let Some(version) = self.current(&key) else {
             let (mut reply, body) = refused(404, "NoSuchKey");
@@ -262,7 +273,6 @@ impl S3 {
             }
             return (reply, body);
         };
-        let query = request.uri().query().unwrap_or_default();
         if query.starts_with("tagging") {
             return (self.tagging(&key, query), None);
         }
@@ -280,6 +290,35 @@ impl S3 {
             Some(Some(span)) => self.object(version, Some(span)),
             None => self.object(version, None),
         }
+    }
+
+    /// A page, of no more keys than make another one likely.
+    fn list(&self, query: &str) -> Response<Bytes> {
+        let asked = |name| {
+            let value = parameter(query, name).unwrap_or_default();
+            percent_decode_str(value).decode_utf8_lossy().into_owned()
+        };
+        let (prefix, after) = (asked("prefix"), asked("start-after"));
+        let all = self.keys.range(after.clone()..).filter_map(|(key, _)| {
+            let is_asked = *key > after && key.starts_with(&prefix);
+            Some((key, self.current(key).filter(|_| is_asked)?))
+        });
+        let found: Vec<_> = all.take(LISTED + 1).collect();
+        let contents: String = found
+            .iter()
+            .take(LISTED)
+            .map(|(key, version)| {
+                let key = utf8_percent_encode(key, NON_ALPHANUMERIC);
+                let (etag, size) = (version.etag.replace('"', "&quot;"), version.put.size);
+                let modified = timestamp(version.modified).strftime("%Y-%m-%dT%H:%M:%S.000Z");
+                format!("<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>")
+            })
+            .collect();
+        let more = found.len() > LISTED;
+        let body = format!(
+            "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>{contents}</ListBucketResult>"
+        );
+        Response::new(body.into())
     }
 
     fn tagging(&self, key: &str, query: &str) -> Response<Bytes> {
@@ -415,5 +454,5 @@ pub(super) fn event(change: &Change) -> String {
 }
 
 fn form_encoded(key: &str) -> String {
-    percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
 }

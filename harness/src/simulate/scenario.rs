@@ -58,6 +58,8 @@ pub(super) struct Scenario {
     deletes: &'static str,
     on_conflict: &'static str,
     pub(super) brake_deletes: u32,
+    /// When the cron begins a reconcile, if it does.
+    pub(super) reconciled_at: Option<u64>,
 }
 
 /// Names with all that has to be encoded somewhere.
@@ -110,6 +112,7 @@ impl Scenario {
             deletes: rng.pick(&["propagate", "propagate", "ignore"]),
             on_conflict: rng.pick(&["keep", "overwrite"]),
             brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
+            reconciled_at: rng.chance(1, 4).then(|| rng.below(2 * horizon)),
         }
     }
 

@@ -27,6 +27,7 @@ fn found(mutant: Mutant) -> Option<Story> {
         Mutant::AnyVersionWillDo => 1400,
         Mutant::NobodyTakesOver => 700,
         Mutant::CopiesOfAnyRun => 1900,
+        Mutant::WalkedBefore => 4900,
         _ => 0,
     };
     let summary = simulated(first, 20_000, Some(mutant));

@@ -12,7 +12,7 @@ use super::consumer::to_json;
 use super::fault::Fault;
 use super::mutant::Mutant;
 use super::queue::Name;
-use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
+use super::s3::{self, BUCKET, Change, Checksums, Put, Version, timestamp};
 use super::scenario::{Timed, Write};
 use super::world::World;
 
@@ -26,6 +26,9 @@ impl World {
             let timed = timed.clone();
             self.after(timed.at, move |world| world.write(place as u64, &timed));
         }
+        if let Some(time) = self.scenario.reconciled_at {
+            self.reconcile_after(time);
+        }
         let until = self.faults.borrow().until();
         self.after(until, |world| {
             world.tell(0, || "no more faults".to_owned());
@@ -36,28 +39,31 @@ impl World {
     }
 
     fn write(self: &Rc<Self>, place: u64, Timed { key, write, .. }: &Timed) {
-        let now = self.now();
         self.tell(place, || format!("write {place}: {key:?} {write:?}"));
-        let changed =
-            |change: Option<Change>| change.into_iter().for_each(|change| self.notify(change));
+        for change in self.change(key, write) {
+            self.notify(change);
+        }
+    }
+
+    fn change(&self, key: &str, write: &Write) -> Vec<Change> {
+        let (mut s3, now) = (self.s3.borrow_mut(), self.now());
         match write {
-            Write::Put(put) => changed(Some(self.s3.borrow_mut().put(key, put.clone(), now))),
-            Write::Delete => changed(self.s3.borrow_mut().delete(key, now)),
-            Write::Tag(tag) => changed(self.s3.borrow_mut().tag(key, *tag, now)),
+            Write::Put(put) => vec![s3.put(key, put.clone(), now)],
+            Write::Delete => s3.delete(key, now).into_iter().collect(),
+            Write::Tag(tag) => s3.tag(key, *tag, now).into_iter().collect(),
             Write::RenameTo(to) => {
-                let put = self
-                    .s3
-                    .borrow()
-                    .current(key)
-                    .map(|version| version.put.clone());
-                if let Some(put) = put.filter(|_| to != key) {
-                    changed(Some(self.s3.borrow_mut().put(to, put, now)));
-                    changed(self.s3.borrow_mut().delete(key, now));
-                }
+                let put = s3.current(key).map(|version| version.put.clone());
+                let Some(put) = put.filter(|_| to != key) else {
+                    return Vec::new();
+                };
+                let written = s3.put(to, put, now);
+                std::iter::once(written)
+                    .chain(s3.delete(key, now))
+                    .collect()
             }
             Write::Foreign(put) => {
                 self.write_foreign(key);
-                changed(Some(self.s3.borrow_mut().put(key, put.clone(), now)));
+                vec![s3.put(key, put.clone(), now)]
             }
         }
     }
@@ -104,6 +110,10 @@ impl World {
     }
 
     fn notify(self: &Rc<Self>, change: Change) {
+        if self.can_be_listed(&change) && self.strike(&[Fault::EventLost]).is_some() {
+            let delay = self.rng.borrow_mut().between(1, 600_000);
+            return self.reconcile_after(delay);
+        }
         let mut copies = 1;
         while copies < 4 && self.strike(&[Fault::EventDuplicated]).is_some() {
             copies += 1;
@@ -120,6 +130,19 @@ impl World {
         if self.strike(&[Fault::EventStale]).is_some() {
             self.after(3_600_000, move |world| world.take_in(&change));
         }
+    }
+
+    /// Whether a listing shows this change: not one of tags, nor an object that has the ETag of an
+    /// older one that was written in the same second.
+    fn can_be_listed(&self, change: &Change) -> bool {
+        let s3 = self.s3.borrow();
+        let is_alike = |now: &Version, (_, old): (usize, &Version)| {
+            old.id != now.id && old.etag == now.etag && old.modified / 1000 == now.modified / 1000
+        };
+        change.event != s3::TAGGED
+            && s3
+                .current(&change.key)
+                .is_none_or(|now| !s3.past(&change.key).any(|old| is_alike(now, old)))
     }
 
     /// An event arrives, and is sent again until it is acknowledged: as `worker/src/ingress` does, the

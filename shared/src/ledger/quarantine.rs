@@ -58,6 +58,7 @@ impl Quarantined {
         let hint: HintMessage = serde_json::from_slice(&message).ok()?;
         Some(HintMessage {
             session: None,
+            followed: false,
             returns: 0,
             released: true,
             ..hint

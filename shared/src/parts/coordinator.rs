@@ -221,7 +221,7 @@ impl Coordinator {
     }
 
     /// Part `number` of the run `id` stands at the destination. Whether it is kept; one that is not
-    /// will be swept.
+    /// is used by nobody.
     pub fn copied(&mut self, id: &str, number: u32, copy: PartCopy, now: Timestamp) -> bool {
         if !self.wants(id, number) {
             return false;

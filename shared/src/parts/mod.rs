@@ -17,7 +17,7 @@ mod tests;
 pub use assemble::assemble;
 pub use coordinator::{Coordinator, Started, Task, Verdict};
 pub use copy::copy_part;
-pub use sweep::{may_delete, sweep};
+pub use sweep::{discard, may_delete, sweep};
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@
 use crate::access::Access;
 use crate::client::Client;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Generation, ListQuery, Object, Page, Precondition, buffered_upload};
+use crate::gcs::{Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload};
 use crate::port::Port;
 
 /// Objects a page: the largest of them fit into what a port reads of a reply.
@@ -40,6 +40,21 @@ pub async fn sweep<P: Port>(
             return Ok(deleted);
         }
     }
+}
+
+/// Deletes the part `copy`, which came too late or twice. Where that fails, it is for the next sweep.
+///
+/// # Errors
+/// The refusal that trying again did not help against.
+pub async fn discard<P: Port>(
+    port: &mut P,
+    access: &Access,
+    bucket: &str,
+    copy: &Component,
+    seed: u128,
+) -> Result<(), TransferError> {
+    let mut client = Client { port, access, seed };
+    delete(&mut client, bucket, &copy.name, copy.generation).await
 }
 
 /// Deletes one object, if it is still there in this generation.

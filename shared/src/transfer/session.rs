@@ -414,6 +414,10 @@ impl Transfer {
             proof: stored.proof(),
             omitted: mapping::omitted(object),
         };
+        if self.message.followed {
+            self.created = Some(generation);
+            return self.look();
+        }
         self.created(generation, outcome, etag, now)
     }
 

@@ -1,7 +1,8 @@
 //! What cannot be done is kept, listed, replayed and dropped.
 
 use causeway_harness::s3::store::Attributes;
-use causeway_tests::run;
+use causeway_harness::stack::StackOptions;
+use causeway_tests::{Stack, run};
 use serde_json::json;
 
 use crate::fixture::{keys, lane, list, quarantined, status, status_when, take};
@@ -87,5 +88,68 @@ fn it_is_listed_page_by_page_and_dropped() {
         assert_eq!(take(&lane, "drop", json!({"all": true})).await, 229);
         assert_eq!(status(&lane).await["quarantined"], 0);
         assert!(keys(&lane).await.is_empty());
+    });
+}
+
+#[test]
+fn what_the_platform_gave_up_is_kept_as_it_stood_and_is_replayed() {
+    run(async {
+        let mut stack = Stack::start_with(
+            1,
+            StackOptions {
+                silent: true,
+                ..StackOptions::default()
+            },
+        )
+        .await;
+        let route = stack.lane_number(0).route;
+        let hint = json!({"bucket": "source-00", "key": "k", "event": "ObjectCreated:Put"});
+        let session = json!({"uri": "http://gcs/upload?upload_id=hush"});
+        let messages = [
+            json!({"route": route, "hint": hint, "accepted_at": "2026-07-01T00:00:00Z", "session": session}),
+            json!("no message of ours"),
+        ];
+        for message in &messages {
+            let moved = stack.local.runtime.enqueue("DEAD_LETTERS", message);
+            moved.await.unwrap();
+        }
+        let lane = stack.lane_number(0);
+        quarantined(&lane, 1).await;
+        let page = list(&lane, "").await;
+        let entry = &page["entries"][0];
+        assert_eq!(
+            (&entry["kind"], &entry["fault"], &entry["key"]),
+            (&json!("abandoned"), &json!("causeway"), &json!("k"))
+        );
+        stack.witness.now(|seen| {
+            assert!(
+                !seen
+                    .log
+                    .iter()
+                    .any(|line| line.to_string().contains("hush"))
+            );
+        });
+        lane.put("k", "1", Attributes::default());
+        assert_eq!(take(&lane, "replay", json!({"kind": "abandoned"})).await, 1);
+        lane.commits("k", 1).await;
+
+        // What names no route is shown beside the routes, and can be dropped.
+        let unrouted = |seen: &causeway_tests::Seen| {
+            let mut letters = seen.letters.iter();
+            letters
+                .any(|letter| letter.message == messages[1])
+                .then_some(())
+        };
+        stack.witness.until("the other message", unrouted).await;
+        let routes = stack.operator().routes().await.unwrap();
+        assert_eq!(routes[1].route, "unrouted");
+        assert_eq!((routes[1].quarantined, routes.len()), (1, 2));
+        let nobody = causeway_tests::Lane {
+            route: "unrouted".into(),
+            ..stack.lane_number(0)
+        };
+        assert_eq!(take(&nobody, "replay", json!({"all": true})).await, 0);
+        assert_eq!(take(&nobody, "drop", json!({"all": true})).await, 1);
+        assert_eq!(stack.operator().routes().await.unwrap().len(), 1);
     });
 }

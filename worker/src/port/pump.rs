@@ -3,6 +3,8 @@
 //! The pieces stay in the platform's memory: a piece is read into a buffer, handed to the checksums
 //! and to the sink, and the buffer is used again.
 
+use std::cell::RefCell;
+
 use causeway_shared::port::{Digest, Digests, Lost};
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
@@ -16,6 +18,7 @@ use crate::platform::describe;
 /// The largest buffer, in bytes, and how much of it a read should fill.
 const CHUNK: u32 = 512 * 1024;
 const AT_LEAST: u32 = 256 * 1024;
+
 /// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub(super) async fn pump(
     length: u64,
     digest: Digest,
 ) -> Result<(), Lost> {
-    let mut buffer = ArrayBuffer::new(up_to(length));
+    let mut buffer = spare(up_to(length));
     let mut left = length;
     while left > 0 {
         let wanted = up_to(left);
@@ -44,7 +47,25 @@ pub(super) async fn pump(
         left -= u64::from(chunk.length()).min(left);
         buffer = chunk.buffer();
     }
+    keep(buffer);
     Ok(())
+}
+
+thread_local! {
+    /// Buffers of [`CHUNK`] bytes that nobody uses now. What is dropped stays until the platform
+    /// collects it, which it is in no hurry to do: a body after a body would pile them up.
+    static SPARE: RefCell<Vec<ArrayBuffer>> = const { RefCell::new(Vec::new()) };
+}
+
+fn spare(length: u32) -> ArrayBuffer {
+    let spare = SPARE.with_borrow_mut(|spare| spare.pop_if(|_| length == CHUNK));
+    spare.unwrap_or_else(|| ArrayBuffer::new(length))
+}
+
+fn keep(buffer: ArrayBuffer) {
+    if buffer.byte_length() == CHUNK {
+        SPARE.with_borrow_mut(|spare| spare.push(buffer));
+    }
 }
 
 /// Reads the rest of `source`, which must be `length` bytes, under the checksums `digest`, and leaves

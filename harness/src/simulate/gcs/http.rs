@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::super::body::Body;
 use super::super::rng::mix;
-use super::super::s3::timestamp;
+use super::super::s3::{LISTED, timestamp};
 use super::session::{Piece, Session, Status};
 use super::{BUCKET, Gcs, NO_OBJECT, Object, Refusal, Said};
 
@@ -258,23 +258,17 @@ impl Gcs {
             percent_decode_str(value).decode_utf8_lossy().into_owned()
         };
         let (prefix, after) = (decoded("prefix"), decoded("pageToken"));
-        let limit = number(query, "maxResults").unwrap_or(1000);
-        let limit = usize::try_from(limit).unwrap_or(1000);
+        let from = decoded("startOffset");
         let mut found = self
             .objects
             .range(prefix.clone()..)
             .take_while(|(name, _)| name.starts_with(&prefix));
         let page: Vec<_> = found
             .by_ref()
-            .filter(|(name, _)| **name > after)
-            .take(limit)
+            .filter(|(name, _)| **name > after && **name >= from)
+            .take(LISTED)
             .collect();
-        let items: Vec<_> = page
-            .iter()
-            .map(
-                |(name, object)| json!({"name": name, "generation": object.generation.to_string()}),
-            )
-            .collect();
+        let items: Vec<_> = page.iter().map(|(_, object)| object.shown()).collect();
         let mut body = json!({"items": items});
         if let (Some(_), Some((last, _))) = (found.next(), page.last()) {
             body["nextPageToken"] = json!(last);
@@ -348,7 +342,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(in super::super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find_map(|(found, value)| (found == name).then_some(value))
 }

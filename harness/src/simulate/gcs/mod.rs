@@ -15,7 +15,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-pub(super) use http::{Wire, error, signature};
+pub(super) use http::{Wire, error, parameter, signature};
 use session::Session;
 
 /// The bucket's name.

@@ -163,3 +163,25 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     run.answer_after(6, Event::Digested(digests));
     assert_eq!(run.carried().0.running.unwrap().offset, 2 * half);
 }
+
+#[test]
+fn where_an_event_came_after_its_beginning_both_sides_are_looked_at_after_it() {
+    let (session, _) = after_a_slice(6).carried();
+    let take_up = || {
+        let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
+        message.session = Some(Box::new(session.clone()));
+        message.followed = true;
+        let mut run = Run::of_message(access(None), &message);
+        run.answer(md5(5, HUGE)).expect(LOOK);
+        run.answer(md5(5, HUGE)).expect(OPEN);
+        run
+    };
+    let mut run = take_up();
+    run.answer(source(HUGE, MD5_ETAG));
+    assert!(matches!(run.done(), Outcome::Copied { size: HUGE, .. }));
+    let mut run = take_up();
+    run.answer(source(HUGE, "\"another\""));
+    // It is another object now: in parts, over what stands there.
+    let asks = run.asks();
+    assert!(asks.contains("precondition: Is(Generation(5))"), "{asks}");
+}
