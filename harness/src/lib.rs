@@ -9,6 +9,7 @@ pub mod client;
 pub mod demo;
 pub mod fault;
 pub mod gcs;
+mod rng;
 pub mod runtime;
 pub mod s3;
 pub mod setup;

@@ -1,7 +1,5 @@
 //! The JSON of the operator's API, as the worker writes it and the command line reads it:
 //! docs/http-api.md. What a newer worker adds is left out by an older reader.
-//!
-//! Walks are not here: [`crate::walk::Walk`] is what is stored, and what is shown.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, Fault};
 use crate::ledger::{Histogram, Ledger, Quarantined, Record};
 use crate::route::{Place, Route};
+use crate::walk::Walk;
 
 /// What a route has done, and what it has in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +36,9 @@ pub struct RouteStatus {
     pub quarantined: u64,
     /// How many keys the source had when all of them were last counted, by a backfill or a reconcile.
     pub objects: Option<u64>,
+    /// The last backfills and reconciles that have ended, newest first.
+    #[serde(default)]
+    pub walks: VecDeque<Walk>,
     /// The brake on deletes, where the route propagates them.
     pub brake: Option<BrakeStatus>,
 }
@@ -147,6 +149,7 @@ impl RouteStatus {
             recent: ledger.recent.clone(),
             quarantined: ledger.quarantined,
             objects: ledger.objects,
+            walks: ledger.walks.clone(),
             brake: mirrored.map(|Route { brake, .. }| BrakeStatus {
                 deletes: ledger.brake.deletes(brake, now),
                 limit: brake.limit(ledger.objects),

@@ -11,6 +11,7 @@ use causeway_shared::brake::{Brake, Leave};
 use causeway_shared::error::ErrorKind;
 use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
 use causeway_shared::message::DeadLetter;
+use causeway_shared::walk::Walk;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use worker::durable::{ListOptions, State};
@@ -33,7 +34,7 @@ enum Report {
     Record(Vec<Record>),
     MayDelete(Brake),
     Quarantine(Vec<DeadLetter>),
-    Count(u64),
+    Walked(Box<Walk>),
     Objects,
     Status { name: String },
     List(Query),
@@ -125,8 +126,8 @@ impl RouteLedger {
                 self.quarantine(letters).await?;
                 to_json(&())
             }
-            Report::Count(objects) => {
-                self.with(|ledger| ledger.objects = Some(objects));
+            Report::Walked(walk) => {
+                self.with(|ledger| ledger.walked(*walk));
                 self.store().await?;
                 to_json(&())
             }
@@ -383,11 +384,11 @@ impl Handle {
         self.0.ask(&Report::Objects).await
     }
 
-    /// Writes down how many objects the source has.
+    /// Writes down a walk that has ended, and what it counted.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn count(&self, objects: u64) -> Result<(), String> {
-        self.0.ask(&Report::Count(objects)).await
+    pub(crate) async fn walked(&self, walk: Walk) -> Result<(), String> {
+        self.0.ask(&Report::Walked(Box::new(walk))).await
     }
 }

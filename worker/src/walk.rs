@@ -128,11 +128,22 @@ impl RouteWalk {
 
     async fn cancel(&self) -> worker::Result<Answer> {
         let walk = self.walk.borrow().clone();
-        if let Some(mut walk) = walk {
+        if let Some(mut walk) = walk.filter(|walk| walk.end.is_none()) {
             walk.cancel(platform::now());
-            self.store(walk).await?;
+            self.finish(walk).await?;
         }
         Ok(Answer::Done)
+    }
+
+    /// Stores what has ended. The ledger first: it is told again if the isolate dies in between.
+    async fn finish(&self, walk: Walk) -> worker::Result<()> {
+        // At once, so that a page that is under way finds it ended.
+        self.walk.replace(Some(walk.clone()));
+        let ledger = ledger::Handle::new(&self.env, &walk.route)?;
+        ledger.walked(walk.clone()).await?;
+        self.store(walk.clone()).await?;
+        outcome::log_walk(&walk);
+        Ok(())
     }
 
     async fn store(&self, walk: Walk) -> worker::Result<()> {
@@ -169,7 +180,7 @@ impl RouteWalk {
             Ok(route) => route,
             Err(error) => {
                 return self
-                    .ended(walk, |walk| walk.failed(error, platform::now(), 0))
+                    .noted(walk, |walk| walk.failed(error, platform::now(), 0))
                     .await;
             }
         };
@@ -181,7 +192,7 @@ impl RouteWalk {
             Err(error) => {
                 let failed =
                     |walk: &mut Walk| walk.failed(error, platform::now(), platform::seed());
-                return self.ended(walk, failed).await;
+                return self.noted(walk, failed).await;
             }
         };
         let hints = walk.hints(&page, route, platform::now());
@@ -190,35 +201,29 @@ impl RouteWalk {
         for batch in platform::batches(&messages) {
             queue.put_all(&messages[batch]).await?;
         }
-        self.ended(walk, |walk| {
+        self.noted(walk, |walk| {
             walk.took(page, messages.len() as u64, platform::now())
         })
         .await
     }
 
-    /// Notes with `note` what came of a page, unless `walk` was followed by another meanwhile. It may
-    /// have been cancelled, and is then told.
-    async fn ended(
+    /// Notes with `note` what came of a page, unless `walk` was ended or followed by another meanwhile.
+    async fn noted(
         &self,
         mut walk: Walk,
         note: impl FnOnce(&mut Walk) -> Option<Duration>,
     ) -> worker::Result<Option<Duration>> {
-        match &*self.walk.borrow() {
-            Some(stored) if stored.started_at == walk.started_at => {
-                walk.end.clone_from(&stored.end);
-            }
-            // The alarm of the other is due.
-            _ => return Ok(Some(Duration::from_millis(1))),
+        let is_current =
+            |stored: &Walk| stored.started_at == walk.started_at && stored.end.is_none();
+        if !self.walk.borrow().as_ref().is_some_and(is_current) {
+            // Another one's alarm is due, or there is nothing to do.
+            return Ok(Some(Duration::from_millis(1)));
         }
         let wait = note(&mut walk);
-        let ended = walk.end.is_some();
-        if let Some(objects) = walk.count() {
-            let ledger = ledger::Handle::new(&self.env, &walk.route)?;
-            ledger.count(objects).await?;
-        }
-        self.store(walk.clone()).await?;
-        if ended {
-            outcome::log_walk(&walk);
+        if walk.end.is_some() {
+            self.finish(walk).await?;
+        } else {
+            self.store(walk).await?;
         }
         Ok(wait)
     }

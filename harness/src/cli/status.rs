@@ -9,6 +9,7 @@ use super::worker::Worker;
 use super::{Report, histogram};
 use causeway_shared::api::{BrakeStatus, RouteStatus};
 use causeway_shared::ledger::Record;
+use causeway_shared::walk::{Kind, Tally, Walk};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -26,7 +27,8 @@ set, the local stack's.
 With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\",
 \"destination\", \"since\", \"counts\": {outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM,
 \"event_to_commit\": HISTOGRAM, \"recent\": [{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\",
-\"kind\"}], \"quarantined\", \"objects\", \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where HISTOGRAM is
+\"kind\"}], \"quarantined\", \"objects\", \"walks\": [WALK], \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where WALK is what
+`causeway reconcile` prints, without its differences, and HISTOGRAM is
 {\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\": [{\"le_ms\", \"count\"}]}.";
 
 /// Show what the worker's routes have done and what is in quarantine
@@ -128,6 +130,10 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
     if let Some(limits) = &status.brake {
         fact("brake", &brake(limits));
     }
+    if !status.walks.is_empty() {
+        lines.push(String::new());
+        lines.extend(walks(&status.walks));
+    }
     for (title, delays) in [
         ("event to commit", &status.event_to_commit),
         ("accepted to commit", &status.accepted_to_commit),
@@ -140,6 +146,46 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
         lines.extend(recent(&status.recent));
     }
     lines
+}
+
+fn walks<'a>(walks: impl IntoIterator<Item = &'a Walk>) -> Vec<String> {
+    let headings = [
+        "begun",
+        "what",
+        "prefix",
+        "end",
+        ">source",
+        ">missing",
+        ">different",
+        ">extra",
+        ">sent",
+    ];
+    let rows = walks.into_iter().map(|walk| {
+        let parity = &walk.parity;
+        let what = if walk.request.dry_run {
+            ", dry run"
+        } else {
+            ""
+        };
+        let end = walk.end.as_ref().map(|end| json!(end.outcome));
+        let of_both = |tally: Tally| match walk.kind {
+            Kind::Backfill => "-".to_owned(),
+            Kind::Reconcile => tally.keys.to_string(),
+        };
+        vec![
+            time(walk.started_at),
+            format!("{}{what}", walk.kind.name()),
+            walk.request.prefix.clone(),
+            end.and_then(|end| end.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            parity.source.keys.to_string(),
+            of_both(parity.missing),
+            of_both(parity.different),
+            of_both(parity.extra),
+            walk.sent.to_string(),
+        ]
+    });
+    table(&headings, rows)
 }
 
 fn recent<'a>(outcomes: impl IntoIterator<Item = &'a Record>) -> Vec<String> {

@@ -9,7 +9,7 @@
 
 use causeway_shared::integrity::{Algorithm, Digest, Digests, SourceChecksum};
 
-use super::rng::mix;
+use crate::rng::mix;
 
 /// `length` bytes of a content from `start` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

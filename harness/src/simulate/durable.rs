@@ -24,9 +24,9 @@ use super::fault::Fault;
 use super::mutant::Mutant;
 use super::port::SimulatedPort;
 use super::queue::Name;
-use super::rng::mix;
 use super::walk;
 use super::world::{ISOLATES, Owner, Slot, World};
+use crate::rng::mix;
 
 const STATE: &str = "coordinator";
 /// Milliseconds, as in the worker.

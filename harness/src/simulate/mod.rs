@@ -14,7 +14,6 @@ mod mutant;
 mod network;
 mod port;
 mod queue;
-mod rng;
 mod run;
 mod s3;
 mod scenario;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::rng::Rng;
 use super::s3::{BUCKET, Checksums, Put};
+use crate::rng::Rng;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

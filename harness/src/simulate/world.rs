@@ -27,9 +27,9 @@ use super::gcs::Gcs;
 use super::judge::Judge;
 use super::mutant::Mutant;
 use super::queue::{Invocation, Queues};
-use super::rng::{Rng, mix};
 use super::s3::{S3, timestamp};
 use super::scenario::Scenario;
+use crate::rng::{Rng, mix};
 
 /// How many isolates of the worker there are.
 pub(super) const ISOLATES: usize = 3;

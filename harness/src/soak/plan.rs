@@ -4,43 +4,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::SoakOptions;
+use crate::rng::Rng;
 
 /// An event is delivered up to this many changes after its own.
 const JITTER: usize = 400;
 /// Keys that changed this recently are drawn again and again, so that handlers and writers meet.
 const RECENT: usize = 32;
-
-/// SplitMix64: small, and the same everywhere for the same seed.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `bound`, which is not 0.
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap_or_default()
-    }
-
-    fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for at in (1..items.len()).rev() {
-            items.swap(at, self.below(at + 1));
-        }
-    }
-}
 
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +52,10 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn draw(options: &SoakOptions) -> Self {
-        let mut random = Random::new(options.seed);
+        let mut rng = Rng::new(options.seed, 4);
         let tenth = options.events / 10;
-        let changes = changes(&mut random, options.events - tenth, options.keys);
-        let deliveries = deliveries(&mut random, &changes, tenth);
+        let changes = changes(&mut rng, options.events - tenth, options.keys);
+        let deliveries = deliveries(&mut rng, &changes, tenth);
         let stale = stale(&changes, &deliveries);
         Self {
             events: deliveries.len(),
@@ -102,30 +71,30 @@ impl Plan {
     }
 }
 
-fn changes(random: &mut Random, count: usize, keys: usize) -> Vec<Change> {
+fn changes(rng: &mut Rng, count: usize, keys: usize) -> Vec<Change> {
     let mut fresh: Vec<usize> = (0..keys).collect();
-    random.shuffle(&mut fresh);
+    rng.shuffle(&mut fresh);
     let (mut known, mut recent) = (Vec::new(), VecDeque::new());
     let (mut exists, mut was_empty) = (vec![false; keys], vec![false; keys]);
     let mut changes = Vec::with_capacity(count);
     for _ in 0..count {
         let key = match fresh.last() {
-            Some(&key) if known.is_empty() || random.percent(40) => {
+            Some(&key) if known.is_empty() || rng.chance(40, 100) => {
                 fresh.pop();
                 known.push(key);
                 key
             }
-            _ if random.percent(50) => recent[random.below(recent.len())],
-            _ => known[random.below(known.len())],
+            _ if rng.chance(50, 100) => recent[rng.place(recent.len())],
+            _ => known[rng.place(known.len())],
         };
         recent.push_back(key);
         if recent.len() > RECENT {
             recent.pop_front();
         }
-        let operation = if exists[key] && random.percent(15) {
+        let operation = if exists[key] && rng.chance(15, 100) {
             Operation::Delete
         } else {
-            Operation::Put(size(random, &mut was_empty[key]))
+            Operation::Put(size(rng, &mut was_empty[key]))
         };
         exists[key] = operation != Operation::Delete;
         changes.push(Change { key, operation });
@@ -136,8 +105,8 @@ fn changes(random: &mut Random, count: usize, keys: usize) -> Vec<Change> {
 /// Empty at most once a key: in a bucket without versions S3 cannot tell an object from another of the
 /// same bytes within one second, and what was between the two may stay (ARCHITECTURE.md). All others
 /// begin with the number of their change.
-fn size(random: &mut Random, was_empty: &mut bool) -> usize {
-    let draw = random.below(1000);
+fn size(rng: &mut Rng, was_empty: &mut bool) -> usize {
+    let draw = rng.below(1000);
     if draw < 80 && !*was_empty {
         *was_empty = true;
         return 0;
@@ -149,17 +118,17 @@ fn size(random: &mut Random, was_empty: &mut bool) -> usize {
         // Above 256 KiB a body is piped and not held.
         _ => (64 << 10, 768 << 10),
     };
-    low + random.below(high - low)
+    low + rng.place(high - low)
 }
 
 /// The changes whose events are delivered, in the order of their deliveries: each once, `tenth` of them
 /// twice, and `tenth` (or as many as have one) behind a newer event of their key.
-fn deliveries(random: &mut Random, changes: &[Change], tenth: usize) -> Vec<usize> {
+fn deliveries(rng: &mut Rng, changes: &[Change], tenth: usize) -> Vec<usize> {
     let newer = newer(changes);
     let mut late: Vec<usize> = (0..changes.len())
         .filter(|&at| newer[at].is_some())
         .collect();
-    random.shuffle(&mut late);
+    rng.shuffle(&mut late);
     late.truncate(tenth);
     let late: BTreeSet<usize> = late.into_iter().collect();
     let mut due = vec![0; changes.len()];
@@ -168,13 +137,13 @@ fn deliveries(random: &mut Random, changes: &[Change], tenth: usize) -> Vec<usiz
             Some(newer) if late.contains(&at) => due[newer] + 1,
             _ => at,
         };
-        due[at] = after + random.below(JITTER);
+        due[at] = after + rng.place(JITTER);
     }
     let mut deliveries: Vec<(usize, usize)> = due.iter().copied().zip(0..).collect();
     let mut twice: Vec<usize> = (0..changes.len()).collect();
-    random.shuffle(&mut twice);
+    rng.shuffle(&mut twice);
     for at in twice.into_iter().take(tenth) {
-        deliveries.push((due[at] + 1 + random.below(4 * JITTER), at));
+        deliveries.push((due[at] + 1 + rng.place(4 * JITTER), at));
     }
     deliveries.sort_unstable();
     // Nothing is delivered before it has happened: an event is due at its own change or later.

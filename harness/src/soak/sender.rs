@@ -10,10 +10,11 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::plan::{Change, Operation, Plan, Random, Step};
+use super::plan::{Change, Operation, Plan, Step};
 use super::tally::Tally;
 use super::{MARKS, MARKS_SOURCE, SOURCE};
 use crate::client::WorkerClient;
+use crate::rng::Rng;
 use crate::s3::store::{self, Attributes, WriteCondition};
 use crate::s3::{Store, event_json};
 
@@ -188,10 +189,10 @@ async fn send(worker: &WorkerClient, event: &Bytes) -> anyhow::Result<()> {
 
 /// `size` bytes that no other change has, unless there are none.
 fn body(seed: u64, number: u64, size: usize) -> Vec<u8> {
-    let mut random = Random::new(seed ^ number.rotate_left(32));
+    let mut rng = Rng::new(seed ^ number.rotate_left(32), 5);
     let mut bytes = number.to_le_bytes().to_vec();
     while bytes.len() < size {
-        bytes.extend(random.next().to_le_bytes());
+        bytes.extend(rng.word().to_le_bytes());
     }
     bytes.truncate(size);
     bytes

@@ -107,6 +107,7 @@ async fn status_has_a_line_for_each_route_and_a_page_for_one() {
         "  identical            3",
         "  in quarantine        5",
         "  keys at the source   1234, when they were last counted",
+        "2026-07-02T00:00:00Z  reconcile, dry run          done    1234        7          0      0     0",
         "event to commit: 12, p50 80 ms, p99 2.5 s, longest 2.6 s",
         &format!("     to 100 ms  {}  8", "█".repeat(40)),
         &format!("      over 1 s  {}{}  4", "█".repeat(20), " ".repeat(20)),
@@ -127,6 +128,7 @@ async fn statuses_json_is_what_the_worker_says() {
     let all = operator.json(&["status"]).await;
     let one = operator.json(&["status", "photos"]).await;
     assert_eq!(all["routes"][0], one);
+    assert_eq!(one["walks"][0]["parity"]["missing"]["keys"], 7);
     assert_eq!(one["counts"]["source-gone"], 1);
     assert_eq!(one["event_to_commit"]["p50_ms"], 80);
     assert_eq!(

@@ -184,6 +184,13 @@ fn status(route: &str, entries: &[Value]) -> Value {
         ],
         "quarantined": entries.len(),
         "objects": 1234,
+        "walks": [{
+            "kind": "reconcile", "route": route, "started_at": "2026-07-02T00:00:00Z", "expected": 1230,
+            "request": {"prefix": "", "rate": 0, "dry_run": true},
+            "parity": {"source": {"keys": 1234, "bytes": 5}, "missing": {"keys": 7, "bytes": 5}},
+            "sent": 0, "differences": [], "last_key": "z", "failures": 0,
+            "end": {"outcome": "done", "at": "2026-07-02T00:01:00Z"},
+        }],
         "brake": {"deletes": 3, "limit": 1000, "window_s": 3600},
     })
 }

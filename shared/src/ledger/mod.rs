@@ -18,9 +18,12 @@ use crate::brake::{Brake, BrakeState, Leave};
 use crate::error::{ErrorKind, TransferError};
 use crate::message::HintMessage;
 use crate::transfer::Outcome;
+use crate::walk::Walk;
 
 /// How many of the last outcomes are kept.
 const RECENT: usize = 50;
+/// And of the last walks.
+const WALKS: usize = 10;
 
 /// What came of one hint, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +120,8 @@ pub struct Ledger {
     pub quarantined: u64,
     /// How many objects the source had when they were last counted.
     pub objects: Option<u64>,
+    /// The last backfills and reconciles that have ended, the newest first, without their differences.
+    pub walks: VecDeque<Walk>,
     /// The deletes that were granted lately.
     pub brake: BrakeState,
 }
@@ -143,6 +148,17 @@ impl Ledger {
         }
     }
 
+    /// Takes in a walk that has ended; once, however often it is told.
+    pub fn walked(&mut self, mut walk: Walk) {
+        self.objects = walk.count().or(self.objects);
+        let is_same = |known: &Walk| (known.kind, known.started_at) == (walk.kind, walk.started_at);
+        if !self.walks.iter().any(is_same) {
+            walk.differences.clear();
+            self.walks.push_front(walk);
+            self.walks.truncate(WALKS);
+        }
+    }
+
     /// Asks the brake for one delete.
     pub fn ask(&mut self, brake: &Brake, now: Timestamp) -> Leave {
         self.brake.ask(brake, self.objects, now)
@@ -160,6 +176,7 @@ mod tests {
     use crate::event::ObjectHint;
     use crate::gcs::Generation;
     use crate::integrity::Proof;
+    use crate::walk::{Kind, Page, Request};
 
     fn message(key: &str) -> HintMessage {
         let hint = ObjectHint {
@@ -216,6 +233,26 @@ mod tests {
         let text = serde_json::to_string(&ledger).unwrap();
         assert!(text.len() < 16_000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+    }
+
+    #[test]
+    fn the_last_walks_are_kept_and_one_of_all_keys_is_a_count() {
+        let mut ledger = Ledger::default();
+        for n in 0..20 {
+            let request = Request {
+                prefix: if n == 18 { String::new() } else { "a".into() },
+                ..Request::default()
+            };
+            let mut walk = Walk::new(Kind::Reconcile, "r", request, None, at(n));
+            let mut page = Page::default();
+            page.parity.source.keys = 7;
+            walk.took(page, 0, at(n));
+            ledger.walked(walk.clone());
+            ledger.walked(walk);
+        }
+        assert_eq!((ledger.walks.len(), ledger.objects), (WALKS, Some(7)));
+        let last: Vec<_> = ledger.walks.iter().map(|walk| walk.started_at).collect();
+        assert_eq!(last[..2], [at(19), at(18)]);
     }
 
     #[test]

@@ -137,11 +137,9 @@ fn a_source_deleted_while_its_first_copy_is_on_its_way_leaves_none() {
         lane.fail_next(Method::POST, Fault::Stall { pause, after: 1 });
         lane.put("key", "bytes", Attributes::default());
         // The source was read once the upload has begun.
-        let begun = async {
-            while !lane.pending_faults().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
+        let path = format!("/b/{}/", lane.destination);
+        let faults = lane.stack.local.gcs.faults();
+        let begun = faults.until_consumed(|spec| spec.path_contains == path);
         let begun = tokio::time::timeout(Duration::from_secs(30), begun).await;
         begun.expect("the upload begins");
         lane.delete("key");

@@ -6,7 +6,7 @@ use causeway_tests::{Lane, run};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::fixture::{TOKEN, ask, lane};
+use crate::fixture::{self, TOKEN, ask, lane};
 
 /// More than three of the small pages that a rate asks for.
 const KEYS: usize = 350;
@@ -109,6 +109,8 @@ fn one_that_is_slow_is_the_only_one_until_it_is_cancelled() {
             (StatusCode::OK, &json!("cancelled"))
         );
         assert!(body["sent"].as_u64().unwrap() < KEYS as u64);
+        let ledger = fixture::status(&lane).await;
+        assert_eq!(ledger["walks"][0]["end"]["outcome"], "cancelled");
         assert_eq!(
             request(&lane, Method::POST, Some(json!({"dry_run": true})))
                 .await

@@ -117,6 +117,10 @@ fn what_no_event_told_of_is_found_and_brought_in_step() {
         let walk = reconciled(&lane, 4, Request::default()).await;
         assert_eq!(counts(&walk), [38, 39, 38, 0, 0, 0, 1]);
         assert_eq!((walk.sent, walk.parity.source), (0, walk.parity.equal));
+        // The ledger keeps what there was, the newest first.
+        let status = lane.stack.operator().route(&lane.route).await.unwrap();
+        let sent: Vec<_> = status.walks.iter().map(|walk| walk.sent).collect();
+        assert_eq!((sent, status.objects), (vec![0, 5, 40, 0], Some(38)));
     });
 }
 

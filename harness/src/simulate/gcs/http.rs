@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::super::body::Body;
-use super::super::rng::mix;
 use super::super::s3::{LISTED, timestamp};
 use super::session::{Piece, Session, Status};
 use super::{BUCKET, Gcs, NO_OBJECT, Object, Refusal, Said};
+use crate::rng::mix;
 
 /// A request on its way: its body is what is said before, bytes of objects, and what is said after.
 #[derive(Debug, Clone)]
