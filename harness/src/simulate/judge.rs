@@ -167,8 +167,9 @@ impl Judge {
         {
             let is_named = self.left.iter().any(|(prefix, _)| name.starts_with(prefix));
             // One empty object, which the next large object deletes: its write was given up and made
-            // again, and came through after all.
-            let is_late = name.ends_with("/may-be-deleted") && faults.has(Fault::Stalled);
+            // again, or outlived its isolate, and came through after all.
+            let outlives = faults.has(Fault::Stalled) || faults.has(Fault::ObjectCrashed);
+            let is_late = name.ends_with("/may-be-deleted") && outlives;
             if world.scenario.lets_delete && !is_named && !is_late {
                 self.violations.push(format!("{name:?} was left behind"));
             }

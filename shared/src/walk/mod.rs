@@ -7,6 +7,7 @@
 
 mod list;
 mod merge;
+mod parity;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use list::next_page;
 pub use merge::Page;
+pub use parity::{Difference, Differs, Parity, Tally};
 
 use crate::error::TransferError;
 use crate::event::ObjectHint;
@@ -83,56 +85,6 @@ pub struct Walk {
     page: u32,
 }
 
-/// What stands on both sides.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Parity {
-    /// At the source.
-    pub source: Tally,
-    /// At the destination, parts of large objects apart.
-    pub destination: Tally,
-    /// Copies of what the source has now.
-    pub equal: Tally,
-    /// At the source, and not at the destination.
-    pub missing: Tally,
-    /// At both, and not the same.
-    pub different: Tally,
-    /// Copies whose source is gone.
-    pub extra: Tally,
-    /// At the destination, and no copies of ours: they stay.
-    pub foreign: Tally,
-}
-
-/// So many objects, and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Objects.
-    pub keys: u64,
-    /// Bytes.
-    pub bytes: u64,
-}
-
-/// A key whose sides differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// The source's key.
-    pub key: String,
-    /// How they differ.
-    pub is: Differs,
-}
-
-/// How the two sides of a key differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Differs {
-    /// Nothing stands at the destination.
-    Missing,
-    /// Something else stands there.
-    Different,
-    /// A copy stands there, and its source is gone.
-    Extra,
-}
-
 /// How a walk ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -165,32 +117,6 @@ impl Kind {
             Self::Backfill => "backfill",
             Self::Reconcile => "reconcile",
         }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, bytes: u64) {
-        self.keys += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.keys += other.keys;
-        self.bytes = self.bytes.saturating_add(other.bytes);
-    }
-}
-
-impl std::ops::AddAssign for Parity {
-    fn add_assign(&mut self, other: Self) {
-        self.source += other.source;
-        self.destination += other.destination;
-        self.equal += other.equal;
-        self.missing += other.missing;
-        self.different += other.different;
-        self.extra += other.extra;
-        self.foreign += other.foreign;
     }
 }
 
