@@ -68,7 +68,7 @@ fn counts(walk: &Walk) -> [u64; 7] {
 }
 
 fn write(lane: &Lane<'_>, number: usize, bytes: &'static str) {
-    lane.put(&format!("k{number:02} é+"), bytes, Attributes::default());
+    lane.put(&name(number), bytes, Attributes::default());
 }
 
 fn name(number: usize) -> String {
@@ -190,6 +190,44 @@ fn the_cron_reconciles_every_route() {
         lane.commits(&name(1), 1).await;
         let walk = ended(&lane, 1).await;
         assert_eq!(counts(&walk), [1, 0, 0, 1, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn it_goes_on_by_itself_after_the_runtime_was_killed() {
+    const KEYS: usize = 400;
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StackOptions {
+            silent: true,
+            storage: Some(folder.path().to_owned()),
+            ..StackOptions::default()
+        };
+        let mut stack = Stack::start_with(1, options).await;
+        let lane = stack.lane_number(0);
+        for number in 0..KEYS {
+            write(&lane, number, "one");
+        }
+        // A hundred at a time, and a second between.
+        let slow = Request {
+            rate: 100,
+            ..Request::default()
+        };
+        let operator = stack.operator();
+        let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &slow);
+        let begun = begun.await.unwrap();
+        lane.commits(&name(0), 1).await;
+        stack.local.runtime.kill().await.unwrap();
+        stack.local.restart().await.unwrap();
+        let lane = stack.lane_number(0);
+        let walk = ended(&lane, 1).await;
+        assert_eq!(walk.started_at, begun.started_at);
+        assert_eq!(walk.parity.source.keys, KEYS as u64);
+        // What was in the queue died with the runtime, as nothing in the platform's does.
+        reconciled(&lane, 2, Request::default()).await;
+        for number in 0..KEYS {
+            lane.commits(&name(number), 1).await;
+        }
     });
 }
 
