@@ -9,7 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use causeway_shared::brake::{Brake, BrakeState, Leave};
 use causeway_shared::event::Sequencer;
-use causeway_shared::event::s3::{Notification, decode_key, parse};
+use causeway_shared::event::s3::decode_key;
+use causeway_shared::event::{Notification, parse};
 use causeway_shared::gcs::{
     CUSTOM_METADATA_LIMIT, Provenance, ResumableUploadStatus, refusal as gcs_refusal,
 };
@@ -200,6 +201,23 @@ proptest! {
             panic!("not records: {body}")
         };
         prop_assert_eq!(records.len(), 3);
+    }
+
+    #[test]
+    fn no_event_of_eventbridge_panics_and_its_key_is_taken_as_it_stands(
+        kind in ".{0,20}", source in prop::sample::select(vec!["aws.s3", ""]), time in ".{0,20}",
+        key in ".{1,60}", object in prop::sample::select(vec![json!(null), json!(7), json!({"key": [1]})])
+    ) {
+        let event = |object: serde_json::Value| json!({
+            "detail-type": kind, "source": source, "time": time,
+            "detail": {"bucket": {"name": "b"}, "object": object},
+        }).to_string();
+        drop(parse(event(object).as_bytes()));
+        let Ok(Notification::Records(records)) = parse(event(json!({"key": key})).as_bytes()) else {
+            panic!("not records: {key:?}")
+        };
+        let hints: Vec<_> = records.into_iter().flatten().map(|hint| hint.key).collect();
+        prop_assert!(hints.is_empty() && source.is_empty() || hints == [key]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod token;
 pub(crate) use token::Token;
 
 use causeway_shared::error::ConfigError;
-use causeway_shared::event::s3;
+use causeway_shared::event::{self, Notification};
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
@@ -70,8 +70,8 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Reply {
             return Reply::problem(400, format!("The body broke off: {reason}."));
         }
     };
-    match s3::parse(&body) {
-        Ok(s3::Notification::Test { bucket }) => {
+    match event::parse(&body) {
+        Ok(Notification::Test { bucket }) => {
             Reply::json(202, json!({"accepted": [], "ignored": []})).member(
                 "note",
                 format!(
@@ -79,7 +79,7 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Reply {
                 ),
             )
         }
-        Ok(s3::Notification::Records(records)) => {
+        Ok(Notification::Records(records)) => {
             enqueue(hints::sort(records, &config.routes, platform::now()), env).await
         }
         Err(error) => Reply::problem(400, error.to_string()),

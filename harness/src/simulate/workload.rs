@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use causeway_shared::event::s3::{Notification, parse};
+use causeway_shared::event::{Notification, parse};
 use causeway_shared::message::HintMessage;
 use percent_encoding::percent_decode_str;
 

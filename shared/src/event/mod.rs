@@ -3,12 +3,15 @@
 //! A hint says only that a key may have changed. It is never trusted for what the object is:
 //! whoever handles it asks the source.
 
+mod eventbridge;
 pub mod s3;
 
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 /// A key of a source bucket that may have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,87 @@ pub struct ObjectHint {
     /// The event's place in the order of this key's events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
+}
+
+/// What a sender says, read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notification {
+    /// `s3:TestEvent`, sent once when the notification is configured.
+    Test {
+        /// The bucket whose notification was configured.
+        bucket: String,
+    },
+    /// One verdict a record, in the order of the message; an event of EventBridge is one.
+    Records(Vec<Result<ObjectHint, Ignored>>),
+}
+
+/// A record that gives no hint.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The bucket, as far as the record says.
+    pub bucket: Option<String>,
+    /// The key as it stood in the record, as far as the record says.
+    pub key: Option<String>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// Why a body is no notification.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// Not JSON at all.
+    #[error("The body is not JSON: {0}. Send the S3 event as it is, as application/json.")]
+    NotJson(String),
+    /// JSON of no dialect.
+    #[error(
+        "The body is JSON, but not an S3 event: it has neither an array `Records`, nor `\"Event\": \"s3:TestEvent\"`, nor a `detail-type` as EventBridge's have."
+    )]
+    NotS3,
+}
+
+/// Every dialect's outermost fields.
+#[derive(Deserialize)]
+struct Message {
+    /// Read one by one.
+    #[serde(rename = "Records")]
+    records: Option<Vec<Box<RawValue>>>,
+    #[serde(rename = "Event")]
+    event: Option<String>,
+    #[serde(rename = "Bucket")]
+    bucket: Option<String>,
+    #[serde(rename = "detail-type")]
+    detail_type: Option<String>,
+    source: Option<String>,
+    time: Option<String>,
+    detail: Option<Box<RawValue>>,
+}
+
+/// Reads the body of a notification in whichever dialect it is.
+///
+/// # Errors
+/// [`EventError`] when the whole body is none. A single record that cannot be used does not spoil
+/// the others: it is given as [`Ignored`].
+pub fn parse(body: &[u8]) -> Result<Notification, EventError> {
+    let message: Message =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => EventError::NotS3,
+            _ => EventError::NotJson(error.to_string()),
+        })?;
+    if let Some(records) = message.records {
+        let records = records.iter().map(|record| s3::read_record(record));
+        return Ok(Notification::Records(records.collect()));
+    }
+    if message.event.as_deref() == Some("s3:TestEvent") {
+        let bucket = message.bucket.unwrap_or_default();
+        return Ok(Notification::Test { bucket });
+    }
+    let event = eventbridge::Event {
+        detail_type: message.detail_type.ok_or(EventError::NotS3)?,
+        source: message.source.unwrap_or_default(),
+        time: message.time,
+        detail: message.detail,
+    };
+    Ok(Notification::Records(vec![event.read()]))
 }
 
 /// S3's order of events on one key: hexadecimal, compared after padding on the left with zeros.
@@ -73,7 +157,36 @@ impl Eq for Sequencer {}
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_test_event_names_its_bucket() {
+        let body = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"});
+        assert_eq!(
+            parse(body.to_string().as_bytes()),
+            Ok(Notification::Test {
+                bucket: "photos".into()
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_of_no_dialect_is_refused() {
+        assert!(matches!(parse(b"{"), Err(EventError::NotJson(_))));
+        for body in [
+            &b"[]"[..],
+            b"7",
+            b"{}",
+            br#"{"Records": 1}"#,
+            br#"{"Event": "other"}"#,
+            br#"{"source": "aws.s3"}"#,
+            br#"{"detail-type": 7}"#,
+        ] {
+            assert_eq!(parse(body), Err(EventError::NotS3));
+        }
+    }
 
     #[test]
     fn sequencers_are_compared_as_if_padded_on_the_left() {

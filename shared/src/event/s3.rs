@@ -1,83 +1,16 @@
 //! S3 event notifications, as S3 itself and the stores that speak S3 write them.
 //!
 //! Follows [Event message structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html):
-//! major version 2, any minor one, unknown fields ignored. How the message came here (SNS,
-//! EventBridge, SQS) is not this file's matter.
+//! major version 2, any minor one, unknown fields ignored.
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
-use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::{ObjectHint, Sequencer};
-
-/// An S3 notification, read.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Notification {
-    /// `s3:TestEvent`, sent once when the notification is configured.
-    Test {
-        /// The bucket whose notification was configured.
-        bucket: String,
-    },
-    /// One verdict a record, in the order of the message.
-    Records(Vec<Result<ObjectHint, Ignored>>),
-}
-
-/// A record that gives no hint.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ignored {
-    /// The bucket, as far as the record says.
-    pub bucket: Option<String>,
-    /// The key as it stood in the record, as far as the record says.
-    pub key: Option<String>,
-    /// Why, in a sentence.
-    pub reason: String,
-}
-
-/// Why a body is not an S3 notification.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError {
-    /// Not JSON at all.
-    #[error("The body is not JSON: {0}. Send the S3 event as it is, as application/json.")]
-    NotJson(String),
-    /// JSON, but with neither `Records` nor `"Event": "s3:TestEvent"`.
-    #[error(
-        "The body is JSON, but not an S3 event: it has neither an array `Records` nor `\"Event\": \"s3:TestEvent\"`."
-    )]
-    NotS3,
-}
-
-/// Reads the body of an S3 notification.
-///
-/// # Errors
-/// [`EventError`] when the whole body is none. A single record that cannot be used does not spoil
-/// the others: it is given as [`Ignored`].
-pub fn parse(body: &[u8]) -> Result<Notification, EventError> {
-    let message: Message =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            Category::Data => EventError::NotS3,
-            _ => EventError::NotJson(error.to_string()),
-        })?;
-    match message {
-        Message {
-            records: Some(records),
-            ..
-        } => Ok(Notification::Records(
-            records.iter().map(|record| read_record(record)).collect(),
-        )),
-        Message {
-            event: Some(event),
-            bucket,
-            ..
-        } if event == "s3:TestEvent" => Ok(Notification::Test {
-            bucket: bucket.unwrap_or_default(),
-        }),
-        Message { .. } => Err(EventError::NotS3),
-    }
-}
+use super::{Ignored, ObjectHint, Sequencer};
 
 /// Decodes a key as S3 writes it into events: `application/x-www-form-urlencoded`.
 ///
@@ -87,17 +20,6 @@ pub fn decode_key(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
     Some(decoded.into_owned())
-}
-
-#[derive(Deserialize)]
-struct Message {
-    /// Read one by one.
-    #[serde(rename = "Records")]
-    records: Option<Vec<Box<RawValue>>>,
-    #[serde(rename = "Event")]
-    event: Option<String>,
-    #[serde(rename = "Bucket")]
-    bucket: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +52,11 @@ struct Object {
     sequencer: Option<String>,
 }
 
-fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
+/// Reads one record.
+///
+/// # Errors
+/// Why it gives no hint.
+pub(super) fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
     let record: Record =
         serde_json::from_slice(record.get().as_bytes()).map_err(|error| Ignored {
             bucket: None,
@@ -212,6 +138,7 @@ fn may_change_object(event: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::{Notification, parse};
     use super::*;
     use serde_json::{Value, json};
 
@@ -318,17 +245,6 @@ mod tests {
     }
 
     #[test]
-    fn a_test_event_names_its_bucket() {
-        let body = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"});
-        assert_eq!(
-            parse(body.to_string().as_bytes()),
-            Ok(Notification::Test {
-                bucket: "photos".into()
-            })
-        );
-    }
-
-    #[test]
     fn one_bad_record_does_not_spoil_the_others() {
         let body = json!({"Records": [record("ObjectCreated:Put"), 7, {"eventVersion": "2.1"}]});
         let Notification::Records(records) = parse(body.to_string().as_bytes()).unwrap() else {
@@ -336,20 +252,6 @@ mod tests {
         };
         let good: Vec<bool> = records.iter().map(Result::is_ok).collect();
         assert_eq!(good, [true, false, false]);
-    }
-
-    #[test]
-    fn what_is_no_s3_event_is_refused() {
-        assert!(matches!(parse(b"{"), Err(EventError::NotJson(_))));
-        for body in [
-            &b"[]"[..],
-            b"7",
-            b"{}",
-            br#"{"Records": 1}"#,
-            br#"{"Event": "other"}"#,
-        ] {
-            assert_eq!(parse(body), Err(EventError::NotS3));
-        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Events late, twice, together, in the wrong order; routes that share a bucket.
+//! Events late, twice, together, in the wrong order, in another dialect; routes that share a bucket.
 
 use causeway_harness::s3::EventTarget;
 use causeway_harness::s3::store::Attributes;
+use causeway_harness::stack::StackOptions;
 use causeway_tests::{Stack, content, event, run, shared};
 use serde_json::json;
 
@@ -177,5 +178,37 @@ fn an_event_of_an_object_that_is_gone_by_now_ends_quietly() {
         lane.drained().await;
         assert_eq!(lane.names(), ["the-sentinel"]);
         assert_eq!(lane.letters(), []);
+    });
+}
+
+#[test]
+fn an_event_of_eventbridge_is_taken_as_its_api_destination_sends_it() {
+    run(async {
+        let options = StackOptions {
+            silent: true,
+            ..StackOptions::default()
+        };
+        let stack = Stack::start_with(1, options).await;
+        let lane = stack.lane();
+        let key = "a b+c%2B/é.txt";
+        let object = lane.put(key, "bytes", Attributes::default());
+        let event = |kind: &str| {
+            json!({
+                "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": kind,
+                "source": "aws.s3", "account": "111122223333", "time": "2026-01-02T03:04:05Z",
+                "region": "us-east-1", "resources": [format!("arn:aws:s3:::{}", lane.source)],
+                "detail": {
+                    "version": "0", "bucket": {"name": lane.source}, "reason": "PutObject",
+                    "object": {"key": key, "size": object.size(), "sequencer": "617f08299329d189"},
+                },
+            })
+        };
+        let answer = stack.send(&event("Object ACL Updated")).await;
+        assert_eq!(answer["accepted"], json!([]), "{answer}");
+        let answer = stack.send(&event("Object Created")).await;
+        let accepted = json!([{"bucket": lane.source, "key": key, "route": lane.route}]);
+        assert_eq!(answer["accepted"], accepted, "{answer}");
+        let stored = lane.copied(key).await;
+        assert_eq!(content(&stored), "bytes");
     });
 }

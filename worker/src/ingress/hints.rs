@@ -1,7 +1,6 @@
 //! From records to messages: which routes a hint takes.
 
-use causeway_shared::event::ObjectHint;
-use causeway_shared::event::s3::Ignored;
+use causeway_shared::event::{Ignored, ObjectHint};
 use causeway_shared::message::HintMessage;
 use causeway_shared::route::Routes;
 use jiff::Timestamp;
