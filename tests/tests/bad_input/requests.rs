@@ -122,7 +122,7 @@ fn a_body_that_is_not_json_is_400() {
 #[test]
 fn json_that_is_no_s3_event_is_400() {
     run(async {
-        let detail = "The body is JSON, but not an S3 event: it has neither an array `Records` nor `\"Event\": \"s3:TestEvent\"`.";
+        let detail = "The body is JSON, but not an S3 event: it has neither an array `Records`, nor `\"Event\": \"s3:TestEvent\"`, nor a `detail-type` as EventBridge's have.";
         for body in [
             json!({}),
             json!([]),
