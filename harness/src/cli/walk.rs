@@ -20,8 +20,8 @@ Examples:
   causeway backfill photos --cancel
 
 The worker lists the source page by page and puts a hint for each key into its queue. What is there
-already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it alone.
-What became of the keys: `causeway status ROUTE`.
+already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it
+alone. What became of the keys: `causeway status ROUTE`.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
 set, the local stack's.
@@ -44,10 +44,10 @@ The worker lists both sides and puts a hint into its queue for each key that dif
   different  at both, and no copy of what the source has now
   extra      a copy whose source is gone; it is deleted where the route propagates deletes, under
              the route's brake
-Objects that are no copies of ours are foreign, and stay. What is found is what stood there when it was
-listed: what was on its way is found too, and sending it once more changes nothing. It goes on by
-itself, whatever becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway
-status ROUTE`. To have it done each night: [triggers] in wrangler.toml.
+Objects that are no copies of ours are foreign, and stay. What was on its way while it was listed is
+among the differences, too; sending it once more changes nothing. It goes on by itself, whatever
+becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
+To have it done each night: [triggers] in wrangler.toml.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
 set, the local stack's.
