@@ -195,7 +195,7 @@ fn ledger(name: &str, env: &Env) -> Result<Handle, Reply> {
 fn silent(reason: &str) -> Reply {
     Reply::problem(
         503,
-        format!("The ledger did not answer: {reason}. Ask again."),
+        format!("The route's Durable Object did not answer: {reason}. Ask again."),
     )
     .header("retry-after", "5")
 }

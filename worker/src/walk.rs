@@ -7,7 +7,10 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use causeway_shared::walk::{Kind, Request as Wish, Walk, next_page};
+use causeway_shared::error::TransferError;
+use causeway_shared::message::HintMessage;
+use causeway_shared::walk::{Kind, Page, Request as Wish, Walk, next_page};
+use futures::future::join;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wasm_bindgen::JsValue;
@@ -113,16 +116,15 @@ impl RouteWalk {
         // What it is compared with; an estimate is no reason to fail.
         let objects = async { ledger::Handle::new(&self.env, route)?.objects().await };
         let objects = objects.await.ok().flatten();
-        let is_underway = |walk: &Walk| walk.end.is_none();
-        if self.walk.borrow().as_ref().is_some_and(is_underway) {
+        let last = self.walk.borrow().clone();
+        if last.is_some_and(|walk| walk.end.is_none()) {
             return Ok(Answer::Underway);
         }
         let new = Walk::new(kind, route, wish, objects, platform::now());
-        // At once, so that whoever asks in the meantime finds it under way.
-        self.walk.replace(Some(new.clone()));
-        // The alarm first: what is stored without one would wait for ever.
-        self.state.storage().set_alarm(Duration::ZERO).await?;
-        self.store(new).await?;
+        let storage = self.state.storage();
+        // Together: what is stored without an alarm would wait for ever.
+        let (alarm, stored) = join(storage.set_alarm(Duration::ZERO), self.store(new)).await;
+        alarm.and(stored)?;
         Ok(Answer::Done)
     }
 
@@ -135,15 +137,23 @@ impl RouteWalk {
         Ok(Answer::Done)
     }
 
-    /// Stores what has ended. The ledger first: it is told again if the isolate dies in between.
+    /// Stores what has ended, unless it was ended by somebody else meanwhile. The ledger first: it is
+    /// told again if the isolate dies in between. Until it is stored, it is under way.
     async fn finish(&self, walk: Walk) -> worker::Result<()> {
-        // At once, so that a page that is under way finds it ended.
-        self.walk.replace(Some(walk.clone()));
         let ledger = ledger::Handle::new(&self.env, &walk.route)?;
         ledger.walked(walk.clone()).await?;
-        self.store(walk.clone()).await?;
-        outcome::log_walk(&walk);
+        if self.is_underway(&walk) {
+            self.store(walk.clone()).await?;
+            outcome::log_walk(&walk);
+        }
         Ok(())
+    }
+
+    /// Whether `walk` is the one that is under way.
+    fn is_underway(&self, walk: &Walk) -> bool {
+        let stored = self.walk.borrow();
+        let stored = stored.as_ref().filter(|stored| stored.end.is_none());
+        stored.is_some_and(|stored| stored.started_at == walk.started_at)
     }
 
     async fn store(&self, walk: Walk) -> worker::Result<()> {
@@ -152,80 +162,62 @@ impl RouteWalk {
         self.state.storage().put_raw(WALK, text).await
     }
 
-    /// Takes pages until there is a wait or an end.
+    /// Takes pages until there is a wait or an end. The alarm is never taken away, because it may be
+    /// another's by then: one for nothing does no harm.
     async fn work(&self) -> worker::Result<()> {
-        let storage = self.state.storage();
-        storage.set_alarm(NET).await?;
         self.load().await?;
-        for _ in 0..PAGES {
-            match self.take_page().await? {
-                Some(Duration::ZERO) => {}
-                Some(wait) => return storage.set_alarm(wait).await,
-                None => return storage.delete_alarm().await,
+        let storage = self.state.storage();
+        for page in 0..PAGES {
+            let walk = self.walk.borrow().clone();
+            let Some(walk) = walk.filter(|walk| walk.end.is_none()) else {
+                return Ok(());
+            };
+            if page == 0 {
+                storage.set_alarm(NET).await?;
+            }
+            let wait = self.take_page(walk).await?;
+            if wait > Duration::ZERO {
+                return storage.set_alarm(wait).await;
             }
         }
         storage.set_alarm(Duration::ZERO).await
     }
 
-    /// Takes one page and sends its hints. Gives the wait before the next, if there is one.
-    async fn take_page(&self) -> worker::Result<Option<Duration>> {
-        let Some(mut walk) = self.walk.borrow().clone() else {
-            return Ok(None);
-        };
-        if walk.end.is_some() {
-            return Ok(None);
-        }
+    /// Takes one page of `walk` and sends its hints. Gives the wait before the next; none where it has
+    /// ended, or was ended or followed by another.
+    async fn take_page(&self, mut walk: Walk) -> worker::Result<Duration> {
         let config = Config::of(&self.env).map_err(|error| error.to_string())?;
-        let route = match config.route(&walk.route) {
-            Ok(route) => route,
-            Err(error) => {
-                return self
-                    .noted(walk, |walk| walk.failed(error, platform::now(), 0))
-                    .await;
+        let wait = match self.next_page(&mut walk, &config).await {
+            Ok((page, hints)) => {
+                let messages: Vec<String> = hints.iter().map(to_json).collect();
+                let queue = Queue::bound(&self.env, "HINTS")?;
+                for batch in platform::batches(&messages) {
+                    queue.put_all(&messages[batch]).await?;
+                }
+                walk.took(page, messages.len() as u64, platform::now())
             }
+            Err(error) => walk.failed(error, platform::now(), platform::seed()),
         };
-        let mut port = WorkerdPort::new(&self.env, config.signing_key.clone());
-        let random = platform::random();
-        let page = next_page(&mut port, &config.access, route, &mut walk, random).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                let failed =
-                    |walk: &mut Walk| walk.failed(error, platform::now(), platform::seed());
-                return self.noted(walk, failed).await;
-            }
-        };
-        let hints = walk.hints(&page, route, platform::now());
-        let messages: Vec<String> = hints.iter().map(to_json).collect();
-        let queue = Queue::bound(&self.env, "HINTS")?;
-        for batch in platform::batches(&messages) {
-            queue.put_all(&messages[batch]).await?;
+        if !self.is_underway(&walk) {
+            return Ok(Duration::ZERO);
         }
-        self.noted(walk, |walk| {
-            walk.took(page, messages.len() as u64, platform::now())
-        })
-        .await
+        match wait {
+            Some(_) => self.store(walk.clone()).await?,
+            None => self.finish(walk.clone()).await?,
+        }
+        Ok(wait.filter(|_| self.is_underway(&walk)).unwrap_or_default())
     }
 
-    /// Notes with `note` what came of a page, unless `walk` was ended or followed by another meanwhile.
-    async fn noted(
+    async fn next_page(
         &self,
-        mut walk: Walk,
-        note: impl FnOnce(&mut Walk) -> Option<Duration>,
-    ) -> worker::Result<Option<Duration>> {
-        let is_current =
-            |stored: &Walk| stored.started_at == walk.started_at && stored.end.is_none();
-        if !self.walk.borrow().as_ref().is_some_and(is_current) {
-            // Another one's alarm is due, or there is nothing to do.
-            return Ok(Some(Duration::from_millis(1)));
-        }
-        let wait = note(&mut walk);
-        if walk.end.is_some() {
-            self.finish(walk).await?;
-        } else {
-            self.store(walk).await?;
-        }
-        Ok(wait)
+        walk: &mut Walk,
+        config: &Config,
+    ) -> Result<(Page, Vec<HintMessage>), TransferError> {
+        let route = config.route(&walk.route)?;
+        let mut port = WorkerdPort::new(&self.env, config.signing_key.clone());
+        let page = next_page(&mut port, &config.access, route, walk, platform::random()).await?;
+        let hints = walk.hints(&page, route, platform::now());
+        Ok((page, hints))
     }
 }
 

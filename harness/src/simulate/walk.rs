@@ -61,30 +61,30 @@ impl World {
     /// # Errors
     /// The platform's words.
     pub(super) async fn walk(self: &Rc<Self>, name: &Rc<str>) -> Result<(), String> {
-        self.set_alarm(name, Some(self.now() + NET));
-        self.crash_point().await;
-        for _ in 0..PAGES {
-            match self.take_page(name).await? {
-                Some(Duration::ZERO) => {}
-                Some(wait) => {
-                    let wait = u64::try_from(wait.as_millis()).unwrap_or_default();
-                    self.set_alarm(name, Some(self.now() + wait));
-                    return Ok(());
-                }
-                None => {
-                    self.set_alarm(name, None);
-                    return Ok(());
-                }
+        for page in 0..PAGES {
+            let Some(walk) = self.walked(name).filter(|walk| walk.end.is_none()) else {
+                return Ok(());
+            };
+            if page == 0 {
+                self.set_alarm(name, Some(self.now() + NET));
+                self.crash_point().await;
+            }
+            let wait = self.take_page(name, walk).await?;
+            if wait > Duration::ZERO {
+                let wait = u64::try_from(wait.as_millis()).unwrap_or_default();
+                self.set_alarm(name, Some(self.now() + wait));
+                return Ok(());
             }
         }
         self.set_alarm(name, Some(self.now()));
         Ok(())
     }
 
-    async fn take_page(self: &Rc<Self>, name: &Rc<str>) -> Result<Option<Duration>, String> {
-        let Some(mut walk) = self.walked(name).filter(|walk| walk.end.is_none()) else {
-            return Ok(None);
-        };
+    async fn take_page(
+        self: &Rc<Self>,
+        name: &Rc<str>,
+        mut walk: Walk,
+    ) -> Result<Duration, String> {
         let isolate = isolate_of(name);
         let (access, random) = (self.access(isolate), self.random());
         let mut port = SimulatedPort::new(self, isolate);
@@ -118,6 +118,6 @@ impl World {
             self.reconcile_after(mended + LATER);
         }
         self.keep(name, WALK, to_json(&walk)).await;
-        Ok(wait)
+        Ok(wait.unwrap_or_default())
     }
 }

@@ -1,10 +1,13 @@
 //! Both sides are compared, and what differs goes down the road of an event. S3 tells nothing here.
 
+use std::collections::BTreeSet;
+
 use causeway_harness::gcs::Fault;
 use causeway_harness::s3::store::Attributes;
 use causeway_harness::stack::StackOptions;
 use causeway_shared::walk::{Differs, Kind, Outcome, Request, Walk};
 use causeway_tests::{Lane, Seen, Stack, run};
+use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -176,6 +179,29 @@ fn where_deletes_are_ignored_a_copy_without_its_source_is_counted_and_stays() {
         let walk = reconciled(&lane, 2, Request::default()).await;
         assert_eq!((counts(&walk), walk.sent), ([0, 1, 0, 0, 0, 1, 0], 0));
         assert_eq!(lane.names(), [name(1)]);
+    });
+}
+
+#[test]
+fn one_may_begin_the_moment_that_the_last_has_ended() {
+    run(async {
+        let stack = silent(json!({})).await;
+        let lane = stack.lane();
+        write(&lane, 1, "one");
+        let (operator, request) = (stack.operator(), dry());
+        // Most are refused, because another is under way; none that is begun is lost.
+        let mut begun = BTreeSet::new();
+        while begun.len() < 100 {
+            let all = (0..8).map(|_| operator.begin_walk(Kind::Reconcile, &lane.route, &request));
+            let all = join_all(all).await.into_iter().flatten();
+            begun.extend(all.map(|walk| walk.started_at.to_string()));
+        }
+        let look = |seen: &Seen| {
+            let ends = seen.log.iter().filter(|line| line["event"] == "reconcile");
+            let ended = ends.map(|line| line["started_at"].as_str().unwrap().to_owned());
+            (ended.collect::<BTreeSet<_>>() == begun).then_some(())
+        };
+        stack.witness.until("the end of each", look).await;
     });
 }
 
