@@ -1,5 +1,6 @@
 //! The JSON of the operator's API, as the worker writes it and the command line reads it:
-//! docs/http-api.md. What a newer worker adds is left out by an older reader.
+//! docs/http-api.md. Fields that a newer worker adds are left out by an older reader, and what an older
+//! worker does not say is nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +13,8 @@ use crate::route::{Place, Route};
 use crate::walk::Walk;
 
 /// What a route has done, and what it has in quarantine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RouteStatus {
     /// Its name.
     pub route: String,
@@ -37,7 +39,6 @@ pub struct RouteStatus {
     /// How many keys the source had when all of them were last counted, by a backfill or a reconcile.
     pub objects: Option<u64>,
     /// The last backfills and reconciles that have ended, newest first.
-    #[serde(default)]
     pub walks: VecDeque<Walk>,
     /// The brake on deletes, where the route propagates them.
     pub brake: Option<BrakeStatus>,
@@ -45,6 +46,7 @@ pub struct RouteStatus {
 
 /// How long something took, over all times that it was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Delays {
     /// How many times.
     pub count: u64,
@@ -196,5 +198,26 @@ impl Entry {
             first_failed_at: entry.first_failed_at,
             last_failed_at: entry.last_failed_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_worker_leaves_out_is_nothing_and_what_it_adds_is_no_error() {
+        let status: RouteStatus = serde_json::from_value(json!({
+            "route": "r", "source": "s3://b/", "destination": "gs://b/", "since": null,
+            "accepted_to_commit": {"count": 0, "p50_ms": null, "p99_ms": null, "max_ms": null},
+            "event_to_commit": {"count": 0}, "brake": null, "moon": "full",
+        }))
+        .unwrap();
+        assert!(status.counts.is_empty() && status.quarantined == 0 && status.walks.is_empty());
+        let taken: Taken =
+            serde_json::from_value(json!({"count": 3, "more": true, "sun": 1})).unwrap();
+        assert_eq!((taken.count, taken.more), (3, true));
     }
 }

@@ -8,6 +8,7 @@ use causeway_shared::parts::Verdict;
 use causeway_shared::transfer::Outcome;
 use causeway_shared::walk::Walk;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 use worker::Env;
 
@@ -165,23 +166,23 @@ pub(crate) fn log_part_given_up(part: &PartMessage) {
 
 /// Logs that `letter` is in quarantine, with all that a replay needs.
 pub(crate) fn log_quarantined(letter: &DeadLetter) {
-    let mut line = json!({"event": "quarantined"});
-    let letter = platform::from_json(&platform::to_json(letter));
-    if let (Some(line), Ok(Value::Object(letter))) = (line.as_object_mut(), letter) {
-        line.extend(letter);
-    }
-    log_error(&line);
+    log_error(&with_fields("quarantined", letter));
 }
 
 /// Logs how a walk ended.
 pub(crate) fn log_walk(walk: &Walk) {
-    let mut line = json!({"event": walk.kind.name()});
-    let walk = platform::from_json(&platform::to_json(walk));
-    if let (Some(line), Ok(Value::Object(mut walk))) = (line.as_object_mut(), walk) {
-        walk.remove("differences");
-        line.extend(walk);
+    let mut line = with_fields(walk.kind.name(), walk);
+    if let Some(fields) = line.as_object_mut() {
+        fields.remove("differences");
     }
     log_line(&line);
+}
+
+/// A line that has all fields of `of`.
+fn with_fields(event: &str, of: &impl Serialize) -> Value {
+    let mut line = platform::from_json(&platform::to_json(of)).unwrap_or_else(|_| json!({}));
+    line["event"] = json!(event);
+    line
 }
 
 /// Logs that a reconcile that was due could not begin.

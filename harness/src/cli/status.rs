@@ -167,7 +167,7 @@ fn walks<'a>(walks: impl IntoIterator<Item = &'a Walk>) -> Vec<String> {
         } else {
             ""
         };
-        let end = walk.end.as_ref().map(|end| json!(end.outcome));
+        let end = walk.end.as_ref().map(|end| end.outcome.to_string());
         let of_both = |tally: Tally| match walk.kind {
             Kind::Backfill => "-".to_owned(),
             Kind::Reconcile => tally.keys.to_string(),
@@ -176,8 +176,7 @@ fn walks<'a>(walks: impl IntoIterator<Item = &'a Walk>) -> Vec<String> {
             time(walk.started_at),
             format!("{}{what}", walk.kind.name()),
             walk.request.prefix.clone(),
-            end.and_then(|end| end.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            end.unwrap_or_default(),
             parity.source.keys.to_string(),
             of_both(parity.missing),
             of_both(parity.different),

@@ -188,12 +188,7 @@ fn lines(walk: &Walk) -> Vec<String> {
 /// The differences, and how many objects there are of each sort.
 fn parity(walk: &Walk) -> Vec<String> {
     let found = walk.differences.iter();
-    let rows = found.map(|found| {
-        vec![
-            json!(found.is).as_str().unwrap_or_default().to_owned(),
-            found.key.clone(),
-        ]
-    });
+    let rows = found.map(|found| vec![found.is.to_string(), found.key.clone()]);
     let mut lines = match walk.differences.len() {
         0 => Vec::new(),
         _ => table(&["is", "key"], rows),

@@ -59,6 +59,12 @@ impl Provenance {
             size: field(SIZE)?.parse().ok()?,
         })
     }
+
+    /// The same, of a copy of `key` in `bucket` alone.
+    #[must_use]
+    pub fn of(metadata: &BTreeMap<String, String>, bucket: &str, key: &str) -> Option<Self> {
+        Self::read(metadata).filter(|found| found.bucket == bucket && found.key == key)
+    }
 }
 
 #[cfg(test)]

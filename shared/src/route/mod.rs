@@ -94,6 +94,13 @@ impl Route {
         let rest = key.strip_prefix(&self.source.prefix)?;
         Some(format!("{}{rest}", self.destination.prefix))
     }
+
+    /// The key that `name` at the destination would be a copy of, if the name is this route's.
+    #[must_use]
+    pub fn source_key(&self, name: &str) -> Option<String> {
+        let rest = name.strip_prefix(&self.destination.prefix)?;
+        Some(format!("{}{rest}", self.source.prefix))
+    }
 }
 
 impl Routes {

@@ -23,8 +23,7 @@ impl Transfer {
     /// Whether `object` is a copy of the very key that this is about.
     pub(super) fn is_ours(&self, object: &Object) -> bool {
         let hint = &self.message.hint;
-        Provenance::read(&object.metadata)
-            .is_some_and(|found| found.bucket == hint.bucket && found.key == hint.key)
+        Provenance::of(&object.metadata, &hint.bucket, &hint.key).is_some()
     }
 
     /// The source has no such key. A delete goes by what was seen before the source was asked.

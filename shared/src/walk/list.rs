@@ -12,7 +12,6 @@ use crate::access::Access;
 use crate::client::{Client, source_lost};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{self, ListQuery, refusal};
-use crate::order::parts_folder;
 use crate::port::{Port, REPLY_LIMIT};
 use crate::route::Route;
 use crate::s3::{Listed, Listing};
@@ -166,9 +165,4 @@ fn are_in_order<'a>(
         last = Some(name);
     }
     true
-}
-
-/// Whether `name` is that of a part of a large object, at the destination of `route`.
-pub(super) fn is_part(name: &str, route: &Route) -> bool {
-    name.starts_with(&parts_folder(&route.destination))
 }

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::list::is_part;
 use super::{Difference, Differs, Kind, Parity, Walk};
 use crate::gcs::{Object, Provenance};
 use crate::mapping::http_date;
+use crate::order::parts_folder;
 use crate::route::{OnConflict, Route};
 use crate::s3::Listed;
 
@@ -41,7 +41,7 @@ pub(super) fn merged(walk: &Walk, route: &Route, sides: Sides) -> Page {
     } = sides;
     let copies: Vec<_> = copies
         .into_iter()
-        .filter_map(|object| Some((source_key(route, &object.name)?, object)))
+        .filter_map(|object| Some((route.source_key(&object.name)?, object)))
         .collect();
     let ends = [
         source.last().filter(|_| more_source).map(|last| &*last.key),
@@ -122,16 +122,14 @@ impl Page {
     }
 }
 
-/// The key that `name` would be a copy of.
-fn source_key(route: &Route, name: &str) -> Option<String> {
-    let rest = name.strip_prefix(&route.destination.prefix)?;
-    Some(format!("{}{rest}", route.source.prefix))
-}
-
 /// Where `object` came from, if it is a copy of `key`.
 fn provenance(route: &Route, key: &str, object: &Object) -> Option<Provenance> {
-    Provenance::read(&object.metadata)
-        .filter(|found| found.bucket == route.source.bucket && found.key == key)
+    Provenance::of(&object.metadata, &route.source.bucket, key)
+}
+
+/// Whether `name` is that of a part of a large object.
+fn is_part(name: &str, route: &Route) -> bool {
+    name.starts_with(&parts_folder(&route.destination))
 }
 
 /// Whether a copy from `provenance` is one of what the source has now, as far as a listing tells: the

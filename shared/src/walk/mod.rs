@@ -11,6 +11,7 @@ mod parity;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -107,6 +108,13 @@ pub enum Outcome {
     Cancelled,
     /// It cannot go on.
     Failed,
+}
+
+impl fmt::Display for Outcome {
+    /// As programs have it: `done`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Kind {

@@ -1,5 +1,7 @@
 //! How far the two sides are apart: counts, and the keys that differ.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What stands on both sides.
@@ -50,6 +52,13 @@ pub enum Differs {
     Different,
     /// A copy stands there, and its source is gone.
     Extra,
+}
+
+impl fmt::Display for Differs {
+    /// As programs have it: `missing`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Tally {
