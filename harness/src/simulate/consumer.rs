@@ -200,7 +200,7 @@ impl World {
                 self.say(delivery, Verdict::Again(whole_seconds(wait)));
             }
             Disposition::Quarantine => {
-                let letter = dead_letter(&value, error, count);
+                let letter = dead_letter(&delivery.text, error, count);
                 let verdict = match self.bury(&letter).await {
                     Ok(()) => Verdict::Acknowledged,
                     Err(_) => Verdict::Again(DEAD_LETTER_DELAY),
@@ -269,9 +269,9 @@ impl World {
 }
 
 /// What is kept of a message that is given up.
-pub(super) fn dead_letter(message: &Value, error: &TransferError, deliveries: u32) -> DeadLetter {
+pub(super) fn dead_letter(text: &str, error: &TransferError, deliveries: u32) -> DeadLetter {
     let now = jiff::Timestamp::UNIX_EPOCH;
-    DeadLetter::new(&message.to_string(), error.clone(), deliveries, now)
+    DeadLetter::new(text, error.clone(), deliveries, now)
 }
 
 /// Rounded up, as the worker does.

@@ -426,8 +426,8 @@ impl World {
                 self.send(Name::Hints, &to_json(message), *delay).await
             }
             Verdict::Quarantine(error) => {
-                let value = serde_json::to_value(message).map_err(|error| error.to_string())?;
-                self.bury(&dead_letter(&value, error, message.returns + 1))
+                let text = to_json(message);
+                self.bury(&dead_letter(&text, error, message.returns + 1))
                     .await
             }
         }
