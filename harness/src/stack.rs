@@ -21,7 +21,7 @@ const ACCESS_KEY_ID: &str = "CAUSEWAYLOCAL";
 const SECRET_ACCESS_KEY: &str = "a-key-of-the-embedded-store-only";
 const REGION: &str = "us-east-1";
 const EVENTS_TOKEN: &str = "a-token-of-the-local-worker-only";
-const OPERATOR_TOKEN: &str = "an-operators-token-of-the-local-worker-only";
+const ADMIN_TOKEN: &str = "an-admins-token-of-the-local-worker-only";
 
 /// What to start.
 #[derive(Debug, Default)]
@@ -115,7 +115,7 @@ impl LocalStack {
             "GOOGLE_CREDENTIALS": credentials,
             "STORAGE_EMULATOR_HOST": gcs.endpoint(),
             "EVENTS_TOKEN": EVENTS_TOKEN,
-            "OPERATOR_TOKEN": OPERATOR_TOKEN,
+            "ADMIN_TOKEN": ADMIN_TOKEN,
         });
         for (name, (source, destination)) in &options.routes {
             bindings[format!("ROUTE_{}", name.to_ascii_uppercase())] = json!({
@@ -181,7 +181,7 @@ impl LocalStack {
             google_credentials: self.google_credentials.clone(),
             worker_url: self.runtime.url().to_owned(),
             events_token: EVENTS_TOKEN.into(),
-            operator_token: OPERATOR_TOKEN.into(),
+            admin_token: ADMIN_TOKEN.into(),
         }
     }
 

@@ -120,7 +120,7 @@ impl Stack {
     #[must_use]
     pub fn operator(&self) -> OperatorClient {
         let file = self.local.file();
-        let client = OperatorClient::new(&file.worker_url, &file.operator_token);
+        let client = OperatorClient::new(&file.worker_url, &file.admin_token);
         client.expect("the stack has an address and a token")
     }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
-use crate::ingress::Token;
+use crate::ingress::Tokens;
 use crate::port::SigningKey;
 
 thread_local! {
@@ -30,9 +30,9 @@ pub(crate) struct Config {
     /// Endpoints, credentials, and Google's token while it is good.
     pub(crate) access: Arc<Access>,
     /// What senders of events show.
-    pub(crate) events_token: Token,
-    /// What the operator shows; none where that part of the API is closed.
-    pub(crate) operator_token: Option<Token>,
+    pub(crate) events_tokens: Tokens,
+    /// What administrators show; none where that part of the API is closed.
+    pub(crate) admin_tokens: Option<Tokens>,
     /// Google's private key; absent for an emulator without authentication.
     pub(crate) signing_key: Option<Rc<SigningKey>>,
 }
@@ -62,10 +62,10 @@ impl Config {
 
     fn read(env: &Env) -> Result<Self, ConfigError> {
         let routes = Routes::new(read_routes(env)?)?;
-        let events_token = Token::new(&required(
+        let events_tokens = Tokens::new(&required(
             env,
             "EVENTS_TOKEN",
-            "the bearer token that senders of events show",
+            "the token that senders of events show",
         )?);
         let credentials = Credentials::new(
             required(
@@ -98,8 +98,8 @@ impl Config {
         Ok(Self {
             routes,
             access: Arc::new(Access { s3, gcs }),
-            events_token,
-            operator_token: text(env, "OPERATOR_TOKEN").map(|token| Token::new(&token)),
+            events_tokens,
+            admin_tokens: text(env, "ADMIN_TOKEN").map(|tokens| Tokens::new(&tokens)),
             signing_key: signing_key.map(Rc::new),
         })
     }

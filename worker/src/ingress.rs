@@ -7,7 +7,7 @@ pub(crate) mod body;
 mod hints;
 mod token;
 
-pub(crate) use token::Token;
+pub(crate) use token::Tokens;
 
 use causeway_shared::error::ConfigError;
 use causeway_shared::event::{self, Notification};
@@ -51,7 +51,7 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
 
 async fn take_in(request: &Request, env: &Env, config: &Config) -> Reply {
     let authorization = request.headers().get("authorization").ok().flatten();
-    if !config.events_token.is_shown_by(authorization.as_deref()) {
+    if !config.events_tokens.are_shown_by(authorization.as_deref()) {
         return Reply::problem(
             401,
             "Send the token of EVENTS_TOKEN as `Authorization: Bearer <token>`.",

@@ -1,7 +1,7 @@
 //! The operator's part of the HTTP API: what the ledgers say, what is to become of quarantine, and the
 //! walks. What the Durable Objects answer is passed on as it is.
 //!
-//! Open only to who shows OPERATOR_TOKEN, and closed where there is none.
+//! Open only to who shows ADMIN_TOKEN, and closed where there is none.
 
 use causeway_shared::error::ErrorKind;
 use causeway_shared::route::Route;
@@ -30,19 +30,16 @@ pub(crate) async fn answer(
     env: &Env,
     config: &Config,
 ) -> Reply {
-    let Some(token) = &config.operator_token else {
+    let Some(tokens) = &config.admin_tokens else {
         return Reply::problem(
             403,
-            "The operator's API is closed. Open it with a token: npx wrangler secret put OPERATOR_TOKEN.",
+            "The operator's API is closed. Open it with a token: npx wrangler secret put ADMIN_TOKEN.",
         );
     };
     let authorization = request.headers().get("authorization").ok().flatten();
-    if !token.is_shown_by(authorization.as_deref()) {
-        return Reply::problem(
-            401,
-            "Send OPERATOR_TOKEN as `Authorization: Bearer <token>`.",
-        )
-        .header("www-authenticate", "Bearer realm=\"causeway\"");
+    if !tokens.are_shown_by(authorization.as_deref()) {
+        return Reply::problem(401, "Send ADMIN_TOKEN as `Authorization: Bearer <token>`.")
+            .header("www-authenticate", "Bearer realm=\"causeway\"");
     }
     let method = request.method();
     let segments: Vec<String> = path.split('/').skip(1).map(decoded).collect();

@@ -28,7 +28,7 @@ Example, in two terminals:
 Ends with Ctrl-C; everything in the stores is gone then. With --json: one object with the
 addresses and keys when the stack is ready, {\"s3_endpoint\", \"access_key_id\", \"secret_access_key\",
 \"region\", \"gcs_endpoint\", \"google_credentials\", \"worker_url\", \"events_token\",
-\"operator_token\"}.";
+\"admin_token\"}.";
 
 /// Run the embedded S3, the embedded GCS and the worker until Ctrl-C
 #[derive(Debug, Args)]

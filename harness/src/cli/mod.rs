@@ -85,7 +85,7 @@ Where it goes:
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
   status, quarantine, replay, backfill, reconcile
-         CAUSEWAY_URL, CAUSEWAY_OPERATOR_TOKEN
+         CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
 
 Exit codes:

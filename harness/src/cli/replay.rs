@@ -20,7 +20,7 @@ A replayed entry leaves the quarantine and its key takes the same road as an eve
 S3 what it is now. Replaying is never wrong; what fails again comes back, with one failure more.
 What became of it: `causeway status ROUTE`.
 
-The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
 With --json: {\"route\", \"replayed\", \"more\"}, \"more\" being true when entries have come, or come back,

@@ -27,7 +27,7 @@ pub struct Stack {
     /// Bearer token that the worker expects with events
     pub events_token: String,
     /// Bearer token that the worker expects of operators
-    pub operator_token: String,
+    pub admin_token: String,
 }
 
 impl Stack {

@@ -21,7 +21,7 @@ Counts are of outcomes since the time shown; one key may have many. The delays i
 the event's own time at S3 to the commit at GCS. `in quarantine` is what stands there now: `causeway
 quarantine list ROUTE` shows it. The brake holds deletes back when there are too many of them.
 
-The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
 With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\",

@@ -23,7 +23,7 @@ The worker lists the source page by page and puts a hint for each key into its q
 already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it
 alone. What became of the keys: `causeway status ROUTE`.
 
-The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
 With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
@@ -49,7 +49,7 @@ among the differences, too; sending it once more changes nothing. It goes on by 
 becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
 To have it done each night: [triggers] in wrangler.toml.
 
-The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_OPERATOR_TOKEN or --token; where neither is
+The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
 With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",

@@ -31,7 +31,7 @@ pub(super) struct Worker {
     #[arg(long, env = "CAUSEWAY_URL")]
     url: Option<String>,
     /// The worker's token for operators; better kept in the variable, where `ps` does not show it
-    #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "CAUSEWAY_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<Token>,
 }
 

@@ -46,7 +46,7 @@ pub enum Action {
 #[derive(Debug, Clone)]
 pub struct OperatorClient(WorkerClient);
 
-/// Each fails as HTTP does: `Refused` with another token than the worker's `OPERATOR_TOKEN`, or where
+/// Each fails as HTTP does: `Refused` with another token than the worker's `ADMIN_TOKEN`, or where
 /// it has none; `NotFound` without such a route; `Unreachable`; `Failed` otherwise.
 #[allow(clippy::missing_errors_doc)]
 impl OperatorClient {
@@ -161,8 +161,8 @@ fn of_route(error: ClientError) -> ClientError {
 /// With what to do about it; `not_found` is the advice on a 404.
 fn advised(mut error: ClientError, not_found: &str) -> ClientError {
     let advice = match error.status {
-        Some(401) => "check CAUSEWAY_OPERATOR_TOKEN",
-        Some(403) => "give the worker a token: `npx wrangler secret put OPERATOR_TOKEN`",
+        Some(401) => "check CAUSEWAY_ADMIN_TOKEN",
+        Some(403) => "give the worker a token: `npx wrangler secret put ADMIN_TOKEN`",
         Some(404) => not_found,
         Some(500..) => "try again in a moment; `npx wrangler tail` shows the worker's log",
         _ => return error,

@@ -145,7 +145,7 @@ pub async fn run(options: SoakOptions) -> anyhow::Result<Summary> {
     let file = stack.file();
     let unfit = |error: crate::client::ClientError| anyhow!(error.what);
     let worker = WorkerClient::new(&file.worker_url, &file.events_token).map_err(unfit)?;
-    let operator = OperatorClient::new(&file.worker_url, &file.operator_token).map_err(unfit)?;
+    let operator = OperatorClient::new(&file.worker_url, &file.admin_token).map_err(unfit)?;
 
     let began = Instant::now();
     let bar = bar(plan.events, options.visible);

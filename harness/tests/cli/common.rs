@@ -85,7 +85,7 @@ impl Stores {
             "google_credentials": self.credentials,
             "worker_url": "http://127.0.0.1:1",
             "events_token": "t0k3n",
-            "operator_token": "0perat0r",
+            "admin_token": "0perat0r",
         })
     }
 

@@ -23,7 +23,7 @@ impl Operator {
         let environment = [
             // As senders are given it; operators need not cut it.
             ("CAUSEWAY_URL", format!("{}/events", self.worker.url())),
-            ("CAUSEWAY_OPERATOR_TOKEN", token.to_owned()),
+            ("CAUSEWAY_ADMIN_TOKEN", token.to_owned()),
         ];
         self.stores.run_in(&environment, arguments, b"").await
     }
@@ -363,10 +363,10 @@ async fn exit_codes_say_what_was_wrong() {
         assert_eq!(run.status.code(), Some(4), "{arguments:?}");
         let error = text(&run.stderr);
         assert!(
-            error.contains("401: Send OPERATOR_TOKEN.") && !error.contains("wr0ng"),
+            error.contains("401: Send ADMIN_TOKEN.") && !error.contains("wr0ng"),
             "{error}"
         );
-        assert!(error.contains("check CAUSEWAY_OPERATOR_TOKEN"), "{error}");
+        assert!(error.contains("check CAUSEWAY_ADMIN_TOKEN"), "{error}");
     }
     operator.worker.ledger.lock().unwrap().open = false;
     for arguments in commands {
@@ -376,7 +376,7 @@ async fn exit_codes_say_what_was_wrong() {
         assert_eq!(error["error"]["kind"], "refused");
         let advice = error["error"]["advice"].as_str().unwrap();
         assert!(
-            advice.contains("wrangler secret put OPERATOR_TOKEN"),
+            advice.contains("wrangler secret put ADMIN_TOKEN"),
             "{error}"
         );
     }
@@ -406,7 +406,7 @@ async fn the_operators_token_is_the_local_stacks_where_nothing_is_set() {
     let run = operator.stores.bare(project, &["status"]).await;
     assert_eq!(run.status.code(), Some(2));
     assert!(
-        text(&run.stderr).contains("CAUSEWAY_OPERATOR_TOKEN"),
+        text(&run.stderr).contains("CAUSEWAY_ADMIN_TOKEN"),
         "{}",
         text(&run.stderr)
     );

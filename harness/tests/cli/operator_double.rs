@@ -23,7 +23,7 @@ pub(crate) struct Ledger {
     pub(crate) calls: Vec<String>,
     /// What calls are answered instead, by their numbers in `calls`
     pub(crate) failures: BTreeMap<usize, StatusCode>,
-    /// Whether the worker has an `OPERATOR_TOKEN`
+    /// Whether the worker has an `ADMIN_TOKEN`
     pub(crate) open: bool,
     /// Whether what is replayed fails again at once
     pub(crate) fails_again: bool,
@@ -115,9 +115,9 @@ async fn guard(State(ledger): State<Shared>, request: Request, next: Next) -> Re
         let call = format!("{} {}", request.method(), request.uri());
         ledger.calls.push(call);
         if !ledger.open {
-            Some(problem(StatusCode::FORBIDDEN, "OPERATOR_TOKEN is not set."))
+            Some(problem(StatusCode::FORBIDDEN, "ADMIN_TOKEN is not set."))
         } else if shown.is_none_or(|shown| shown != "Bearer 0perat0r") {
-            Some(problem(StatusCode::UNAUTHORIZED, "Send OPERATOR_TOKEN."))
+            Some(problem(StatusCode::UNAUTHORIZED, "Send ADMIN_TOKEN."))
         } else {
             let failure = ledger.failures.get(&nth);
             failure.map(|status| problem(*status, "The ledger does not answer."))

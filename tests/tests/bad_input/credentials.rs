@@ -34,7 +34,7 @@ async fn dead_letter(bindings: &Value, kind: ErrorKind, status: u16, advice: &st
     let mut secrets = vec![
         file.secret_access_key,
         file.events_token,
-        file.operator_token,
+        file.admin_token,
         line_of_key,
         "Bearer ".into(),
     ];

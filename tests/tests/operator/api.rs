@@ -31,12 +31,12 @@ fn only_who_shows_the_token_is_answered() {
 #[test]
 fn without_a_token_it_is_closed_to_everybody() {
     run(async {
-        let bindings = Map::from_iter([("OPERATOR_TOKEN".to_owned(), json!(null))]);
+        let bindings = Map::from_iter([("ADMIN_TOKEN".to_owned(), json!(null))]);
         let stack = Stack::start(1, bindings).await;
         for token in [None, Some(""), Some(TOKEN)] {
             let (status, body) = ask(&stack, Method::GET, "/routes", token, None).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
-            assert!(body["detail"].as_str().unwrap().contains("OPERATOR_TOKEN"));
+            assert!(body["detail"].as_str().unwrap().contains("ADMIN_TOKEN"));
         }
     });
 }

@@ -4,7 +4,7 @@ use causeway_tests::{Lane, Stack, shared};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-pub(crate) const TOKEN: &str = "an-operators-token-of-the-local-worker-only";
+pub(crate) const TOKEN: &str = "an-admins-token-of-the-local-worker-only";
 
 /// Asks for `path` with `token`, and gives status and body.
 pub(crate) async fn ask(

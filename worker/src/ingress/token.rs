@@ -1,25 +1,34 @@
-//! The token that senders of events show.
+//! The tokens that whoever calls the worker shows.
 
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
-/// A bearer token, kept as its hash: hashes have one length and are compared in constant time.
-pub(crate) struct Token([u8; 32]);
+/// Tokens of which any opens, so that one can be replaced without a gap. Kept as their hashes: hashes
+/// have one length and are compared in constant time.
+pub(crate) struct Tokens(Vec<[u8; 32]>);
 
-impl Token {
-    /// The token `text`.
+impl Tokens {
+    /// The tokens of `text`, with white space or commas between them.
     pub(crate) fn new(text: &str) -> Self {
-        Self(Sha256::digest(text).into())
+        let tokens = text.split([',', ' ', '\t', '\r', '\n']);
+        let tokens = tokens.filter(|token| !token.is_empty());
+        Self(tokens.map(|token| Sha256::digest(token).into()).collect())
     }
 
-    /// Whether the Authorization header `authorization` shows it
+    /// Whether `shown` is one of them. How long it takes says nothing of which, or how nearly.
+    pub(crate) fn have(&self, shown: &str) -> bool {
+        let shown: [u8; 32] = Sha256::digest(shown).into();
+        let is_one = |found: Choice, token: &[u8; 32]| found | token.ct_eq(&shown);
+        self.0.iter().fold(Choice::from(0), is_one).into()
+    }
+
+    /// Whether the Authorization header `authorization` shows one
     /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
-    pub(crate) fn is_shown_by(&self, authorization: Option<&str>) -> bool {
+    pub(crate) fn are_shown_by(&self, authorization: Option<&str>) -> bool {
         let Some((scheme, shown)) = authorization.and_then(|value| value.split_once(' ')) else {
             return false;
         };
-        let shown: [u8; 32] = Sha256::digest(shown.trim()).into();
-        scheme.eq_ignore_ascii_case("bearer") && bool::from(self.0.ct_eq(&shown))
+        scheme.eq_ignore_ascii_case("bearer") && self.have(shown.trim())
     }
 }
 
@@ -29,9 +38,9 @@ mod tests {
 
     #[test]
     fn only_the_whole_token_as_a_bearer_opens() {
-        let token = Token::new("hush-hush");
+        let tokens = Tokens::new("hush-hush");
         for good in ["Bearer hush-hush", "bearer hush-hush", "BEARER  hush-hush "] {
-            assert!(token.is_shown_by(Some(good)), "{good}");
+            assert!(tokens.are_shown_by(Some(good)), "{good}");
         }
         for bad in [
             "",
@@ -43,8 +52,20 @@ mod tests {
             "Basic hush-hush",
             "Bearer Hush-hush",
         ] {
-            assert!(!token.is_shown_by(Some(bad)), "{bad}");
+            assert!(!tokens.are_shown_by(Some(bad)), "{bad}");
         }
-        assert!(!token.is_shown_by(None));
+        assert!(!tokens.are_shown_by(None));
+    }
+
+    #[test]
+    fn each_of_several_opens_and_nothing_between_them() {
+        let tokens = Tokens::new("old, new\n newest");
+        for good in ["old", "new", "newest"] {
+            assert!(tokens.have(good), "{good}");
+        }
+        for bad in ["", "old,", "old, new", "olds"] {
+            assert!(!tokens.have(bad), "{bad}");
+        }
+        assert!(!Tokens::new(" , ").have(""));
     }
 }
