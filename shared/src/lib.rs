@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: the worker, the harness and the
 //! simulator drive the very same code through [`port::Port`]. The road of one object is
-//! [`event`] → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`];
+//! [`event`] ([`sender`] says whose) → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`];
 //! [`walk`] sends down the same road what no event told of.
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod port;
 pub mod retry;
 pub mod route;
 pub mod s3;
+pub mod sender;
 pub mod sigv4;
 pub mod transfer;
 pub mod walk;

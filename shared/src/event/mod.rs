@@ -4,7 +4,9 @@
 //! whoever handles it asks the source.
 
 mod eventbridge;
+mod r2;
 pub mod s3;
+mod seaweedfs;
 
 use std::cmp::Ordering;
 
@@ -44,7 +46,7 @@ pub enum Notification {
         /// The bucket whose notification was configured.
         bucket: String,
     },
-    /// One verdict a record, in the order of the message; an event of EventBridge is one.
+    /// One verdict a record, in the order of the message; an event of EventBridge or R2 is one.
     Records(Vec<Result<ObjectHint, Ignored>>),
 }
 
@@ -67,7 +69,7 @@ pub enum EventError {
     NotJson(String),
     /// JSON of no dialect.
     #[error(
-        "The body is JSON, but not an S3 event: it has neither an array `Records`, nor `\"Event\": \"s3:TestEvent\"`, nor a `detail-type` as EventBridge's have."
+        "The body is JSON, but of no dialect that is known: S3's has `Records`, EventBridge's `detail-type`, R2's `action`, SeaweedFS's `event_type`, SNS's `\"Type\": \"Notification\"`."
     )]
     NotS3,
 }
@@ -75,46 +77,93 @@ pub enum EventError {
 /// Every dialect's outermost fields.
 #[derive(Deserialize)]
 struct Message {
-    /// Read one by one.
+    /// S3's, and that of the stores that speak S3. Read one by one.
     #[serde(rename = "Records")]
     records: Option<Vec<Box<RawValue>>>,
     #[serde(rename = "Event")]
     event: Option<String>,
     #[serde(rename = "Bucket")]
-    bucket: Option<String>,
+    test_bucket: Option<String>,
+    /// EventBridge's.
     #[serde(rename = "detail-type")]
     detail_type: Option<String>,
     source: Option<String>,
     time: Option<String>,
     detail: Option<Box<RawValue>>,
+    /// R2's.
+    action: Option<String>,
+    bucket: Option<String>,
+    object: Option<Box<RawValue>>,
+    #[serde(rename = "eventTime")]
+    event_time: Option<String>,
+    /// SeaweedFS's.
+    event_type: Option<String>,
+    key: Option<String>,
+    #[serde(rename = "message")]
+    change: Option<Box<RawValue>>,
+    /// SNS's envelope.
+    #[serde(rename = "Type")]
+    envelope: Option<String>,
+    #[serde(rename = "Message")]
+    inner: Option<String>,
 }
 
-/// Reads the body of a notification in whichever dialect it is.
+/// Reads the body of a notification in whichever dialect it is, out of SNS's envelope if it is in one.
+/// Who sent it is not looked at here: that is [`crate::sender`]'s.
 ///
 /// # Errors
 /// [`EventError`] when the whole body is none. A single record that cannot be used does not spoil
 /// the others: it is given as [`Ignored`].
 pub fn parse(body: &[u8]) -> Result<Notification, EventError> {
-    let message: Message =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            Category::Data => EventError::NotS3,
-            _ => EventError::NotJson(error.to_string()),
-        })?;
-    if let Some(records) = message.records {
-        let records = records.iter().map(|record| s3::read_record(record));
-        return Ok(Notification::Records(records.collect()));
+    let message = read(body)?;
+    if message.envelope.as_deref() == Some("Notification")
+        && let Some(inner) = &message.inner
+    {
+        return read(inner.as_bytes())?.notification();
     }
-    if message.event.as_deref() == Some("s3:TestEvent") {
-        let bucket = message.bucket.unwrap_or_default();
-        return Ok(Notification::Test { bucket });
+    message.notification()
+}
+
+fn read(body: &[u8]) -> Result<Message, EventError> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => EventError::NotS3,
+        _ => EventError::NotJson(error.to_string()),
+    })
+}
+
+impl Message {
+    fn notification(self) -> Result<Notification, EventError> {
+        let records = if let Some(records) = self.records {
+            records
+                .iter()
+                .map(|record| s3::read_record(record))
+                .collect()
+        } else if self.event.as_deref() == Some("s3:TestEvent") {
+            let bucket = self.test_bucket.unwrap_or_default();
+            return Ok(Notification::Test { bucket });
+        } else if let Some(detail_type) = self.detail_type {
+            let event = eventbridge::Event {
+                detail_type,
+                source: self.source.unwrap_or_default(),
+                time: self.time,
+                detail: self.detail,
+            };
+            vec![event.read()]
+        } else if let Some(action) = self.action {
+            let event = r2::Event {
+                action,
+                bucket: self.bucket,
+                object: self.object,
+                time: self.event_time,
+            };
+            vec![event.read()]
+        } else if let (Some(kind), Some(path)) = (self.event_type, self.key) {
+            seaweedfs::read(&kind, &path, self.change.as_deref())
+        } else {
+            return Err(EventError::NotS3);
+        };
+        Ok(Notification::Records(records))
     }
-    let event = eventbridge::Event {
-        detail_type: message.detail_type.ok_or(EventError::NotS3)?,
-        source: message.source.unwrap_or_default(),
-        time: message.time,
-        detail: message.detail,
-    };
-    Ok(Notification::Records(vec![event.read()]))
 }
 
 /// S3's order of events on one key: hexadecimal, compared after padding on the left with zeros.

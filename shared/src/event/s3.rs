@@ -1,7 +1,11 @@
 //! S3 event notifications, as S3 itself and the stores that speak S3 write them.
 //!
 //! Follows [Event message structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html):
-//! major version 2, any minor one, unknown fields ignored.
+//! major version 2, any minor one, unknown fields ignored. MinIO
+//! ([bucket notifications](https://min.io/docs/minio/linux/administration/monitoring/bucket-notifications.html))
+//! writes `s3:` before a name, tells of reads as well, and of tags as `ObjectCreated`; Ceph
+//! ([S3 bucket notifications](https://docs.ceph.com/en/latest/radosgw/notifications/)) tells of a
+//! multipart upload before there is an object, and may write a size as text. A hint too many is one look.
 
 use std::str::FromStr;
 
@@ -47,7 +51,7 @@ struct Bucket {
 #[serde(rename_all = "camelCase")]
 struct Object {
     key: Option<String>,
-    size: Option<u64>,
+    size: Option<Box<RawValue>>,
     version_id: Option<String>,
     sequencer: Option<String>,
 }
@@ -111,7 +115,9 @@ pub(super) fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
             .event_time
             .and_then(|time| Timestamp::from_str(&time).ok()),
         version_id: object.version_id.filter(|version| !version.is_empty()),
-        size: object.size,
+        size: object
+            .size
+            .and_then(|size| size.get().trim_matches('"').parse().ok()),
         sequencer: object.sequencer.map(Sequencer),
     })
 }
@@ -131,6 +137,13 @@ fn may_change_object(event: &str) -> bool {
         "ObjectRestore:Post",
         "ObjectRestore:Delete",
         "ObjectAcl:",
+        // MinIO's and Ceph's own.
+        "ObjectAccessed:",
+        "ObjectCreated:PutRetention",
+        "ObjectCreated:PutLegalHold",
+        "ObjectTransition:",
+        "ObjectLifecycle:Transition",
+        "Scanner:",
     ];
     !event.is_empty() && !unchanged.iter().any(|prefix| event.starts_with(prefix))
 }
@@ -230,8 +243,12 @@ mod tests {
             "ObjectRestore:Post",
             "ObjectRestore:Delete",
             "ObjectAcl:Put",
+            "s3:ObjectAccessed:Head",
+            "s3:ObjectCreated:PutRetention",
+            "ObjectLifecycle:Transition:Current",
         ];
         for name in ignored {
+            let name = name.trim_start_matches("s3:");
             assert!(parse_one(&record(name)).unwrap_err().reason.contains(name));
         }
     }
@@ -242,6 +259,19 @@ mod tests {
         value["s3"]["object"] = json!({"key": "k", "sequencer": "00AA"});
         let hint = parse_one(&value).unwrap();
         assert_eq!((hint.size, hint.version_id), (None, None));
+    }
+
+    #[test]
+    fn a_size_may_be_text_and_one_that_is_none_is_not_missed() {
+        for (size, read) in [
+            (json!("1024"), Some(1024)),
+            (json!(-1), None),
+            (json!([]), None),
+        ] {
+            let mut value = record("ObjectCreated:Put");
+            value["s3"]["object"]["size"] = size;
+            assert_eq!(parse_one(&value).unwrap().size, read);
+        }
     }
 
     #[test]
