@@ -340,7 +340,11 @@ pub(crate) fn authorize<B>(request: &mut Request<B>, bearer: Option<&HeaderValue
     }
 }
 
-fn base_url(variable: &str, url: &str) -> Result<String, ConfigError> {
+/// Reads a base URL, without the slash at its end.
+///
+/// # Errors
+/// [`ConfigError`] about `variable`.
+pub fn base_url(variable: &str, url: &str) -> Result<String, ConfigError> {
     let url = url.trim_end_matches('/');
     let uri: Option<Uri> = url.parse().ok();
     let is_base = uri.is_some_and(|uri| {

@@ -6,10 +6,11 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use causeway_shared::access::{Access, GcsAccess, S3Access};
+use causeway_shared::access::{Access, GcsAccess, S3Access, base_url};
 use causeway_shared::error::{ConfigError, ErrorKind, TransferError};
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
+use causeway_shared::sender::Secrets;
 use causeway_shared::sigv4::Credentials;
 use js_sys::{JSON, Object, Reflect};
 use serde_json::Value;
@@ -29,8 +30,12 @@ pub(crate) struct Config {
     pub(crate) routes: Routes,
     /// Endpoints, credentials, and Google's token while it is good.
     pub(crate) access: Arc<Access>,
-    /// What senders of events show.
+    /// What senders of events show; none where they sign instead.
     pub(crate) events_tokens: Tokens,
+    /// What senders of events sign with.
+    pub(crate) webhook_secrets: Option<Secrets>,
+    /// What stands in the place of SNS.
+    pub(crate) sns_endpoint: Option<String>,
     /// What administrators show; none where that part of the API is closed.
     pub(crate) admin_tokens: Option<Tokens>,
     /// Google's private key; absent for an emulator without authentication.
@@ -62,11 +67,21 @@ impl Config {
 
     fn read(env: &Env) -> Result<Self, ConfigError> {
         let routes = Routes::new(read_routes(env)?)?;
-        let events_tokens = Tokens::new(&required(
-            env,
-            "EVENTS_TOKEN",
-            "the token that senders of events show",
-        )?);
+        let webhook_secrets = text(env, "WEBHOOK_SECRET")
+            .map(|secrets| Secrets::parse(&secrets))
+            .transpose()
+            .map_err(|reason| ConfigError::new("WEBHOOK_SECRET", format!("{reason}.")))?;
+        let nobody_signs =
+            webhook_secrets.is_none() && routes.iter().all(|route| route.topics.is_empty());
+        let events_tokens = match text(env, "EVENTS_TOKEN") {
+            None if nobody_signs => {
+                return Err(missing(
+                    "EVENTS_TOKEN",
+                    "the token that senders of events show",
+                ));
+            }
+            tokens => Tokens::new(&tokens.unwrap_or_default()),
+        };
         let credentials = Credentials::new(
             required(
                 env,
@@ -99,6 +114,10 @@ impl Config {
             routes,
             access: Arc::new(Access { s3, gcs }),
             events_tokens,
+            webhook_secrets,
+            sns_endpoint: text(env, "AWS_ENDPOINT_URL_SNS")
+                .map(|url| base_url("AWS_ENDPOINT_URL_SNS", &url))
+                .transpose()?,
             admin_tokens: text(env, "ADMIN_TOKEN").map(|tokens| Tokens::new(&tokens)),
             signing_key: signing_key.map(Rc::new),
         })
@@ -134,9 +153,16 @@ fn read_routes(env: &Env) -> Result<Vec<Route>, ConfigError> {
 }
 
 fn required(env: &Env, name: &str, what: &str) -> Result<String, ConfigError> {
-    text(env, name).ok_or_else(|| {
-        ConfigError::new(name, format!("is missing: set it to {what}, in wrangler.toml or with `npx wrangler secret put {name}`."))
-    })
+    text(env, name).ok_or_else(|| missing(name, what))
+}
+
+fn missing(name: &str, what: &str) -> ConfigError {
+    ConfigError::new(
+        name,
+        format!(
+            "is missing: set it to {what}, in wrangler.toml or with `npx wrangler secret put {name}`."
+        ),
+    )
 }
 
 /// The variable's text without white space around it, JSON if it is an object; none if it is

@@ -1,10 +1,15 @@
-//! The HTTP API: events in, hints into the queue.
+//! The door: events in, in every dialect, and hints into the queue.
 //!
+//! [`sender`] says who may, [`sns`] proves what SNS signed, [`oauth`] gives tokens, [`hints`] finds the
+//! routes.
 //! No storage request is made here: senders wait only seconds. The answer is given after the queue
 //! has taken the hints, so what was answered with 2xx is not lost.
 
 pub(crate) mod body;
 mod hints;
+mod oauth;
+mod sender;
+mod sns;
 mod token;
 
 pub(crate) use token::Tokens;
@@ -21,6 +26,8 @@ use crate::operator;
 use crate::platform::{self, Queue};
 use crate::reply::Reply;
 use hints::Sorted;
+use sender::Shown;
+use sns::Proven;
 
 /// The most of an event's body that is read, in bytes. S3's own messages have some kilobytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -39,50 +46,69 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
         ("/healthz", _) if !matches!(method.as_str(), "GET" | "HEAD") => not_allowed("GET, HEAD"),
         (_, Err(error)) => misconfigured(&error),
         ("/healthz", Ok(config)) => healthy(&config),
-        ("/events", Ok(config)) if method == "POST" => take_in(request, env, &config).await,
-        ("/events", Ok(_)) => not_allowed("POST"),
+        ("/events", Ok(config)) if method == "POST" => {
+            let taken = take_in(request, env, &config).await;
+            taken.unwrap_or_else(|refused| refused)
+        }
+        // MinIO asks so whether anybody is there, and RustFS at the root.
+        ("/events" | "/", Ok(_)) if method == "HEAD" => Reply::empty(200),
+        ("/events", Ok(_)) => not_allowed("HEAD, POST"),
+        ("/oauth/token", Ok(config)) if method == "POST" => {
+            oauth::answer(request, &config, platform::now()).await
+        }
+        ("/oauth/token", Ok(_)) => not_allowed("POST"),
         (path, Ok(config)) if path == "/routes" || path.starts_with("/routes/") => {
             operator::answer(request, &path["/routes".len()..], &query, env, &config).await
         }
-        _ => Reply::problem(404, "There is POST /events, GET /healthz and GET /routes."),
+        _ => Reply::problem(
+            404,
+            "There is POST /events, POST /oauth/token, GET /healthz and GET /routes.",
+        ),
     };
     reply.into_response()
 }
 
-async fn take_in(request: &Request, env: &Env, config: &Config) -> Reply {
-    let authorization = request.headers().get("authorization").ok().flatten();
-    if !config.events_tokens.are_shown_by(authorization.as_deref()) {
-        return Reply::problem(
-            401,
-            "Send the token of EVENTS_TOKEN as `Authorization: Bearer <token>`.",
-        )
-        .header("www-authenticate", "Bearer realm=\"causeway\"");
-    }
-    let body = match body::read(request, BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(body::Unread::TooLong) => {
-            return Reply::problem(
-                413,
-                format!("The body is longer than {BODY_LIMIT} bytes. Send fewer records at once."),
-            );
+async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
+    let now = platform::now();
+    let shown = sender::shown(&request.headers(), config, now)?;
+    let body = body::read(request, BODY_LIMIT).await.map_err(unread)?;
+    let (topic, body) = match &shown {
+        Shown::Token => (None, body),
+        Shown::Signature(signature) => {
+            sender::check_signature(signature, &body, config, now)?;
+            (None, body)
         }
-        Err(body::Unread::Broken(reason)) => {
-            return Reply::problem(400, format!("The body broke off: {reason}."));
-        }
+        Shown::Nothing => match sns::prove(&body, config, env, now).await? {
+            Proven::Event { topic, event } => (Some(topic), event.into_bytes()),
+            Proven::Answered(reply) => return Ok(reply),
+        },
     };
     match event::parse(&body) {
-        Ok(Notification::Test { bucket }) => {
-            Reply::json(202, json!({"accepted": [], "ignored": []})).member(
-                "note",
-                format!(
-                    "The test event of the bucket {bucket:?} arrived; there is nothing to copy."
-                ),
-            )
-        }
+        Ok(Notification::Test { bucket }) => Ok(Reply::json(
+            202,
+            json!({"accepted": [], "ignored": []}),
+        )
+        .member(
+            "note",
+            format!("The test event of the bucket {bucket:?} arrived; there is nothing to copy."),
+        )),
         Ok(Notification::Records(records)) => {
-            enqueue(hints::sort(records, &config.routes, platform::now()), env).await
+            let sorted = hints::sort(records, &config.routes, topic.as_deref(), now);
+            Ok(enqueue(sorted, env).await)
         }
-        Err(error) => Reply::problem(400, error.to_string()),
+        Err(error) => Err(Reply::problem(400, error.to_string())),
+    }
+}
+
+fn unread(reason: body::Unread) -> Reply {
+    match reason {
+        body::Unread::TooLong => Reply::problem(
+            413,
+            format!("The body is longer than {BODY_LIMIT} bytes. Send fewer records at once."),
+        ),
+        body::Unread::Broken(reason) => {
+            Reply::problem(400, format!("The body broke off: {reason}."))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod platform;
 mod port;
 mod quarantine;
 mod reply;
+mod rsa;
 mod settle;
 mod walk;
 

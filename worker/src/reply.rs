@@ -61,6 +61,11 @@ impl Reply {
         }
     }
 
+    /// A status and nothing else.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self::text(status, String::new())
+    }
+
     /// With one more header.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

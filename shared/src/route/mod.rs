@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::brake::Brake;
 use crate::error::ConfigError;
+use crate::sender::Topic;
 
 pub use table::PARTS_ABOVE;
 
@@ -42,6 +43,8 @@ pub struct Route {
     pub on_conflict: OnConflict,
     /// How many deletes go before a person is asked.
     pub brake: Brake,
+    /// The topics of SNS whose messages this route takes, by their signature alone.
+    pub topics: Vec<Topic>,
 }
 
 /// What happens to a copy whose source is gone.
@@ -86,6 +89,12 @@ impl Route {
     #[must_use]
     pub fn propagates_deletes(&self) -> bool {
         self.deletes == Deletes::Propagate
+    }
+
+    /// Whether this route takes what the topic with this ARN says.
+    #[must_use]
+    pub fn hears(&self, topic: &str) -> bool {
+        self.topics.iter().any(|known| known.arn() == topic)
     }
 
     /// The destination's name for `key`, if the key is this route's.
@@ -142,6 +151,13 @@ impl Routes {
         self.0.iter().filter(move |route| {
             route.source.bucket == bucket && key.starts_with(&route.source.prefix)
         })
+    }
+
+    /// The topic with this ARN, if a route names it.
+    #[must_use]
+    pub fn topic(&self, arn: &str) -> Option<&Topic> {
+        let mut topics = self.0.iter().flat_map(|route| &route.topics);
+        topics.find(|topic| topic.arn() == arn)
     }
 
     /// Whether any route reads from `bucket`, under whatever prefix.

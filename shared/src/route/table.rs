@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{Deletes, OnConflict, Place, Route};
 use crate::brake::Brake;
 use crate::error::ConfigError;
+use crate::sender::Topic;
 
 /// Above this many bytes an object is copied in parts, unless its route says otherwise. From a
 /// source of 50 MB/s a connection parts save a second there (docs/performance.md), for some thirty
@@ -56,6 +57,8 @@ struct Table {
     brake_deletes: Option<u32>,
     brake_percent: Option<u32>,
     brake_window_s: Option<u32>,
+    #[serde(default)]
+    sns_topics: Vec<String>,
 }
 
 impl Table {
@@ -192,6 +195,12 @@ impl Route {
                 .map(storage_class)
                 .transpose()
                 .map_err(|message| wrong(format!("storage_class {message}")))?,
+            topics: table
+                .sns_topics
+                .iter()
+                .map(|arn| topic(arn))
+                .collect::<Result<_, _>>()
+                .map_err(wrong)?,
             kms_key: table
                 .kms_key
                 .map(kms_key)
@@ -199,6 +208,14 @@ impl Route {
                 .map_err(|message| wrong(format!("kms_key {message}")))?,
         })
     }
+}
+
+fn topic(arn: &str) -> Result<Topic, String> {
+    Topic::parse(arn).ok_or_else(|| {
+        format!(
+            "sns_topics has {arn:?}; expected ARNs as \"arn:aws:sns:<region>:<account>:<name>\"."
+        )
+    })
 }
 
 fn storage_class(class: String) -> Result<String, String> {

@@ -19,16 +19,18 @@ pub(super) struct Sorted {
     pub(super) ignored: Vec<Value>,
 }
 
-/// Sorts `records` by `routes`: one message a hint and route.
+/// Sorts `records` by `routes`: one message a hint and route. What came through a `topic` of SNS is for
+/// the routes that name it.
 pub(super) fn sort(
     records: Vec<Result<ObjectHint, Ignored>>,
     routes: &Routes,
+    topic: Option<&str>,
     now: Timestamp,
 ) -> Sorted {
     let mut sorted = Sorted::default();
     for record in records {
         match record {
-            Ok(hint) => sorted.place(&hint, routes, now),
+            Ok(hint) => sorted.place(&hint, routes, topic, now),
             Err(Ignored {
                 bucket,
                 key,
@@ -42,9 +44,10 @@ pub(super) fn sort(
 }
 
 impl Sorted {
-    fn place(&mut self, hint: &ObjectHint, routes: &Routes, now: Timestamp) {
+    fn place(&mut self, hint: &ObjectHint, routes: &Routes, topic: Option<&str>, now: Timestamp) {
         let mut matched = false;
-        for route in routes.matching(&hint.bucket, &hint.key) {
+        let takes = routes.matching(&hint.bucket, &hint.key);
+        for route in takes.filter(|route| topic.is_none_or(|topic| route.hears(topic))) {
             matched = true;
             let message = to_json(&HintMessage::new(&route.name, hint.clone(), now));
             if message.len() > MESSAGE_BYTES {
@@ -62,7 +65,9 @@ impl Sorted {
                 .push(json!({"bucket": hint.bucket, "key": hint.key, "route": route.name}));
         }
         if !matched {
-            let reason = if routes.has_source(&hint.bucket) {
+            let reason = if routes.matching(&hint.bucket, &hint.key).next().is_some() {
+                "No route of this bucket and key names the topic that the event came through."
+            } else if routes.has_source(&hint.bucket) {
                 "No route of this bucket has a prefix that the key begins with."
             } else {
                 "No route reads from this bucket."
@@ -120,7 +125,7 @@ mod tests {
             Ok(hint("three", "a")),
             Err(ignored),
         ];
-        let sorted = sort(records, &routes(), Timestamp::UNIX_EPOCH);
+        let sorted = sort(records, &routes(), None, Timestamp::UNIX_EPOCH);
         let taken: Vec<_> = sorted
             .accepted
             .iter()
@@ -145,6 +150,35 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_speaks_only_to_the_routes_that_name_it() {
+        let route = |name: &str, topics: &[&str]| {
+            let table = json!({"source": "s3://one", "destination": format!("gs://{}", &name[6..]),
+                "sns_topics": topics});
+            Route::parse(name, table).unwrap()
+        };
+        let [ours, other] = ["arn:aws:sns:eu-west-1:1:a", "arn:aws:sns:eu-west-1:1:b"];
+        let routes = Routes::new([
+            route("ROUTE_ONE", &[ours, other]),
+            route("ROUTE_TWO", &[other]),
+            route("ROUTE_SIX", &[]),
+        ]);
+        let taken = |topic| {
+            let records = vec![Ok(hint("one", "k"))];
+            let sorted = sort(
+                records,
+                routes.as_ref().unwrap(),
+                topic,
+                Timestamp::UNIX_EPOCH,
+            );
+            (sorted.accepted.len(), sorted.ignored.len())
+        };
+        assert_eq!(taken(Some(ours)), (1, 0));
+        assert_eq!(taken(Some(other)), (2, 0));
+        assert_eq!(taken(Some("arn:aws:sns:eu-west-1:1:c")), (0, 1));
+        assert_eq!(taken(None), (3, 0));
+    }
+
+    #[test]
     fn a_record_too_long_for_the_queue_is_ignored_and_spoils_no_other() {
         let records = vec![
             Ok(ObjectHint {
@@ -153,7 +187,7 @@ mod tests {
             }),
             Ok(hint("one", "b")),
         ];
-        let sorted = sort(records, &routes(), Timestamp::UNIX_EPOCH);
+        let sorted = sort(records, &routes(), None, Timestamp::UNIX_EPOCH);
         assert_eq!((sorted.accepted.len(), sorted.ignored.len()), (1, 1));
     }
 }

@@ -1,5 +1,7 @@
 //! The tokens that whoever calls the worker shows.
 
+use causeway_shared::sender::AccessTokens;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -20,6 +22,19 @@ impl Tokens {
         let shown: [u8; 32] = Sha256::digest(shown).into();
         let is_one = |found: Choice, token: &[u8; 32]| found | token.ct_eq(&shown);
         self.0.iter().fold(Choice::from(0), is_one).into()
+    }
+
+    /// A token for whoever shows one of these as `secret`, good for some time from `now`.
+    pub(crate) fn give(&self, secret: &str, now: Timestamp) -> Option<String> {
+        let secret: [u8; 32] = Sha256::digest(secret).into();
+        let known = self.0.iter().find(|token| token.ct_eq(&secret).into())?;
+        Some(AccessTokens::new(known).give(now))
+    }
+
+    /// Whether `shown` was given for one of these, and is good at `now`.
+    pub(crate) fn gave(&self, shown: &str, now: Timestamp) -> bool {
+        let mut secrets = self.0.iter();
+        secrets.any(|secret| AccessTokens::new(secret).have(shown, now))
     }
 
     /// Whether the Authorization header `authorization` shows one
@@ -55,6 +70,16 @@ mod tests {
             assert!(!tokens.are_shown_by(Some(bad)), "{bad}");
         }
         assert!(!tokens.are_shown_by(None));
+    }
+
+    #[test]
+    fn a_token_is_given_for_one_of_these_and_goes_with_it() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap_or_default();
+        let tokens = Tokens::new("old new");
+        assert_eq!(tokens.give("other", now), None);
+        let given = tokens.give("old", now).unwrap_or_default();
+        assert!(tokens.gave(&given, now) && !tokens.have(&given));
+        assert!(!Tokens::new("new").gave(&given, now));
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! Who sends an event: by what its headers show, by a signature over its body, or by SNS's own.
+//!
+//! | shown | believed if |
+//! |---|---|
+//! | `Authorization: Bearer` | it is one of EVENTS_TOKEN, or one that `/oauth/token` gave |
+//! | `Authorization: Basic` | the password is one of EVENTS_TOKEN |
+//! | `x-api-key` | it is one of EVENTS_TOKEN |
+//! | `webhook-signature` | a secret of WEBHOOK_SECRET made it |
+//! | nothing | the body is a message that SNS signed, of a topic that a route names ([`super::sns`]) |
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use causeway_shared::sender::{Refused, Signed};
+use jiff::Timestamp;
+use web_sys::Headers;
+
+use crate::config::Config;
+use crate::reply::Reply;
+
+/// What a request's headers show.
+pub(super) enum Shown {
+    /// A token that opens.
+    Token,
+    /// A signature over the body: id, time, signatures.
+    Signature([String; 3]),
+    /// Nothing: only SNS sends so.
+    Nothing,
+}
+
+/// Looks at a request's headers, before its body is read.
+///
+/// # Errors
+/// The answer to a token that does not open, and to nothing where nobody signs.
+pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Result<Shown, Reply> {
+    let header = |name| headers.get(name).ok().flatten();
+    if let Some(authorization) = header("authorization") {
+        return opens(&authorization, config, now)
+            .then_some(Shown::Token)
+            .ok_or_else(unknown);
+    }
+    if let Some(key) = header("x-api-key") {
+        return config
+            .events_tokens
+            .have(&key)
+            .then_some(Shown::Token)
+            .ok_or_else(unknown);
+    }
+    if let Some(signature) = header("webhook-signature") {
+        let [id, timestamp] =
+            ["webhook-id", "webhook-timestamp"].map(|name| header(name).unwrap_or_default());
+        return Ok(Shown::Signature([id, timestamp, signature]));
+    }
+    let is_heard = config.routes.iter().any(|route| !route.topics.is_empty());
+    is_heard.then_some(Shown::Nothing).ok_or_else(unknown)
+}
+
+/// Whether an Authorization header opens
+/// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1), [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
+fn opens(authorization: &str, config: &Config, now: Timestamp) -> bool {
+    let Some((scheme, shown)) = authorization.split_once(' ') else {
+        return false;
+    };
+    let shown = shown.trim();
+    let tokens = &config.events_tokens;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => tokens.have(shown) || tokens.gave(shown, now),
+        "basic" => password(shown).is_some_and(|password| tokens.have(&password)),
+        _ => false,
+    }
+}
+
+/// The password of Basic credentials.
+pub(super) fn password(credentials: &str) -> Option<String> {
+    let decoded = BASE64_STANDARD.decode(credentials).ok()?;
+    let (_, password) = str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(password.to_owned())
+}
+
+/// Whether one of WEBHOOK_SECRET signed `body`.
+///
+/// # Errors
+/// The answer to whoever signed it.
+pub(super) fn check_signature(
+    [id, timestamp, signature]: &[String; 3],
+    body: &[u8],
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), Reply> {
+    let secrets = config.webhook_secrets.as_ref().ok_or_else(|| {
+        Reply::problem(
+            401,
+            "No signature is known here: set WEBHOOK_SECRET, or show EVENTS_TOKEN.",
+        )
+    })?;
+    let signed = Signed {
+        id,
+        timestamp,
+        signature,
+    };
+    secrets
+        .check(signed, body, now)
+        .map_err(|refused| refused_as(401, &refused))
+}
+
+/// The answer to a sender that is not believed.
+pub(super) fn refused_as(status: u16, refused: &Refused) -> Reply {
+    let reply = Reply::problem(status, refused.to_string());
+    if status == 401 {
+        challenge(reply)
+    } else {
+        reply
+    }
+}
+
+/// The answer to who shows nothing that opens.
+pub(super) fn unknown() -> Reply {
+    challenge(Reply::problem(
+        401,
+        "Show a token of EVENTS_TOKEN as `Authorization: Bearer <token>`, as the password of Basic or as `x-api-key`, sign the request with WEBHOOK_SECRET, or send it through an SNS topic that a route names.",
+    ))
+}
+
+fn challenge(reply: Reply) -> Reply {
+    reply.header("www-authenticate", "Bearer realm=\"causeway\"")
+}

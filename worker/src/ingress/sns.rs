@@ -1,0 +1,195 @@
+//! Messages of SNS: proven by their signature, and subscriptions confirmed.
+//!
+//! What is fetched is a certificate from the SNS of a topic that a route names, and never what a message
+//! says. What it takes to believe one is [`causeway_shared::sender`]'s.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use causeway_shared::port::Port as _;
+use causeway_shared::sender::{Certificate, Claim, Envelope, Kind, Refused, Topic};
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use worker::Env;
+
+use super::sender::{refused_as, unknown};
+use crate::config::Config;
+use crate::port::WorkerdPort;
+use crate::reply::Reply;
+use crate::rsa::VerifyingKey;
+
+/// Certificates that are kept: a region has one, and for some time two.
+const KEPT: usize = 16;
+
+/// How long a file that was no certificate is not asked for again.
+const PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+thread_local! {
+    static CERTIFICATES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a URL gave.
+struct Known {
+    url: String,
+    certificate: Result<Rc<(Certificate, VerifyingKey)>, Refused>,
+    since: Timestamp,
+}
+
+/// What a proven message is.
+pub(super) enum Proven {
+    /// An event, and the topic that it came through.
+    Event { topic: String, event: String },
+    /// It is answered already.
+    Answered(Reply),
+}
+
+/// Proves that `body` is a message of a topic that a route names.
+///
+/// # Errors
+/// The answer to whoever sent it.
+pub(super) async fn prove(
+    body: &[u8],
+    config: &Config,
+    env: &Env,
+    now: Timestamp,
+) -> Result<Proven, Reply> {
+    let envelope = Envelope::read(body).map_err(|_| unknown())?;
+    let kind = envelope.kind().map_err(|_| unknown())?;
+    let refused = |refused: Refused| refused_as(403, &refused);
+    let topic = config.routes.topic(&envelope.topic_arn);
+    let topic = topic.ok_or_else(|| refused(Refused::Topic(envelope.topic_arn.clone())))?;
+    let claim = envelope.claim(topic, now).map_err(refused)?;
+    let url = topic.url(&claim.certificate, config.sns_endpoint.as_deref());
+    let known = certificate(&url, env, now).await?;
+    known.0.check(now).map_err(refused)?;
+    if !is_signed(&claim, &known.1).await {
+        return Err(refused(Refused::Signature(
+            "SNS did not sign it, or it was changed on its way.",
+        )));
+    }
+    Ok(match kind {
+        Kind::Notification => Proven::Event {
+            topic: envelope.topic_arn,
+            event: envelope.message,
+        },
+        Kind::SubscriptionConfirmation => {
+            Proven::Answered(confirm(topic, envelope.token(), config, env).await)
+        }
+        Kind::UnsubscribeConfirmation => Proven::Answered(unsubscribed(topic)),
+    })
+}
+
+async fn is_signed(claim: &Claim, key: &VerifyingKey) -> bool {
+    key.verify(claim.hash, &claim.signature, &claim.signed)
+        .await
+}
+
+/// The certificate at `url`, kept from an earlier message if there was one.
+async fn certificate(
+    url: &str,
+    env: &Env,
+    now: Timestamp,
+) -> Result<Rc<(Certificate, VerifyingKey)>, Reply> {
+    let kept = CERTIFICATES.with_borrow(|all| {
+        let known = all.iter().find(|known| known.url == url);
+        let known = known
+            .filter(|known| known.certificate.is_ok() || now.duration_since(known.since) < PAUSE);
+        known.map(|known| known.certificate.clone())
+    });
+    let certificate = match kept {
+        Some(certificate) => certificate,
+        None => fetch(url, env, now).await?,
+    };
+    certificate.map_err(|refused| refused_as(403, &refused))
+}
+
+/// Asks SNS for the certificate and keeps what it says. An answer that may be another soon is not kept.
+async fn fetch(
+    url: &str,
+    env: &Env,
+    now: Timestamp,
+) -> Result<Result<Rc<(Certificate, VerifyingKey)>, Refused>, Reply> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = url.parse().map_err(|_| unknown())?;
+    let reply = send(request, env).await?;
+    let certificate = if reply.status().is_success() {
+        Certificate::from_pem(reply.body()).map(|certificate| {
+            let key = VerifyingKey::from_spki(&certificate.key);
+            Rc::new((certificate, key))
+        })
+    } else {
+        let status = reply.status().as_u16();
+        Err(Refused::Certificate(format!(
+            "SNS has no certificate {url} ({status})."
+        )))
+    };
+    CERTIFICATES.with_borrow_mut(|all| {
+        all.retain(|known| known.url != url);
+        if all.len() == KEPT {
+            // Names that lead nowhere can be made up; one that led to a certificate cannot.
+            let useless = all.iter().position(|known| known.certificate.is_err());
+            all.remove(useless.unwrap_or_default());
+        }
+        all.push(Known {
+            url: url.to_owned(),
+            certificate: certificate.clone(),
+            since: now,
+        });
+    });
+    Ok(certificate)
+}
+
+/// Asks SNS; a 5xx, or no answer, has the sender send again.
+async fn send(request: Request<Bytes>, env: &Env) -> Result<Response<Bytes>, Reply> {
+    let silent = |reason: String| {
+        Reply::problem(503, format!("SNS did not answer: {reason}. Send it again."))
+            .header("retry-after", "5")
+    };
+    let reply = WorkerdPort::new(env, None).send(request).await;
+    let reply = reply.map_err(|lost| silent(lost.detail))?;
+    if reply.status().is_server_error() {
+        return Err(silent(reply.status().to_string()));
+    }
+    Ok(reply)
+}
+
+async fn confirm(topic: &Topic, token: &str, config: &Config, env: &Env) -> Reply {
+    let request = topic.confirmation(token, config.sns_endpoint.as_deref());
+    match send(request, env).await {
+        Ok(reply) if reply.status().is_success() => {
+            log("sns-subscribed", topic);
+            note(format!("The subscription to {} is confirmed.", topic.arn()))
+        }
+        Ok(reply) => {
+            log("sns-not-confirmed", topic);
+            let status = reply.status().as_u16();
+            Reply::problem(
+                403,
+                format!(
+                    "SNS did not confirm the subscription to {} ({status}): the token of the message is not good, or not any more. Subscribe again.",
+                    topic.arn()
+                ),
+            )
+        }
+        Err(silent) => silent,
+    }
+}
+
+fn unsubscribed(topic: &Topic) -> Reply {
+    log("sns-unsubscribed", topic);
+    note(format!(
+        "The subscription to {} has ended: nothing comes from it any more.",
+        topic.arn()
+    ))
+}
+
+fn note(note: String) -> Reply {
+    Reply::json(202, json!({"accepted": [], "ignored": []})).member("note", note)
+}
+
+fn log(event: &str, topic: &Topic) {
+    let line = json!({"event": event, "topic": topic.arn()});
+    web_sys::console::log_1(&line.to_string().into());
+}
