@@ -28,5 +28,6 @@ pub mod route;
 pub mod s3;
 pub mod sender;
 pub mod sigv4;
+pub mod sqs;
 pub mod transfer;
 pub mod walk;

@@ -14,7 +14,7 @@ use serde_json::Value;
 const LAYERS: [&[&str]; 12] = [
     &["sigv4", "event", "brake"],
     &["sender"],
-    &["s3", "gcs", "bigquery", "route"],
+    &["s3", "gcs", "bigquery", "route", "sqs"],
     &["access", "mapping", "plan"],
     &["message"],
     &["order"],

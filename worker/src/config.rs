@@ -12,6 +12,7 @@ use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sender::Secrets;
 use causeway_shared::sigv4::Credentials;
+use causeway_shared::sqs::Queue;
 use js_sys::{JSON, Object, Reflect};
 use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) events_tokens: Tokens,
     /// What senders of events sign with.
     pub(crate) webhook_secrets: Option<Secrets>,
+    /// The queues of SQS that are pulled.
+    pub(crate) sqs_queues: Vec<Queue>,
     /// What stands in the place of SNS.
     pub(crate) sns_endpoint: Option<String>,
     /// What administrators show; none where that part of the API is closed.
@@ -71,8 +74,9 @@ impl Config {
             .map(|secrets| Secrets::parse(&secrets))
             .transpose()
             .map_err(|reason| ConfigError::new("WEBHOOK_SECRET", format!("{reason}.")))?;
-        let nobody_signs =
-            webhook_secrets.is_none() && routes.iter().all(|route| route.topics.is_empty());
+        let nobody_signs = webhook_secrets.is_none()
+            && text(env, "SQS_QUEUES").is_none()
+            && routes.iter().all(|route| route.topics.is_empty());
         let events_tokens = match text(env, "EVENTS_TOKEN") {
             None if nobody_signs => {
                 return Err(missing(
@@ -103,6 +107,12 @@ impl Config {
             "the source buckets' region, such as eu-west-1",
         )?;
         let endpoint = text(env, "AWS_ENDPOINT_URL_S3");
+        let sqs_queues = text(env, "SQS_QUEUES").unwrap_or_default();
+        let sqs_queues = sqs_queues
+            .split([',', ' ', '\t', '\r', '\n'])
+            .filter(|url| !url.is_empty())
+            .map(|url| Queue::new(&credentials, &region, url))
+            .collect::<Result<Vec<_>, _>>()?;
         let s3 = S3Access::new(&credentials, &region, endpoint.as_deref(), &routes)?;
 
         let (account, signing_key) = text(env, "GOOGLE_CREDENTIALS")
@@ -115,6 +125,7 @@ impl Config {
             access: Arc::new(Access { s3, gcs }),
             events_tokens,
             webhook_secrets,
+            sqs_queues,
             sns_endpoint: text(env, "AWS_ENDPOINT_URL_SNS")
                 .map(|url| base_url("AWS_ENDPOINT_URL_SNS", &url))
                 .transpose()?,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
+use causeway_shared::event::{self, Notification};
 use causeway_shared::ledger::Record;
 use causeway_shared::message::{Fold, HintMessage, Message, PartMessage, fold};
 use causeway_shared::plan::SINGLE_REQUEST_LIMIT;
@@ -20,6 +21,7 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::coordinator::Handle;
+use crate::ingress::hints;
 use crate::outcome;
 use crate::parts;
 use crate::platform::{self, MessageBatch, Queue};
@@ -58,6 +60,8 @@ struct Batch {
     /// One a hint, in the same order.
     deliveries: Vec<Delivery>,
     parts: Vec<(PartMessage, Delivery)>,
+    /// Events that their sender put into the queue itself, as R2 does, and their messages.
+    events: Vec<(Vec<String>, Delivery)>,
     unreadable: Vec<(Delivery, TransferError)>,
 }
 
@@ -79,8 +83,15 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
         hints,
         deliveries,
         parts,
+        events,
         unreadable,
-    } = read(messages);
+    } = read(messages, &config);
+    for (hints, delivery) in events {
+        match hints::put(&hints, env).await {
+            Ok(()) => delivery.acknowledge(),
+            Err(_) => delivery.again_after(PLATFORM_DELAY),
+        }
+    }
     for (delivery, error) in unreadable {
         let decision = settle(&delivery, &Err::<Outcome, _>(error), env).await;
         outcome::log_unreadable(&decision);
@@ -212,7 +223,7 @@ async fn transfer(
 }
 
 /// Tells the messages that this version can read from those that it cannot.
-fn read(messages: Vec<platform::Message>) -> Batch {
+fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
     let mut batch = Batch::default();
     for message in messages {
         let text = message.text();
@@ -225,14 +236,21 @@ fn read(messages: Vec<platform::Message>) -> Batch {
             Ok(Message::Part(part)) => {
                 batch.parts.push((part, Delivery::new(message, text, 0)));
             }
-            Err(error) => batch.unreadable.push((
-                Delivery::new(message, text, 0),
-                TransferError::new(
-                    ErrorKind::MessageUnreadable,
-                    format!("The message is neither a hint nor a part: {error}."),
-                    "Find out who put it in the queue; another version of Causeway may have.",
-                ),
-            )),
+            Err(error) => match event::parse(text.as_bytes()) {
+                Ok(Notification::Records(records)) => {
+                    let sorted = hints::sort(records, &config.routes, None, platform::now());
+                    let delivery = Delivery::new(message, text, 0);
+                    batch.events.push((sorted.messages, delivery));
+                }
+                _ => batch.unreadable.push((
+                    Delivery::new(message, text, 0),
+                    TransferError::new(
+                        ErrorKind::MessageUnreadable,
+                        format!("The message is neither a hint nor a part: {error}."),
+                        "Find out who put it in the queue; another version of Causeway may have.",
+                    ),
+                )),
+            },
         }
     }
     batch

@@ -6,7 +6,7 @@
 //! has taken the hints, so what was answered with 2xx is not lost.
 
 pub(crate) mod body;
-mod hints;
+pub(crate) mod hints;
 mod oauth;
 mod sender;
 mod sns;
@@ -23,7 +23,7 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::operator;
-use crate::platform::{self, Queue};
+use crate::platform;
 use crate::reply::Reply;
 use hints::Sorted;
 use sender::Shown;
@@ -115,23 +115,14 @@ fn unread(reason: body::Unread) -> Reply {
 /// Answers once the queue has every hint. Hints that it took before it failed are sent again with
 /// the rest: twice does no harm.
 async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
-    let queue = match Queue::bound(env, "HINTS") {
-        Ok(queue) => queue,
-        Err(reason) => return misconfigured(&ConfigError::new("HINTS", reason)),
-    };
-    for batch in platform::batches(&sorted.messages) {
-        if let Err(reason) = queue.put_all(&sorted.messages[batch]).await {
-            web_sys::console::error_1(
-                &json!({"event": "queue-refused", "message": &reason})
-                    .to_string()
-                    .into(),
-            );
-            return Reply::problem(
-                503,
-                format!("The queue did not take the event: {reason}. Send it again."),
-            )
-            .header("retry-after", QUEUE_PAUSE);
-        }
+    if let Err(reason) = hints::put(&sorted.messages, env).await {
+        let line = json!({"event": "queue-refused", "message": &reason});
+        web_sys::console::error_1(&line.to_string().into());
+        return Reply::problem(
+            503,
+            format!("The queue did not take the event: {reason}. Send it again."),
+        )
+        .header("retry-after", QUEUE_PAUSE);
     }
     Reply::json(
         202,

@@ -19,6 +19,7 @@ mod outcome;
 mod parts;
 mod platform;
 mod port;
+mod puller;
 mod quarantine;
 mod reply;
 mod rsa;
@@ -61,8 +62,12 @@ pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
     }
 }
 
-/// The cron of wrangler.toml, if there is one: time to see whether the two sides are the same.
+/// The crons of wrangler.toml, if there are any: each wakes the pullers, and each but the one of every
+/// minute is the time to see whether the two sides are the same.
 #[wasm_bindgen]
-pub async fn scheduled(_event: JsValue, env: Env, _context: Context) {
-    walk::reconcile_all(&env).await;
+pub async fn scheduled(event: JsValue, env: Env, _context: Context) {
+    puller::wake_all(&env).await;
+    if platform::cron_of(&event).as_deref() != Some(puller::CRON) {
+        walk::reconcile_all(&env).await;
+    }
 }

@@ -127,6 +127,12 @@ pub(crate) fn object(name: &str, value: &JsValue) -> Object {
     object
 }
 
+/// The schedule that a cron's `event` is of
+/// ([ScheduledController](https://developers.cloudflare.com/workers/runtime-apis/handlers/scheduled/)).
+pub(crate) fn cron_of(event: &JsValue) -> Option<String> {
+    Reflect::get(event, &"cron".into()).ok()?.as_string()
+}
+
 /// Sets a property of a plain object, which cannot fail.
 pub(crate) fn set(object: &Object, name: &str, value: &JsValue) {
     let _ = Reflect::set(object, &name.into(), value);

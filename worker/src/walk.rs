@@ -18,7 +18,8 @@ use worker::durable::State;
 use worker::{DurableObject, Env, Request, Response, durable_object};
 
 use crate::config::Config;
-use crate::platform::{self, Queue, to_json};
+use crate::ingress::hints;
+use crate::platform::{self, to_json};
 use crate::port::WorkerdPort;
 use crate::{ledger, object, outcome};
 
@@ -188,12 +189,9 @@ impl RouteWalk {
     async fn take_page(&self, mut walk: Walk) -> worker::Result<Duration> {
         let config = Config::of(&self.env).map_err(|error| error.to_string())?;
         let wait = match self.next_page(&mut walk, &config).await {
-            Ok((page, hints)) => {
-                let messages: Vec<String> = hints.iter().map(to_json).collect();
-                let queue = Queue::bound(&self.env, "HINTS")?;
-                for batch in platform::batches(&messages) {
-                    queue.put_all(&messages[batch]).await?;
-                }
+            Ok((page, found)) => {
+                let messages: Vec<String> = found.iter().map(to_json).collect();
+                hints::put(&messages, &self.env).await?;
                 walk.took(page, messages.len() as u64, platform::now())
             }
             Err(error) => walk.failed(error, platform::now(), platform::seed()),

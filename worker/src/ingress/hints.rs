@@ -5,23 +5,24 @@ use causeway_shared::message::HintMessage;
 use causeway_shared::route::Routes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use worker::Env;
 
-use crate::platform::{MESSAGE_BYTES, to_json};
+use crate::platform::{self, MESSAGE_BYTES, Queue, to_json};
 
 /// An event's records, sorted.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
+pub(crate) struct Sorted {
     /// JSON texts for the queue.
-    pub(super) messages: Vec<String>,
+    pub(crate) messages: Vec<String>,
     /// One entry a message, for the answer.
-    pub(super) accepted: Vec<Value>,
+    pub(crate) accepted: Vec<Value>,
     /// One entry a record without a message, with the reason.
-    pub(super) ignored: Vec<Value>,
+    pub(crate) ignored: Vec<Value>,
 }
 
 /// Sorts `records` by `routes`: one message a hint and route. What came through a `topic` of SNS is for
 /// the routes that name it.
-pub(super) fn sort(
+pub(crate) fn sort(
     records: Vec<Result<ObjectHint, Ignored>>,
     routes: &Routes,
     topic: Option<&str>,
@@ -41,6 +42,18 @@ pub(super) fn sort(
         }
     }
     sorted
+}
+
+/// Puts `messages` into the queue of hints, which has them all when this returns.
+///
+/// # Errors
+/// Why the queue took no more.
+pub(crate) async fn put(messages: &[String], env: &Env) -> Result<(), String> {
+    let queue = Queue::bound(env, "HINTS").map_err(|reason| format!("HINTS {reason}"))?;
+    for batch in platform::batches(messages) {
+        queue.put_all(&messages[batch]).await?;
+    }
+    Ok(())
 }
 
 impl Sorted {

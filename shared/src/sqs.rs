@@ -1,0 +1,311 @@
+//! The queues of Amazon SQS that a bucket notifies: messages are received, hidden for longer, and
+//! deleted. Nothing is ever sent to one.
+//!
+//! Follows the [JSON protocol](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html),
+//! which is `awsJson1_0`. What a message says is [`crate::event`]'s.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::ConfigError;
+use crate::sigv4::{Credentials, PayloadHash, Signer};
+
+/// The most messages of one request.
+pub const BATCH: usize = 10;
+
+/// How long a request waits for a message, in seconds: the longest that SQS takes.
+pub const WAIT: u32 = 20;
+
+/// A queue, and the right to receive from it.
+#[derive(Debug)]
+pub struct Queue {
+    url: String,
+    endpoint: Uri,
+    signer: Signer,
+}
+
+/// A message as it was received.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Received {
+    /// The same at each delivery.
+    pub message_id: String,
+    /// What this delivery is deleted by.
+    pub receipt_handle: String,
+    /// What the message says.
+    pub body: String,
+}
+
+/// Why SQS did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SQS answered {status} {code}: {message}")]
+pub struct Refusal {
+    /// The status of HTTP.
+    pub status: u16,
+    /// SQS's own word, such as `QueueDoesNotExist`.
+    pub code: String,
+    /// SQS's sentence.
+    pub message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    id: String,
+    receipt_handle: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visibility_timeout: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Reply {
+    messages: Vec<Received>,
+    failed: Vec<Failed>,
+    #[serde(rename = "__type")]
+    code: String,
+    #[serde(rename = "message")]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failed {
+    code: String,
+}
+
+impl Queue {
+    /// The queue at `url`, in the region that its host names, or in `region` where it names none.
+    ///
+    /// # Errors
+    /// [`ConfigError`] about `SQS_QUEUES`.
+    pub fn new(credentials: &Credentials, region: &str, url: &str) -> Result<Self, ConfigError> {
+        let wrong = |reason: String| ConfigError::new("SQS_QUEUES", reason);
+        let uri: Option<Uri> = url.parse().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+        let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
+        let authority = uri.as_ref().and_then(Uri::authority);
+        let (Some(authority), "http" | "https") = (authority, scheme) else {
+            return Err(wrong(format!(
+                "has {url:?}; expected URLs as https://sqs.<region>.amazonaws.com/<account>/<name>."
+            )));
+        };
+        let region = match host.split('.').collect::<Vec<_>>()[..] {
+            ["sqs", region, "amazonaws", "com"] | ["sqs", region, "amazonaws", "com", "cn"] => {
+                region
+            }
+            _ => region,
+        };
+        let signer = Signer::service(credentials.clone(), region, "sqs");
+        let endpoint = format!("{scheme}://{authority}/").parse();
+        Ok(Self {
+            url: url.to_owned(),
+            endpoint: endpoint.map_err(|_| wrong(format!("has {url:?}, which is no URL.")))?,
+            signer: signer.map_err(|error| wrong(error.to_string()))?,
+        })
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A request for messages, which waits for one up to [`WAIT`]
+    /// ([ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html)).
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn receive(&self, now: Timestamp) -> Result<Request<Bytes>, String> {
+        let body = json!({"MaxNumberOfMessages": BATCH, "WaitTimeSeconds": WAIT});
+        self.request("ReceiveMessage", body, now)
+    }
+
+    /// Deletes `messages`, at most [`BATCH`]
+    /// ([DeleteMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html)).
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn delete(&self, messages: &[&Received], now: Timestamp) -> Result<Request<Bytes>, String> {
+        let body = json!({"Entries": entries(messages, None)});
+        self.request("DeleteMessageBatch", body, now)
+    }
+
+    /// Has `messages`, at most [`BATCH`], come again no sooner than `seconds` from now
+    /// ([ChangeMessageVisibilityBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html)).
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn hide(
+        &self,
+        messages: &[&Received],
+        seconds: u32,
+        now: Timestamp,
+    ) -> Result<Request<Bytes>, String> {
+        let body = json!({"Entries": entries(messages, Some(seconds))});
+        self.request("ChangeMessageVisibilityBatch", body, now)
+    }
+
+    fn request(
+        &self,
+        action: &str,
+        mut body: Value,
+        now: Timestamp,
+    ) -> Result<Request<Bytes>, String> {
+        body["QueueUrl"] = self.url.clone().into();
+        let mut request = Request::new(Bytes::from(body.to_string()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.clone();
+        let json = HeaderValue::from_static("application/x-amz-json-1.0");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        let target = HeaderValue::try_from(format!("AmazonSQS.{action}"));
+        let target = target.map_err(|error| error.to_string())?;
+        request.headers_mut().insert("x-amz-target", target);
+        let payload = PayloadHash::of(request.body());
+        let signed = self.signer.sign(&mut request, &payload, now);
+        signed.map_err(|error| error.to_string())?;
+        Ok(request)
+    }
+}
+
+fn entries(messages: &[&Received], visibility_timeout: Option<u32>) -> Value {
+    let entries = messages.iter().enumerate().map(|(index, message)| Entry {
+        id: index.to_string(),
+        receipt_handle: &message.receipt_handle,
+        visibility_timeout,
+    });
+    json!(entries.collect::<Vec<_>>())
+}
+
+/// What SQS answered: the messages received, if it was asked for some.
+///
+/// # Errors
+/// Its refusal; of a batch, the first entry's, and the others were done.
+pub fn read(reply: &Response<Bytes>) -> Result<Vec<Received>, Refusal> {
+    let status = reply.status().as_u16();
+    let read: Option<Reply> = serde_json::from_slice(reply.body()).ok();
+    match read {
+        Some(read) if reply.status().is_success() => match read.failed.into_iter().next() {
+            None => Ok(read.messages),
+            Some(failed) => Err(Refusal {
+                status,
+                code: failed.code,
+                message: "one message of a batch".into(),
+            }),
+        },
+        read => {
+            let read = read.unwrap_or_default();
+            let code = read.code.rsplit('#').next().unwrap_or_default();
+            Err(Refusal {
+                status,
+                code: code.to_owned(),
+                message: read.reason,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn queue(url: &str) -> Result<Queue, ConfigError> {
+        let credentials = Credentials::new("AKID", "secret", None).unwrap();
+        Queue::new(&credentials, "us-east-1", url)
+    }
+
+    fn reply(status: u16, body: &Value) -> Response<Bytes> {
+        let reply = Response::builder().status(status);
+        reply.body(Bytes::from(body.to_string())).unwrap()
+    }
+
+    fn message() -> Received {
+        Received {
+            message_id: "m".into(),
+            receipt_handle: "r".into(),
+            body: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn a_request_goes_to_the_queues_host_signed_for_its_region() {
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inbox";
+        let request = queue(url).unwrap().receive(Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(
+            request.uri().to_string(),
+            "https://sqs.eu-west-1.amazonaws.com/"
+        );
+        assert_eq!(
+            request.headers()["x-amz-target"],
+            "AmazonSQS.ReceiveMessage"
+        );
+        let authorization = request.headers()["authorization"].to_str().unwrap();
+        assert!(
+            authorization.contains("/eu-west-1/sqs/aws4_request"),
+            "{authorization}"
+        );
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        let expected = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20});
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn another_host_is_signed_for_the_workers_region_and_what_is_no_url_is_refused() {
+        let request = queue("http://127.0.0.1:9/1/q")
+            .unwrap()
+            .receive(Timestamp::UNIX_EPOCH);
+        let request = request.unwrap();
+        assert_eq!(request.uri().to_string(), "http://127.0.0.1:9/");
+        let authorization = request.headers()["authorization"].to_str().unwrap();
+        assert!(authorization.contains("/us-east-1/sqs/"));
+        for wrong in [
+            "inbox",
+            "arn:aws:sqs:eu-west-1:1:inbox",
+            "ftp://host/q",
+            "https://",
+        ] {
+            assert_eq!(queue(wrong).unwrap_err().variable, "SQS_QUEUES", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_batch_names_each_delivery_and_hiding_says_how_long() {
+        let queue = queue("http://127.0.0.1:9/1/q").unwrap();
+        let message = message();
+        let body =
+            |request: Request<Bytes>| -> Value { serde_json::from_slice(request.body()).unwrap() };
+        let deleted = body(queue.delete(&[&message], Timestamp::UNIX_EPOCH).unwrap());
+        assert_eq!(
+            deleted["Entries"],
+            json!([{"Id": "0", "ReceiptHandle": "r"}])
+        );
+        let hidden = body(queue.hide(&[&message], 60, Timestamp::UNIX_EPOCH).unwrap());
+        assert_eq!(hidden["Entries"][0]["VisibilityTimeout"], 60);
+    }
+
+    #[test]
+    fn answers_are_messages_or_say_what_was_refused() {
+        let received = json!({"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "{}",
+            "MD5OfBody": "x"}]});
+        assert_eq!(read(&reply(200, &received)), Ok(vec![message()]));
+        assert_eq!(read(&reply(200, &json!({}))), Ok(Vec::new()));
+        let gone = json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "gone"});
+        let refusal = read(&reply(400, &gone)).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "SQS answered 400 QueueDoesNotExist: gone"
+        );
+        let failed = json!({"Failed": [{"Id": "0", "Code": "ReceiptHandleIsInvalid"}]});
+        assert_eq!(
+            read(&reply(200, &failed)).unwrap_err().code,
+            "ReceiptHandleIsInvalid"
+        );
+        let html = Response::builder().status(502).body(Bytes::from("<html>"));
+        assert_eq!(read(&html.unwrap()).unwrap_err().status, 502);
+    }
+}
