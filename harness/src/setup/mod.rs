@@ -7,6 +7,7 @@ mod command;
 mod compiler;
 mod debian;
 mod node;
+mod python;
 mod report;
 mod tools;
 
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-pub(crate) use command::{run, which};
+pub(crate) use command::which;
 pub use compiler::WasmCompiler;
+pub use python::python;
 pub use report::Reporter;
 
 /// What [`ensure`] has made sure of.

@@ -1,0 +1,99 @@
+//! Tokens: where they may stand, several at once, and what opens nothing.
+
+use causeway_tests::run;
+use reqwest::{Method, StatusCode};
+
+use crate::fixture::{assert_refused, assert_taken, fixture, written};
+
+#[test]
+fn each_token_opens_as_bearer_as_basic_and_as_api_key() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        for token in ["the-token-of-before", "the-token-of-now"] {
+            for way in 0..3 {
+                let key = format!("{token}-{way}");
+                let request = fixture.post().json(&written(&lane, &key));
+                let request = match way {
+                    0 => request.bearer_auth(token),
+                    1 => request.basic_auth("whoever", Some(token)),
+                    _ => request.header("x-api-key", token),
+                };
+                assert_taken(request.send().await.unwrap(), &lane, &key).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn sns_raw_delivery_is_taken_with_a_token_and_refused_without() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        let event = written(&lane, "raw").to_string();
+        let raw = || {
+            let request = fixture.post().header("x-amz-sns-rawdelivery", "true");
+            request
+                .header("x-amz-sns-message-type", "Notification")
+                .body(event.clone())
+        };
+        let without = raw().send().await.unwrap();
+        assert_refused(without, 401, "Show a token of EVENTS_TOKEN").await;
+        let with = raw().basic_auth("sns", Some("the-token-of-now"));
+        assert_taken(with.send().await.unwrap(), &lane, "raw").await;
+    });
+}
+
+#[test]
+fn nothing_else_opens() {
+    run(async {
+        let fixture = fixture().await;
+        let wrong = [
+            ("authorization", "Bearer the-token-of-no"),
+            (
+                "authorization",
+                "Bearer the-token-of-before, the-token-of-now",
+            ),
+            ("authorization", "Bearer "),
+            ("authorization", "the-token-of-now"),
+            ("authorization", "Digest the-token-of-now"),
+            // `the-token-of-now:`: a user's name is no password.
+            ("authorization", "Basic dGhlLXRva2VuLW9mLW5vdzo="),
+            ("authorization", "Basic ***"),
+            ("x-api-key", ""),
+            ("x-api-key", "Bearer the-token-of-now"),
+            ("x-api-token", "the-token-of-now"),
+        ];
+        for (name, value) in wrong {
+            let answer = fixture.post().header(name, value).body("{}").send().await;
+            let answer = answer.unwrap();
+            assert_eq!(
+                answer.headers()["www-authenticate"],
+                "Bearer realm=\"causeway\""
+            );
+            assert_refused(answer, 401, "Show a token of EVENTS_TOKEN").await;
+        }
+        let in_query = format!("{}?token=the-token-of-now", fixture.stack.events_url());
+        let answer = fixture
+            .stack
+            .http
+            .post(in_query)
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_refused(answer, 401, "Show a token of EVENTS_TOKEN").await;
+    });
+}
+
+#[test]
+fn who_asks_whether_anybody_is_there_hears_so() {
+    run(async {
+        let fixture = fixture().await;
+        for path in ["/events", "/"] {
+            let url = format!("{}{path}", fixture.stack.local.runtime.url());
+            let answer = fixture.stack.http.request(Method::HEAD, url).send().await;
+            assert_eq!(answer.unwrap().status(), StatusCode::OK, "{path}");
+        }
+    });
+}

@@ -1,0 +1,12 @@
+//! Whoever may tell the worker of a change, and whoever may not: every way through the door, and every
+//! known way around it that has to stay shut.
+#![allow(clippy::unwrap_used)]
+
+mod door;
+mod fixture;
+mod live;
+mod oauth;
+mod peers;
+mod pulled;
+mod sns;
+mod webhooks;

@@ -1,0 +1,189 @@
+//! Queues of moto's SQS, pulled: no door is open, and what S3 tells the queue arrives.
+
+use causeway_harness::s3::store::Attributes;
+use causeway_harness::stack::StackOptions;
+use causeway_tests::{Lane, Stack, content, run};
+use serde_json::{Map, Value, json};
+
+use crate::peers::{Running, are_here, boto, moto};
+
+const BEFORE: &str = r"
+import boto3, json, sys
+url = sys.argv[1]
+def client(service):
+    return boto3.client(service, endpoint_url=url, aws_access_key_id='a',
+                        aws_secret_access_key='b', region_name='us-east-1')
+s3, sqs = client('s3'), client('sqs')
+def arn(queue):
+    return sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
+";
+
+/// A bucket for each way to a queue: by itself, by SNS, by EventBridge.
+const QUEUES: &str = r"
+events, sns = client('events'), client('sns')
+queues = [sqs.create_queue(QueueName=name)['QueueUrl'] for name in ['direct', 'others']]
+topic = sns.create_topic(Name='fan')['TopicArn']
+sns.subscribe(TopicArn=topic, Protocol='sqs', Endpoint=arn(queues[1]))
+events.put_rule(Name='s3', EventPattern=json.dumps({'source': ['aws.s3']}))
+events.put_targets(Rule='s3', Targets=[{'Id': 'queue', 'Arn': arn(queues[1])}])
+changes = ['s3:ObjectCreated:*']
+for bucket, configuration in [
+    ('source-00', {'QueueConfigurations': [{'QueueArn': arn(queues[0]), 'Events': changes}]}),
+    ('source-01', {'TopicConfigurations': [{'TopicArn': topic, 'Events': changes}]}),
+    ('source-02', {'EventBridgeConfiguration': {}}),
+]:
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+print(json.dumps(queues))
+";
+
+const PUT: &str = r"
+for index in range(int(sys.argv[4])):
+    s3.put_object(Bucket=sys.argv[2], Key=f'{sys.argv[3]}{index}', Body=b'through a queue')
+";
+
+/// What the queue still has: how many messages can be received, and how many are hidden.
+const LEFT: &str = r"
+names = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible']
+attributes = sqs.get_queue_attributes(QueueUrl=sys.argv[2], AttributeNames=names)['Attributes']
+print(json.dumps([int(attributes[name]) for name in names]))
+";
+
+async fn python(moto: &Running, script: &str, arguments: &[&str]) -> Value {
+    let arguments = [&[moto.url.as_str()], arguments].concat();
+    boto(&format!("{BEFORE}{script}"), &arguments).await
+}
+
+/// moto with its queues, and a stack that pulls them and has no other way in.
+async fn pulling() -> (Running, Stack, Vec<String>) {
+    let moto = moto().await;
+    let queues = python(&moto, QUEUES, &[]).await;
+    let queues: Vec<String> = serde_json::from_value(queues).unwrap();
+    let options = StackOptions {
+        bindings: Map::from_iter([
+            ("AWS_ENDPOINT_URL_S3".to_owned(), json!(moto.url)),
+            ("SQS_QUEUES".to_owned(), json!(queues.join(" "))),
+            ("EVENTS_TOKEN".to_owned(), json!(null)),
+        ]),
+        silent: true,
+        ..StackOptions::default()
+    };
+    let mut stack = Stack::start_with(3, options).await;
+    stack.local.runtime.schedule("* * * * *").await.unwrap();
+    (moto, stack, queues)
+}
+
+async fn assert_arrives(lane: &Lane<'_>, keys: impl IntoIterator<Item = String>) {
+    for key in keys {
+        let copied = lane.copied(&key).await;
+        assert_eq!(content(&copied), "through a queue");
+    }
+}
+
+#[test]
+fn what_s3_tells_a_queue_itself_through_sns_or_through_eventbridge_arrives() {
+    if !are_here() {
+        return;
+    }
+    run(async {
+        let (moto, stack, queues) = pulling().await;
+        for number in 0..3 {
+            let lane = stack.lane();
+            python(&moto, PUT, &[&lane.source, "k é+", "12"]).await;
+            assert_arrives(&lane, (0..12).map(|n| format!("k é+{n}"))).await;
+            assert_eq!(number, usize::from(lane.source.as_bytes()[8] - b'0'));
+        }
+        // The pullers wait for more, and what they sent on is deleted.
+        for queue in &queues {
+            let left = || async { python(&moto, LEFT, &[queue]).await == json!([0, 0]) };
+            while !left().await {}
+        }
+        let answer = stack
+            .http
+            .post(stack.events_url())
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 401);
+    });
+}
+
+#[test]
+fn what_gives_no_event_stays_and_holds_up_nothing() {
+    if !are_here() {
+        return;
+    }
+    run(async {
+        let (moto, stack, queues) = pulling().await;
+        let lane = stack.lane();
+        let send = "sqs.send_message(QueueUrl=sys.argv[2], MessageBody='hello')";
+        python(&moto, send, &[&queues[0]]).await;
+        let unreadable = |seen: &causeway_tests::Seen| {
+            let mut lines = seen.log.iter();
+            lines
+                .find(|line| line["event"] == "sqs-unreadable")
+                .cloned()
+        };
+        let line = stack
+            .witness
+            .until("a message that is no event", unreadable)
+            .await;
+        assert_eq!(line["queue"], queues[0]);
+        python(&moto, PUT, &[&lane.source, "after", "3"]).await;
+        assert_arrives(&lane, (0..3).map(|n| format!("after{n}"))).await;
+        assert_eq!(python(&moto, LEFT, &[&queues[0]]).await, json!([0, 1]));
+    });
+}
+
+#[test]
+fn a_queue_that_is_gone_is_said_and_asked_again() {
+    if !are_here() {
+        return;
+    }
+    run(async {
+        let (moto, stack, queues) = pulling().await;
+        python(
+            &moto,
+            "sqs.delete_queue(QueueUrl=sys.argv[2])",
+            &[&queues[0]],
+        )
+        .await;
+        let failed = |seen: &causeway_tests::Seen| {
+            let mut lines = seen.log.iter();
+            lines.find(|line| line["event"] == "sqs-failed").cloned()
+        };
+        let line = stack.witness.until("a queue that is gone", failed).await;
+        let message = line["message"].as_str().unwrap();
+        assert!(
+            message.contains("NonExistentQueue") || message.contains("QueueDoesNotExist"),
+            "{message}"
+        );
+    });
+}
+
+#[test]
+fn what_r2_puts_into_the_queue_of_hints_arrives() {
+    run(async {
+        let mut stack = Stack::start_with(
+            1,
+            StackOptions {
+                silent: true,
+                ..StackOptions::default()
+            },
+        )
+        .await;
+        let (source, key) = ("source-00", "a b+c %20 é");
+        let store = stack.local.s3.store();
+        store
+            .put(source, key, "through a queue", Attributes::default())
+            .unwrap();
+        let event = json!({
+            "account": "3f4b7e3dcab231cbfdaa90a6a28bd548", "action": "PutObject", "bucket": source,
+            "object": {"key": key, "size": 15, "eTag": "c846ff7a18f28c2e262116d6e8719ef0"},
+            "eventTime": "2026-05-24T19:36:44.379Z",
+        });
+        stack.local.runtime.enqueue("HINTS", &event).await.unwrap();
+        assert_arrives(&stack.lane(), [key.to_owned()]).await;
+    });
+}

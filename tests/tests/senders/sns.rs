@@ -1,0 +1,194 @@
+//! SNS: what it signed is taken, and nothing else is, whatever was tried before elsewhere.
+
+use causeway_tests::run;
+use serde_json::{Value, json};
+
+use crate::fixture::{
+    GOOD_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago, written,
+};
+
+#[test]
+fn what_sns_signed_is_taken_in_both_versions_and_its_certificate_fetched_once() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        for round in 0..3 {
+            for version in ["1", "2"] {
+                let key = format!("version {version}, {round}");
+                let message = fixture.sns.notification(&written(&lane, &key), version);
+                assert_taken(fixture.deliver(&message).await, &lane, &key).await;
+            }
+        }
+        // The tests of this binary share one isolate; those that run at once may each have asked.
+        assert!(
+            fixture.sns.certificates() < 6,
+            "{}",
+            fixture.sns.certificates()
+        );
+    });
+}
+
+#[test]
+fn a_message_without_sns_headers_is_told_by_its_body() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        let message = fixture.sns.notification(&written(&lane, "plain"), "2");
+        let answer = fixture
+            .post()
+            .body(message.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_taken(answer, &lane, "plain").await;
+    });
+}
+
+#[test]
+fn forged_replayed_and_foreign_messages_are_refused() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        let event = written(&lane, "forged");
+        let honest = fixture.sns.notification(&event, "2");
+        let signed = |change: Value| {
+            let mut message = honest.clone();
+            message
+                .as_object_mut()
+                .unwrap()
+                .extend(change.as_object().unwrap().clone());
+            fixture.sns.sign(&mut message);
+            message
+        };
+        let mut changed = honest.clone();
+        changed["Message"] = json!(r#"{"Records": []}"#);
+        let mut unsigned = honest.clone();
+        unsigned["Signature"] = json!("");
+        let elsewhere = "https://evil.example/SimpleNotificationService-1.pem";
+        let alike = "https://sns.us-east-1.amazonaws.com.evil.example/a.pem";
+        let no_certificate = "https://sns.us-east-1.amazonaws.com/not-a-certificate.pem";
+        let missing = "https://sns.us-east-1.amazonaws.com/missing.pem";
+        let of_another = "arn:aws:sns:us-east-1:123456789012:somebody-elses";
+        for (message, detail) in [
+            (changed, "The signature is not that of this message"),
+            (unsigned, "The signature is not that of this message"),
+            (
+                signed(json!({"Timestamp": long_ago()})),
+                "more than 75 minutes",
+            ),
+            (signed(json!({"Timestamp": "yesterday"})), "is no time"),
+            (
+                signed(json!({"TopicArn": of_another})),
+                "No route takes messages of the topic",
+            ),
+            (
+                signed(json!({"SigningCertURL": elsewhere})),
+                "SigningCertURL is",
+            ),
+            (
+                signed(json!({"SigningCertURL": alike})),
+                "SigningCertURL is",
+            ),
+            (
+                signed(json!({"SigningCertURL": no_certificate})),
+                "no X.509 certificate",
+            ),
+            (
+                signed(json!({"SigningCertURL": missing})),
+                "SNS has no certificate",
+            ),
+            (
+                signed(json!({"SigningCertURL": expired_url()})),
+                "and not now",
+            ),
+            (
+                signed(json!({"SignatureVersion": "3"})),
+                "SignatureVersion is \"3\"",
+            ),
+        ] {
+            assert_refused(fixture.deliver(&message).await, 403, detail).await;
+        }
+        lane.stack.send(&written(&lane, "after")).await;
+        lane.copied("after").await;
+        assert_eq!(lane.names(), ["after"]);
+    });
+}
+
+#[test]
+fn a_subscription_is_confirmed_by_a_request_of_our_own() {
+    run(async {
+        let fixture = fixture().await;
+        let message = |token: &str, topic: &str| {
+            let fields = json!({
+                "Type": "SubscriptionConfirmation",
+                "Message": "You have chosen to subscribe to the topic.",
+                "SubscribeURL": "http://127.0.0.1:1/?Action=ConfirmSubscription&evil=1",
+                "Token": token,
+                "TopicArn": topic,
+            });
+            fixture.sns.message(&fields, "1")
+        };
+        let answer = fixture.deliver(&message(GOOD_TOKEN, TOPIC)).await;
+        assert_eq!(answer.status(), 202);
+        let body: Value = answer.json().await.unwrap();
+        assert!(
+            body["note"].as_str().unwrap().contains("is confirmed"),
+            "{body}"
+        );
+        let asked = fixture.sns.asked.lock().unwrap().clone();
+        let expected = format!(
+            "Action=ConfirmSubscription&Token={GOOD_TOKEN}&TopicArn={}&Version=2010-03-31",
+            TOPIC.replace(':', "%3A")
+        );
+        assert!(asked.contains(&expected), "{asked:?}");
+        assert!(!asked.iter().any(|form| form.contains("evil")));
+
+        let answer = fixture.deliver(&message("a-wrong-token", TOPIC)).await;
+        assert_refused(answer, 403, "did not confirm the subscription").await;
+        let foreign = "arn:aws:sns:us-east-1:210987654321:inbox";
+        let answer = fixture.deliver(&message(GOOD_TOKEN, foreign)).await;
+        assert_refused(answer, 403, "No route takes messages of the topic").await;
+        let said = fixture.stack.witness.now(|seen| format!("{seen:?}"));
+        assert!(said.contains("sns-subscribed") && !said.contains(GOOD_TOKEN));
+    });
+}
+
+#[test]
+fn the_end_of_a_subscription_is_shown() {
+    run(async {
+        let fixture = fixture().await;
+        let fields = json!({
+            "Type": "UnsubscribeConfirmation",
+            "Message": "You have chosen to deactivate the subscription.",
+            "SubscribeURL": "http://127.0.0.1:1/",
+            "Token": GOOD_TOKEN,
+        });
+        let answer = fixture.deliver(&fixture.sns.message(&fields, "2")).await;
+        let body: Value = answer.json().await.unwrap();
+        assert!(
+            body["note"].as_str().unwrap().contains("has ended"),
+            "{body}"
+        );
+        let shown = |seen: &causeway_tests::Seen| {
+            let mut lines = seen.log.iter();
+            lines
+                .find(|line| line["event"] == "sns-unsubscribed")
+                .cloned()
+        };
+        let line = fixture
+            .stack
+            .witness
+            .until("the end of a subscription", shown)
+            .await;
+        assert_eq!(line["topic"], TOPIC);
+    });
+}
+
+#[test]
+fn a_message_that_holds_no_event_is_not_tried_again() {
+    run(async {
+        let fixture = fixture().await;
+        let message = fixture.sns.notification(&json!("hello"), "2");
+        assert_refused(fixture.deliver(&message).await, 400, "no dialect").await;
+    });
+}
