@@ -14,8 +14,14 @@ fuzz_target!(|body: &[u8]| {
     let now: Timestamp = "2026-03-06T20:10:00Z".parse().expect("a time");
     let _ = envelope.kind();
     if let Ok(claim) = envelope.claim(&topic, now) {
-        let name = claim.certificate.strip_suffix(".pem").expect("a file of PEM");
-        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')));
+        let name = claim
+            .certificate
+            .strip_suffix(".pem")
+            .expect("a file of PEM");
+        assert!(
+            name.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        );
     }
     let request = topic.confirmation(envelope.token(), None);
     assert_eq!(request.uri().host(), Some("sns.us-west-2.amazonaws.com"));

@@ -8,7 +8,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u16, &[u8])| {
     let (status, body) = input;
-    let Ok(reply) = Response::builder().status(status).body(Bytes::copy_from_slice(body)) else {
+    let Ok(reply) = Response::builder()
+        .status(status)
+        .body(Bytes::copy_from_slice(body))
+    else {
         return;
     };
     let _ = sqs::read(&reply).map_err(|refusal| refusal.to_string());

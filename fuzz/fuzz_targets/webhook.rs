@@ -16,7 +16,13 @@ fuzz_target!(|text: &str| {
         timestamp,
         signature,
     };
-    assert!(secrets.check(signed, body.as_bytes(), now).is_err(), "nobody has the secret");
-    assert!(!AccessTokens::new(b"secret").have(signature, now), "nobody has it");
+    assert!(
+        secrets.check(signed, body.as_bytes(), now).is_err(),
+        "nobody has the secret"
+    );
+    assert!(
+        !AccessTokens::new(b"secret").have(signature, now),
+        "nobody has it"
+    );
     let _ = Secrets::parse(text);
 });

@@ -32,7 +32,6 @@ impl Certificate {
     /// # Errors
     /// [`Refused::Certificate`].
     pub fn from_pem(pem: &[u8]) -> Result<Self, Refused> {
-        let unreadable = || Refused::Certificate("SNS gave no X.509 certificate in PEM.".into());
         let encoded = str::from_utf8(pem).ok().and_then(|pem| {
             let (_, rest) = pem.split_once(BEGIN)?;
             Some(rest.split_once(END)?.0)
@@ -42,10 +41,18 @@ impl Certificate {
             .split_ascii_whitespace()
             .collect();
         let der = BASE64_STANDARD.decode(encoded).map_err(|_| unreadable())?;
-        Self::from_der(&der).ok_or_else(unreadable)
+        Self::from_der(&der)
     }
 
-    fn from_der(der: &[u8]) -> Option<Self> {
+    /// Reads a certificate in DER.
+    ///
+    /// # Errors
+    /// [`Refused::Certificate`].
+    pub fn from_der(der: &[u8]) -> Result<Self, Refused> {
+        Self::read(der).ok_or_else(unreadable)
+    }
+
+    fn read(der: &[u8]) -> Option<Self> {
         let certificate: x509_cert::Certificate = x509_cert::Certificate::from_der(der).ok()?;
         let signed = certificate.tbs_certificate();
         let validity = signed.validity();
@@ -73,4 +80,8 @@ impl Certificate {
             self.not_before, self.not_after
         )))
     }
+}
+
+fn unreadable() -> Refused {
+    Refused::Certificate("SNS gave no X.509 certificate in PEM.".into())
 }

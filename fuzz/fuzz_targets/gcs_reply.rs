@@ -1,0 +1,25 @@
+//! What GCS answers, as a reply in the text of HTTP: to each request that the worker sends it.
+#![no_main]
+
+use causeway_fuzz::reply;
+use causeway_shared::gcs::{
+    Object, Page, Provenance, ResumableSession, ResumableUploadStatus, refusal,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some(reply) = reply(input) else {
+        return;
+    };
+    if let Ok(object) = Object::read(&reply) {
+        let _ = object.stored_crc32c();
+        let _ = Provenance::read(&object.metadata);
+    }
+    let _ = Page::read(&reply);
+    if let Ok(session) = ResumableSession::read(&reply) {
+        // The URI is a secret.
+        assert!(!format!("{session:?}").contains("upload_id="));
+    }
+    let _ = ResumableUploadStatus::read(&reply, "bucket");
+    let _ = refusal(&reply, "bucket");
+});
