@@ -6,6 +6,7 @@
 
 mod bundle;
 mod flask;
+mod ingress;
 mod latency;
 mod objects;
 mod parts;
@@ -40,6 +41,8 @@ pub enum Subject {
     Objects,
     /// One large object in parts against one stream, from a source that is slow for each connection
     Parts,
+    /// Events taken a second, by token and by SNS's signature, against a hello of a worker in Rust
+    Ingress,
     /// From an event to the commit, at 1 to 200 events a second
     Latency,
     /// Signing a request, against aws-sigv4 and reqsign
@@ -73,6 +76,7 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
             Subject::Throughput => throughput::measure(&bench).await?,
             Subject::Objects => objects::measure(&bench).await?,
             Subject::Parts => parts::measure(&bench).await?,
+            Subject::Ingress => ingress::measure(&bench).await?,
             Subject::Latency => latency::measure(&bench).await?,
             Subject::Signing => signing::measure(&bench)?,
             Subject::Bundle => bundle::measure(&bench).await?,

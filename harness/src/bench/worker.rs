@@ -14,7 +14,7 @@ use super::stage::{Batch, Cost, Stage, between};
 use crate::runtime::{LogSink, Runtime, RuntimeOptions};
 use crate::setup::Toolchain;
 
-const TOKEN: &str = "a-token-of-the-bench-only";
+pub(super) const TOKEN: &str = "a-token-of-the-bench-only";
 /// A connection that was idle for longer may be closed by the other side just when it is used.
 const IDLE: Duration = Duration::from_secs(1);
 /// Events on their way to the worker at once: enough that it never waits for one.
@@ -40,8 +40,19 @@ impl Worker {
         stage: &Stage,
         options: &Value,
     ) -> anyhow::Result<Self> {
+        Self::start_with(toolchain, stage, options, &Value::Null).await
+    }
+
+    /// The same, with some more `bindings`.
+    pub(super) async fn start_with(
+        toolchain: &Toolchain,
+        stage: &Stage,
+        options: &Value,
+        more: &Value,
+    ) -> anyhow::Result<Self> {
         let mut bindings = stage.bindings(options);
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
+        bindings.extend(more.as_object().cloned().unwrap_or_default());
         let runtime = start(toolchain, bindings).await?;
         let events = Events {
             client: client()?,
@@ -60,6 +71,11 @@ impl Worker {
             .try_for_each(async |()| Ok(()));
         let (last, ()) = tokio::try_join!(commits.last(batch.objects()), sends)?;
         Ok(meter.stop(last))
+    }
+
+    /// The worker's address.
+    pub(super) fn url(&self) -> &str {
+        self.runtime.url()
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
@@ -165,7 +181,10 @@ impl BareWorker {
     }
 }
 
-async fn start(toolchain: &Toolchain, bindings: Map<String, Value>) -> anyhow::Result<Runtime> {
+pub(super) async fn start(
+    toolchain: &Toolchain,
+    bindings: Map<String, Value>,
+) -> anyhow::Result<Runtime> {
     let options = RuntimeOptions {
         bindings,
         replace_routes: true,

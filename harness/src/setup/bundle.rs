@@ -73,10 +73,28 @@ pub(super) fn build(
     reporter.step(
         "building the worker (about 1 min, less when little changed): the runtime runs it as wasm",
     );
+    let (folder, out) = (root.join("worker"), root.join(FOLDER));
+    build_crate(root, &folder, &out, compiler, tools, reporter)?;
+    fs::write(stamp(setup), fingerprint).context("noting what the worker was built of")
+}
+
+/// Builds the worker whose crate is in `folder` into the folder `out`.
+///
+/// # Errors
+/// When it does not compile, with the compiler's message.
+pub(super) fn build_crate(
+    root: &Path,
+    folder: &Path,
+    out: &Path,
+    compiler: &WasmCompiler,
+    tools: &Tools,
+    reporter: &mut Reporter,
+) -> anyhow::Result<()> {
     let tool = |name: &str| root.join("node_modules/.bin").join(name);
-    let mut build = clean(&tools.worker_build, &root.join("worker"));
+    let mut build = clean(&tools.worker_build, folder);
     build
-        .args(["--release", "--out-dir", "../build"])
+        .args(["--release", "--out-dir"])
+        .arg(out)
         // Two compilers in one folder would rebuild each other's work.
         .env("CARGO_TARGET_DIR", root.join("target/wasm"))
         // worker-build downloads each of these that is not named.
@@ -84,8 +102,7 @@ pub(super) fn build(
         .env("WASM_OPT_BIN", tool("wasm-opt"))
         .env("ESBUILD_BIN", tool("esbuild"));
     compiler.apply(&mut build);
-    run(&mut build, reporter).context("the worker could not be built")?;
-    fs::write(stamp(setup), fingerprint).context("noting what the worker was built of")
+    run(&mut build, reporter).context("the worker could not be built")
 }
 
 fn stamp(setup: &Path) -> PathBuf {

@@ -84,6 +84,26 @@ pub fn ensure(reporter: &mut Reporter) -> anyhow::Result<Toolchain> {
     Ok(Toolchain { root, node, bundle })
 }
 
+/// Builds another worker, whose crate is in `folder`, into the folder `out`, unless it is there.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn other_worker(
+    root: &Path,
+    folder: &Path,
+    out: &Path,
+    reporter: &mut Reporter,
+) -> anyhow::Result<()> {
+    let setup = root.join("target/setup");
+    let _lock = lock(&setup.join("lock"), reporter)?;
+    if out.join("index_bg.wasm").is_file() {
+        return Ok(());
+    }
+    let compiler = compiler::ensure(root, &setup, reporter)?;
+    let tools = tools::ensure(root, &setup, reporter)?;
+    bundle::build_crate(root, folder, out, &compiler, &tools, reporter)
+}
+
 fn root() -> anyhow::Result<PathBuf> {
     let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = harness

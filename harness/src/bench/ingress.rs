@@ -1,0 +1,216 @@
+//! How many events the door takes a second, by token and by SNS's signature, beside what a worker in
+//! Rust needs to say hello.
+//!
+//! All events tell of one object, so that the transfers behind them are one a batch and the queue's
+//! consumer takes little of the machine. That none is lost is seen by events that tell of many.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use axum::Router;
+use axum::routing::get;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::stage::{Known, Stage};
+use super::worker::{self, TOKEN, Worker, client};
+use super::{Bench, Better, Row};
+use crate::setup::{self, Reporter, Toolchain};
+
+/// Requests under way at once.
+const AT_ONCE: usize = 32;
+/// Records of the event that tells of several.
+const RECORDS: usize = 10;
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:bench";
+const CERTIFICATE: &str = "SimpleNotificationService-bench.pem";
+/// Objects that must all arrive.
+const ARRIVE: usize = 1000;
+
+pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let time = Duration::from_secs(bench.pick(8, 2));
+    bench.progress.subject(&format!(
+        "ingress: events taken a second (about {} s)",
+        5 * time.as_secs() + 10
+    ));
+    bench.progress.step("hello");
+    let hello = hello(&bench.toolchain).await?;
+    let running = worker::start(&hello, serde_json::Map::new()).await?;
+    let client = client()?;
+    let greeted = rate(&client, running.url(), &[], &Bytes::new(), 200, time).await?;
+    running.stop().await?;
+
+    let sns = Sns::start().await?;
+    let mut stage = Stage::start().await?;
+    let route = json!({"sns_topics": [TOPIC]});
+    let worker = Worker::start_with(&bench.toolchain, &stage, &route, &sns.bindings()).await?;
+    let batch = stage.objects(ARRIVE, 4 << 10, Known::Crc32c)?;
+    let one = batch.events.first().context("an event")?.clone();
+    let ten = repeated(&one, RECORDS)?;
+    let signed = sns.notification(&one)?;
+    let url = format!("{}/events", worker.url());
+    let token = ("authorization", format!("Bearer {TOKEN}"));
+    let from_sns = ("x-amz-sns-message-type", "Notification".to_owned());
+    let (token, from_sns) = ([token], [from_sns]);
+    let mut rates = Vec::new();
+    for (name, headers, body) in [
+        ("by token", &token, &one),
+        ("signed by SNS", &from_sns, &signed),
+        ("of ten records, by token", &token, &ten),
+    ] {
+        bench.progress.step(name);
+        rate(&client, &url, headers, body, 202, time / 4).await?;
+        rates.push((name, rate(&client, &url, headers, body, 202, time).await?));
+    }
+    // Each of these is another object's: all must arrive.
+    bench.progress.step(format!("{ARRIVE} objects"));
+    worker.copy(&stage, &batch).await?;
+    worker.stop().await?;
+
+    let mut rows: Vec<Row> = rates
+        .iter()
+        .map(|(name, rate)| {
+            Row::new(format!("events taken {name}"), "1/s", Better::Higher)
+                .ours(Some(*rate))
+                .against("hello of a worker in Rust", Some(greeted))
+        })
+        .collect();
+    let [one, _, ten] = [0, 1, 2].map(|index| rates.get(index).map(|(_, rate)| 1e6 / rate));
+    rows.push(
+        Row::new("a request of ten records", "µs", Better::Lower)
+            .ours(ten)
+            .against("one of one record", one)
+            .note(format!("{ARRIVE} events of as many objects: all arrived")),
+    );
+    Ok(rows)
+}
+
+/// What runs the hello in place of the built worker.
+async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
+    let root = toolchain.root().to_owned();
+    let out = root.join("target/bench/hello");
+    let folder = root.join("harness/src/bench/hello");
+    let build = out.clone();
+    tokio::task::spawn_blocking(move || {
+        let index = build.join("index.js");
+        setup::other_worker(&root, &folder, &build, &mut Reporter::stderr())?;
+        // wrangler.toml, which it is run with, names them.
+        let classes = [
+            "PartsCoordinator",
+            "QueuePuller",
+            "RouteLedger",
+            "RouteWalk",
+        ];
+        let mut text = std::fs::read_to_string(&index)?;
+        if !text.contains("class RouteWalk") {
+            text.extend(classes.map(|class| format!("export class {class} {{}}\n")));
+            std::fs::write(&index, text)?;
+        }
+        anyhow::Ok(())
+    })
+    .await??;
+    Ok(toolchain.clone().with_bundle(out))
+}
+
+/// Requests answered with `status` a second, for `time`.
+async fn rate(
+    client: &Client,
+    url: &str,
+    headers: &[(&str, String)],
+    body: &Bytes,
+    status: u16,
+    time: Duration,
+) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let work = async || {
+        let mut count = 0_u32;
+        while began.elapsed() < time {
+            let mut request = client.post(url).body(body.clone());
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            let reply = request.send().await?;
+            let found = reply.status();
+            let said = reply.text().await?;
+            ensure!(found.as_u16() == status, "answered {found}: {said}");
+            count += 1;
+        }
+        Ok(count)
+    };
+    let workers: Vec<anyhow::Result<u32>> = stream::iter(0..AT_ONCE)
+        .map(|_| work())
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut requests = 0;
+    for count in workers {
+        requests += count?;
+    }
+    Ok(f64::from(requests) / began.elapsed().as_secs_f64())
+}
+
+/// An event with its record `count` times.
+fn repeated(event: &Bytes, count: usize) -> anyhow::Result<Bytes> {
+    let mut event: Value = serde_json::from_slice(event)?;
+    let record = event["Records"][0].clone();
+    event["Records"] = vec![record; count].into();
+    Ok(event.to_string().into())
+}
+
+/// What stands in the place of SNS: a certificate, and the key to sign with.
+struct Sns {
+    endpoint: String,
+    key: RsaKeyPair,
+}
+
+impl Sns {
+    async fn start() -> anyhow::Result<Self> {
+        let keys =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)?;
+        let certificate = rcgen::CertificateParams::new(vec!["sns.amazonaws.com".into()])?;
+        let pem = certificate.self_signed(&keys)?.pem();
+        let key = RsaKeyPair::from_pkcs8(&keys.serialize_der())?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let router =
+            Router::new().route(&format!("/{CERTIFICATE}"), get(async move || pem.clone()));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { endpoint, key })
+    }
+
+    fn bindings(&self) -> Value {
+        json!({"AWS_ENDPOINT_URL_SNS": self.endpoint})
+    }
+
+    /// `event` as SNS would send it now.
+    fn notification(&self, event: &Bytes) -> anyhow::Result<Bytes> {
+        let message = str::from_utf8(event)?;
+        let (id, time) = ("22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324", Timestamp::now());
+        let text = format!(
+            "Message\n{message}\nMessageId\n{id}\nTimestamp\n{time}\nTopicArn\n{TOPIC}\nType\nNotification\n"
+        );
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                text.as_bytes(),
+                &mut signature,
+            )
+            .map_err(|_| anyhow::anyhow!("the message could not be signed"))?;
+        let message = json!({
+            "Type": "Notification", "MessageId": id, "TopicArn": TOPIC, "Message": message,
+            "Timestamp": time.to_string(), "SignatureVersion": "2",
+            "Signature": BASE64_STANDARD.encode(signature),
+            "SigningCertURL": format!("https://sns.us-east-1.amazonaws.com/{CERTIFICATE}"),
+        });
+        Ok(message.to_string().into())
+    }
+}
