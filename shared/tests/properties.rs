@@ -70,6 +70,23 @@ fn digests(bytes: &[u8], algorithm: Algorithm) -> Digests {
 }
 
 proptest! {
+    #[test]
+    fn no_key_leaves_the_destinations_prefix(
+        key in ".*", source in "[a-z/.]{0,6}", destination in "[a-z/.]{0,6}",
+    ) {
+        let table = json!({"source": format!("s3://src/{source}"),
+            "destination": format!("gs://dst/{destination}")});
+        let route = Route::parse("ROUTE_X", table).unwrap();
+        let name = route.destination_name(&key);
+        prop_assert_eq!(name.is_some(), key.starts_with(&source));
+        if let Some(name) = name {
+            prop_assert!(name.starts_with(&destination));
+            prop_assert_eq!(route.source_key(&name), Some(key));
+        }
+    }
+}
+
+proptest! {
     /// However deletes fall: within no window are there more than the limit, what is refused would
     /// have been one too many of a window and a slot, and what is kept does not grow.
     #[test]

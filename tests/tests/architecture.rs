@@ -340,3 +340,48 @@ mod the_rules {
         );
     }
 }
+
+/// The table of docs/security.md: `file`: `test`.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut named = 0;
+    let cells = page.lines().filter_map(|line| line.rsplit('|').nth(1));
+    for place in cells.flat_map(|cell| cell.split("; ")) {
+        let mut quoted = place.split('`').skip(1).step_by(2);
+        let Some(file) = quoted.next().filter(|file| file.ends_with(".rs")) else {
+            continue;
+        };
+        let file = if file.contains('/') && root().join(file).is_file() {
+            root().join(file)
+        } else {
+            root().join("tests/tests").join(file)
+        };
+        let text = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{}", file.display()));
+        for test in quoted {
+            assert!(
+                text.contains(&format!("fn {test}(")),
+                "{test} in {}",
+                file.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 15, "{named}");
+}
+
+/// What compares something shown with a secret does it with `subtle` or `hmac`, and never with `==`,
+/// which the type of a kept token does not have.
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    for (file, compares) in [
+        ("worker/src/ingress/token.rs", "ct_eq"),
+        ("shared/src/sender/access_token.rs", "verify_slice"),
+        ("shared/src/sender/standard_webhooks.rs", "verify_slice"),
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let (code, _) = text.split_once("#[cfg(test)]").unwrap();
+        assert!(code.contains(compares), "{file}");
+        assert!(!code.contains("==") && !code.contains("!="), "{file}");
+    }
+}

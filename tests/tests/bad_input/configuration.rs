@@ -71,7 +71,7 @@ async fn refuses(changes: Value, variable: &str, message: &str) {
 
 #[test]
 fn a_missing_events_token() {
-    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    let message = "is missing: set it to the token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
     run(refuses(
         json!({"EVENTS_TOKEN": null}),
         "EVENTS_TOKEN",
@@ -81,7 +81,7 @@ fn a_missing_events_token() {
 
 #[test]
 fn an_empty_events_token() {
-    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    let message = "is missing: set it to the token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
     run(refuses(
         json!({"EVENTS_TOKEN": " "}),
         "EVENTS_TOKEN",
@@ -124,7 +124,7 @@ fn a_route_to_nowhere() {
 #[test]
 fn a_route_with_an_unknown_field() {
     let route = json!({"source": "s3://source", "destination": "gs://destination", "regoin": "x"});
-    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `parts`, `parts_above_mib`, `carry_after_s`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
+    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `parts`, `parts_above_mib`, `carry_after_s`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`, `sns_topics`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
 }
 
@@ -134,6 +134,21 @@ fn a_route_with_a_storage_class_of_another_store() {
     let message =
         "storage_class is \"GLACIER\"; expected one of STANDARD, NEARLINE, COLDLINE, ARCHIVE.";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
+}
+
+#[test]
+fn topics_queues_and_secrets_that_are_none() {
+    run(async {
+        let route = json!({"source": "s3://source", "destination": "gs://destination",
+            "sns_topics": ["https://sns.evil.example"]});
+        let message = "sns_topics has \"https://sns.evil.example\"; expected ARNs as \"arn:aws:sns:<region>:<account>:<name>\".";
+        refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message).await;
+        let message =
+            "has \"inbox\"; expected URLs as https://sqs.<region>.amazonaws.com/<account>/<name>.";
+        refuses(json!({"SQS_QUEUES": "inbox"}), "SQS_QUEUES", message).await;
+        let message = "its secret number 1 is not `whsec_` and the base64 of at least 16 bytes.";
+        refuses(json!({"WEBHOOK_SECRET": "hush"}), "WEBHOOK_SECRET", message).await;
+    });
 }
 
 #[test]
@@ -188,6 +203,7 @@ fn endpoints_that_are_none() {
         for (name, value) in [
             ("AWS_ENDPOINT_URL_S3", "ftp://localhost"),
             ("AWS_ENDPOINT_URL_S3", "http://localhost/path"),
+            ("AWS_ENDPOINT_URL_SNS", "sns.evil.example"),
             ("STORAGE_EMULATOR_HOST", "http://"),
         ] {
             let shown = value.trim_end_matches('/');

@@ -11,4 +11,5 @@ mod raw;
 mod replies;
 mod resumable;
 mod s3;
+mod smuggled;
 mod stored;
