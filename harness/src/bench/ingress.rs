@@ -4,7 +4,7 @@
 //! All events tell of one object, so that the transfers behind them are one a batch and the queue's
 //! consumer takes little of the machine. That none is lost is seen by events that tell of many.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use aws_lc_rs::rand::SystemRandom;
@@ -14,7 +14,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ use crate::setup::{self, Reporter, Toolchain};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
+/// Requests of each kind. The local queue holds at most 10,000 messages: it is let run empty in between.
+const REQUESTS: u32 = 6000;
 /// Records of the event that tells of several.
 const RECORDS: usize = 10;
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:bench";
@@ -35,45 +37,62 @@ const CERTIFICATE: &str = "SimpleNotificationService-bench.pem";
 const ARRIVE: usize = 1000;
 
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let time = Duration::from_secs(bench.pick(8, 2));
+    let requests = bench.pick(REQUESTS, REQUESTS / 4);
     bench.progress.subject(&format!(
-        "ingress: events taken a second (about {} s)",
-        5 * time.as_secs() + 10
+        "ingress: {requests} events by token, signed by SNS, and of ten records (about 30 s)"
     ));
     bench.progress.step("hello");
     let hello = hello(&bench.toolchain).await?;
     let running = worker::start(&hello, serde_json::Map::new()).await?;
-    let client = client()?;
-    let greeted = rate(&client, running.url(), &[], &Bytes::new(), 200, time).await?;
+    let door = Door {
+        client: client()?,
+        url: running.url().to_owned(),
+        status: 200,
+    };
+    door.rate(&[], &Bytes::new(), requests / 4).await?;
+    let greeted = door.rate(&[], &Bytes::new(), requests * 4).await?;
     running.stop().await?;
 
     let sns = Sns::start().await?;
     let mut stage = Stage::start().await?;
     let route = json!({"sns_topics": [TOPIC]});
     let worker = Worker::start_with(&bench.toolchain, &stage, &route, &sns.bindings()).await?;
-    let batch = stage.objects(ARRIVE, 4 << 10, Known::Crc32c)?;
-    let one = batch.events.first().context("an event")?.clone();
-    let ten = repeated(&one, RECORDS)?;
-    let signed = sns.notification(&one)?;
-    let url = format!("{}/events", worker.url());
-    let token = ("authorization", format!("Bearer {TOKEN}"));
-    let from_sns = ("x-amz-sns-message-type", "Notification".to_owned());
-    let (token, from_sns) = ([token], [from_sns]);
+    let told = stage.objects(1, 4 << 10, Known::Crc32c)?;
+    let one = told.events.first().context("an event")?.clone();
+    let (ten, signed) = (repeated(&one, RECORDS)?, sns.notification(&one)?);
+    let door = Door {
+        url: format!("{}/events", worker.url()),
+        status: 202,
+        ..door
+    };
+    let token = [("authorization", format!("Bearer {TOKEN}"))];
+    let from_sns = [("x-amz-sns-message-type", "Notification".to_owned())];
     let mut rates = Vec::new();
-    for (name, headers, body) in [
-        ("by token", &token, &one),
-        ("signed by SNS", &from_sns, &signed),
-        ("of ten records, by token", &token, &ten),
+    for (name, headers, body, requests) in [
+        ("by token", &token, &one, requests),
+        ("signed by SNS", &from_sns, &signed, requests),
+        ("of ten records, by token", &token, &ten, requests / 8),
     ] {
         bench.progress.step(name);
-        rate(&client, &url, headers, body, 202, time / 4).await?;
-        rates.push((name, rate(&client, &url, headers, body, 202, time).await?));
+        for (count, counts) in [(requests / 8, false), (requests, true)] {
+            let rate = door.rate(headers, body, count).await?;
+            if counts {
+                rates.push((name, rate));
+            }
+            // Behind all that is in the queue: when it has arrived, the queue is empty.
+            let last = stage.objects(1, 4 << 10, Known::Crc32c)?;
+            worker.copy(&stage, &last).await?;
+        }
     }
     // Each of these is another object's: all must arrive.
     bench.progress.step(format!("{ARRIVE} objects"));
+    let batch = stage.objects(ARRIVE, 4 << 10, Known::Crc32c)?;
     worker.copy(&stage, &batch).await?;
     worker.stop().await?;
+    Ok(rows(&rates, greeted))
+}
 
+fn rows(rates: &[(&str, f64)], greeted: f64) -> Vec<Row> {
     let mut rows: Vec<Row> = rates
         .iter()
         .map(|(name, rate)| {
@@ -89,7 +108,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             .against("one of one record", one)
             .note(format!("{ARRIVE} events of as many objects: all arrived")),
     );
-    Ok(rows)
+    rows
 }
 
 /// What runs the hello in place of the built worker.
@@ -119,41 +138,42 @@ async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
     Ok(toolchain.clone().with_bundle(out))
 }
 
-/// Requests answered with `status` a second, for `time`.
-async fn rate(
-    client: &Client,
-    url: &str,
-    headers: &[(&str, String)],
-    body: &Bytes,
+/// What is asked.
+struct Door {
+    client: Client,
+    url: String,
+    /// What it must answer.
     status: u16,
-    time: Duration,
-) -> anyhow::Result<f64> {
-    let began = Instant::now();
-    let work = async || {
-        let mut count = 0_u32;
-        while began.elapsed() < time {
-            let mut request = client.post(url).body(body.clone());
-            for (name, value) in headers {
-                request = request.header(*name, value);
-            }
-            let reply = request.send().await?;
-            let found = reply.status();
-            let said = reply.text().await?;
-            ensure!(found.as_u16() == status, "answered {found}: {said}");
-            count += 1;
-        }
-        Ok(count)
-    };
-    let workers: Vec<anyhow::Result<u32>> = stream::iter(0..AT_ONCE)
-        .map(|_| work())
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let mut requests = 0;
-    for count in workers {
-        requests += count?;
+}
+
+impl Door {
+    /// Sends `count` requests; gives how many a second were answered.
+    async fn rate(
+        &self,
+        headers: &[(&str, String)],
+        body: &Bytes,
+        count: u32,
+    ) -> anyhow::Result<f64> {
+        let began = Instant::now();
+        stream::iter(0..count)
+            .map(|_| self.ask(headers, body))
+            .buffer_unordered(AT_ONCE)
+            .try_for_each(async |()| Ok(()))
+            .await?;
+        Ok(f64::from(count) / began.elapsed().as_secs_f64())
     }
-    Ok(f64::from(requests) / began.elapsed().as_secs_f64())
+
+    async fn ask(&self, headers: &[(&str, String)], body: &Bytes) -> anyhow::Result<()> {
+        let mut request = self.client.post(&self.url).body(body.clone());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let reply = request.send().await?;
+        let status = reply.status();
+        let said = reply.text().await?;
+        ensure!(status.as_u16() == self.status, "answered {status}: {said}");
+        Ok(())
+    }
 }
 
 /// An event with its record `count` times.
