@@ -71,7 +71,7 @@ async fn refuses(changes: Value, variable: &str, message: &str) {
 
 #[test]
 fn a_missing_events_token() {
-    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    let message = "is missing: set it to the token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
     run(refuses(
         json!({"EVENTS_TOKEN": null}),
         "EVENTS_TOKEN",
@@ -81,7 +81,7 @@ fn a_missing_events_token() {
 
 #[test]
 fn an_empty_events_token() {
-    let message = "is missing: set it to the bearer token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
+    let message = "is missing: set it to the token that senders of events show, in wrangler.toml or with `npx wrangler secret put EVENTS_TOKEN`.";
     run(refuses(
         json!({"EVENTS_TOKEN": " "}),
         "EVENTS_TOKEN",
