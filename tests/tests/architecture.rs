@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
 const LAYERS: [&[&str]; 11] = [
-    &["sigv4", "event", "brake"],
+    &["sigv4", "event", "brake", "jwt"],
     &["s3", "gcs", "bigquery", "route"],
     &["access", "mapping", "plan"],
     &["message"],
