@@ -7,6 +7,7 @@ pub(crate) mod body;
 mod hints;
 mod token;
 
+pub(crate) use hints::Sorted;
 pub(crate) use token::Tokens;
 
 use causeway_shared::error::ConfigError;
@@ -16,11 +17,10 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::Env;
 
+use crate::api;
 use crate::config::Config;
-use crate::operator;
 use crate::platform::{self, Queue};
 use crate::reply::Reply;
-use hints::Sorted;
 
 /// The most of an event's body that is read, in bytes. S3's own messages have some kilobytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -36,15 +36,18 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
     let (path, query) = path_and_query(&request.url());
     let method = request.method();
     let reply = match (path.as_str(), Config::of(env)) {
-        ("/healthz", _) if !matches!(method.as_str(), "GET" | "HEAD") => not_allowed("GET, HEAD"),
+        ("/healthz" | "/openapi.json", _) if !matches!(method.as_str(), "GET" | "HEAD") => {
+            Reply::not_allowed("GET, HEAD")
+        }
+        ("/openapi.json", _) => api::document(),
         (_, Err(error)) => misconfigured(&error),
         ("/healthz", Ok(config)) => healthy(&config),
         ("/events", Ok(config)) if method == "POST" => take_in(request, env, &config).await,
-        ("/events", Ok(_)) => not_allowed("POST"),
-        (path, Ok(config)) if path == "/routes" || path.starts_with("/routes/") => {
-            operator::answer(request, &path["/routes".len()..], &query, env, &config).await
-        }
-        _ => Reply::problem(404, "There is POST /events, GET /healthz and GET /routes."),
+        ("/events", Ok(_)) => Reply::not_allowed("POST"),
+        (path, Ok(config)) => match path.strip_prefix("/v1/") {
+            Some(path) => api::answer(request, path, &query, env, &config).await,
+            None => Reply::problem(404, "GET /openapi.json says what there is."),
+        },
     };
     reply.into_response()
 }
@@ -88,7 +91,7 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Reply {
 
 /// Answers once the queue has every hint. Hints that it took before it failed are sent again with
 /// the rest: twice does no harm.
-async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
+pub(crate) async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
     let queue = match Queue::bound(env, "HINTS") {
         Ok(queue) => queue,
         Err(reason) => return misconfigured(&ConfigError::new("HINTS", reason)),
@@ -125,10 +128,6 @@ fn misconfigured(error: &ConfigError) -> Reply {
     Reply::problem(500, format!("The worker is not configured: {error}"))
         .member("variable", error.variable.clone())
         .member("message", error.message.clone())
-}
-
-fn not_allowed(allow: &str) -> Reply {
-    Reply::problem(405, format!("This path takes {allow}.")).header("allow", allow)
 }
 
 /// The path of an absolute URL, and what follows its `?`, as they stand.

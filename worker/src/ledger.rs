@@ -2,11 +2,11 @@
 //! `causeway_shared::ledger` has them.
 //!
 //! One a route, written once a batch. It is told things by [`Handle`], from the queue's consumer, the
-//! coordinators, the walks and the operator's API.
+//! coordinators, the walks and the API.
 
 use std::cell::RefCell;
 
-use causeway_shared::api::{Entries, Entry, RouteStatus, Taken};
+use causeway_shared::api::{Entries, Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
 use causeway_shared::brake::{Brake, Leave};
 use causeway_shared::error::ErrorKind;
 use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
@@ -25,8 +25,8 @@ use crate::platform::{self, Queue, set, to_json};
 const LEDGER: &str = "ledger";
 /// What the names of quarantine's entries begin with.
 const QUARANTINE: &str = "quarantine/";
-/// How many entries are read from storage, given to a page, or replayed at once.
-const PAGE: usize = 100;
+/// How many entries are read from storage, given to a page at most, or replayed at once.
+pub(crate) const PAGE: usize = 100;
 
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,20 +37,25 @@ enum Report {
     Walked(Box<Walk>),
     Objects,
     Status { name: String },
+    Metrics { name: String },
+    Transfers { limit: usize, after: Option<u64> },
+    Transfer(String),
     List(Query),
     Replay(Selector),
     Drop(Selector),
 }
 
-/// Which entries of the quarantine are looked at.
+/// Which items of a list are looked at, in the quarantine or elsewhere.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Query {
     /// Only those with this reason.
     pub(crate) kind: Option<ErrorKind>,
     /// Only keys that begin with this.
     pub(crate) key: Option<String>,
-    /// Only after this entry.
+    /// Only what stands after this.
     pub(crate) after: Option<String>,
+    /// At most so many.
+    pub(crate) limit: usize,
 }
 
 /// The Durable Object. Its name at the platform is this type's.
@@ -133,6 +138,17 @@ impl RouteLedger {
             }
             Report::Objects => self.with(|ledger| to_json(&ledger.objects)),
             Report::Status { name } => self.status(&name),
+            Report::Metrics { name } => self.with(|ledger| metrics::samples(&name, ledger)),
+            Report::Transfers { limit, after } => {
+                self.with(|ledger| to_json(&Transfers::of(ledger, limit, after)))
+            }
+            Report::Transfer(id) => {
+                let entry = self
+                    .entry(&id)
+                    .await?
+                    .map(|entry| Entry::new(id.clone(), entry));
+                self.with(|ledger| to_json(&Transfer::last(ledger, &id, entry)))
+            }
             Report::List(query) => to_json(&self.list(&query).await?),
             Report::Replay(selector) => to_json(&self.replay(&selector).await?),
             Report::Drop(selector) => {
@@ -208,8 +224,8 @@ impl RouteLedger {
     /// A page of what `query` means. It may be short, or empty, and still not be the last.
     async fn list(&self, query: &Query) -> worker::Result<Entries> {
         let mut entries = self.read(query.after.as_deref()).await?;
-        let more = entries.len() > PAGE;
-        entries.truncate(PAGE);
+        let more = entries.len() > query.limit;
+        entries.truncate(query.limit);
         let next = entries.last().filter(|_| more).map(|(id, _)| id.clone());
         entries.retain(|(_, entry)| {
             let key = entry.object().map_or("", |(_, key)| key);
@@ -350,6 +366,36 @@ impl Handle {
     pub(crate) async fn status(&self, name: &str) -> Result<String, String> {
         let name = name.to_owned();
         self.0.tell(&Report::Status { name }).await
+    }
+
+    /// What the ledger of the route `name` counts, as [`metrics::samples`].
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn metrics(&self, name: &str) -> Result<String, String> {
+        let name = name.to_owned();
+        self.0.tell(&Report::Metrics { name }).await
+    }
+
+    /// [`Transfers`]: a page of the last ones, as JSON.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn transfers(
+        &self,
+        limit: usize,
+        after: Option<u64>,
+    ) -> Result<String, String> {
+        self.0.tell(&Report::Transfers { limit, after }).await
+    }
+
+    /// The last [`Transfer`] called `id`, as JSON, if anything is remembered of it.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn transfer(&self, id: &str) -> Result<Option<String>, String> {
+        let transfer = self.0.tell(&Report::Transfer(id.to_owned())).await?;
+        Ok(Some(transfer).filter(|transfer| transfer != "null"))
     }
 
     /// [`Entries`]: a page of the quarantine, as JSON.

@@ -278,6 +278,20 @@ impl Queue {
     }
 }
 
+/// Whether `key` has asked the limiter bound as `binding` no more often than that allows. Where none is
+/// bound there is no limit, and one that fails holds nobody up
+/// ([Rate limiting](https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/)).
+pub(crate) async fn is_within_limit(env: &worker::Env, binding: &str, key: &str) -> bool {
+    let asked = async {
+        let limiter = Reflect::get(env, &binding.into())?;
+        let limit: js_sys::Function = Reflect::get(&limiter, &"limit".into())?.dyn_into()?;
+        let answer = limit.call1(&limiter, &object("key", &key.into()))?;
+        let answer = JsFuture::from(Promise::from(answer)).await?;
+        Reflect::get(&answer, &"success".into())
+    };
+    asked.await != Ok(JsValue::FALSE)
+}
+
 /// Seconds for the queue, rounded up.
 pub(crate) fn whole_seconds(wait: Duration) -> u32 {
     let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -1,7 +1,7 @@
 //! The Durable Object behind a walk of a route, a backfill or a reconcile: it stores what
 //! `causeway_shared::walk` says and takes some pages an alarm, so that it goes on after any crash.
 //!
-//! Two a route, one of each kind. They are told things by [`Handle`], from the operator's API and from
+//! Two a route, one of each kind. They are told things by [`Handle`], from the API and from
 //! the cron.
 
 use std::cell::RefCell;
@@ -241,7 +241,7 @@ pub(crate) async fn reconcile_all(env: &Env) {
 /// What was answered, and the last walk, as JSON, if there was one.
 pub(crate) type Seen = (Answer, Option<Box<RawValue>>);
 
-/// A route's walk, as the operator's API and the cron see it.
+/// A route's walk, as the API and the cron see it.
 pub(crate) struct Handle {
     object: object::Handle,
     kind: Kind,

@@ -61,11 +61,6 @@ impl WorkerClient {
         self.exchange(Method::POST, path, body).await
     }
 
-    /// Deletes `path`, once.
-    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.exchange(Method::DELETE, path, String::new()).await
-    }
-
     async fn exchange<T: DeserializeOwned>(
         &self,
         method: Method,

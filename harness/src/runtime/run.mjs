@@ -53,8 +53,11 @@ async function mainWorker(options) {
   const declared = Object.entries(worker.bindings ?? {}).filter(
     ([name]) => !(options.replaceRoutes && name.startsWith("ROUTE_")),
   );
+  const limits = Object.entries(worker.ratelimits ?? {}).filter(([name]) => !(name in options.bindings));
   return {
     ...worker,
+    // A variable of a limiter's name stands in its place, and nothing is limited.
+    ratelimits: Object.fromEntries(limits),
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
     // Every request of ours would go through a worker of Miniflare's that takes out a header which

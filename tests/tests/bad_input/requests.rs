@@ -94,7 +94,7 @@ fn an_unknown_path_is_404() {
     run(async {
         for path in ["/", "/event", "/events/", "/events/x", "/healthz/"] {
             let answer = request(Method::POST, path).await.send().await.unwrap();
-            let detail = "There is POST /events, GET /healthz and GET /routes.";
+            let detail = "GET /openapi.json says what there is.";
             assert_problem(answer, 404, "Not Found", detail).await;
         }
     });
