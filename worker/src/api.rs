@@ -6,13 +6,10 @@
 
 mod caller;
 mod events;
-mod quarantine;
+mod ledgers;
 mod query;
 mod register;
-mod transfers;
 mod walks;
-
-use std::fmt::Display;
 
 use causeway_shared::route::Route;
 use causeway_shared::walk::Kind;
@@ -22,10 +19,11 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::ingress::body::{self, Unread};
-use crate::ledger::Handle;
+use crate::ledger::{Handle, Report};
 use crate::quarantine::UNROUTED;
 use crate::reply::Reply;
 use query::{Query, decoded};
+use walks::Wanted;
 
 /// docs/openapi.yaml as JSON.
 const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -92,21 +90,32 @@ impl Call<'_> {
         };
         let query = Query::read(query, names)?;
         let route = known.map(|name| self.route(name)).transpose()?.flatten();
+        let body = match method.as_str() {
+            "POST" => self.body().await?,
+            _ => Vec::new(),
+        };
         match segments[..] {
             ["sources"] => Ok(self.sources(&query)),
             ["destinations"] => Ok(self.destinations(&query)),
             ["metrics"] => self.metrics().await,
             ["routes"] => self.routes(&query).await,
-            ["routes", name] => Ok(Reply::text(200, self.status(name).await?)),
-            ["routes", name, "transfers"] => self.transfers(name, &query).await,
-            ["routes", name, "transfers", id] => self.transfer(name, id).await,
-            ["routes", name, "quarantine"] => self.quarantine(name, query).await,
-            ["routes", name, "quarantine", verb] => self.release(name, verb).await,
-            ["routes", _, "events"] => self.submit(route).await,
-            ["routes", _, "reconcile", ref end @ ..] => {
-                self.walk(route, Kind::Reconcile, !end.is_empty()).await
+            ["routes", _, "events"] => self.submit(route, &body).await,
+            ["routes", _, kind @ ("backfill" | "reconcile"), ref end @ ..] => {
+                let kind = match kind {
+                    "backfill" => Kind::Backfill,
+                    _ => Kind::Reconcile,
+                };
+                let wanted = match (end, method.as_str()) {
+                    ([], "POST") => Wanted::Begin(&body),
+                    ([], _) => Wanted::Look,
+                    _ => Wanted::Cancel,
+                };
+                self.walk(route, kind, wanted).await
             }
-            _ => self.walk(route, Kind::Backfill, segments.len() > 3).await,
+            _ => {
+                let (name, path) = (known.unwrap_or_default(), &segments[2..]);
+                self.of_ledger(name, path, query, &body).await
+            }
         }
     }
 
@@ -119,30 +128,38 @@ impl Call<'_> {
         }
     }
 
-    fn ledger(&self, name: &str) -> Result<Handle, Reply> {
-        Handle::new(self.env, name).map_err(|reason| Reply::problem(500, reason))
+    /// What the ledger of the route `name` answers to `report`.
+    async fn told(self, name: &str, report: &Report) -> Result<String, Reply> {
+        let ledger = Handle::new(self.env, name);
+        let ledger = ledger.map_err(|reason| Reply::problem(500, reason))?;
+        ledger.tell(report).await.map_err(silent)
     }
 
-    /// The request's body; `expected` says what it may be.
-    async fn body<T: DeserializeOwned>(&self, expected: &str) -> Result<T, Reply> {
+    /// The request's body.
+    async fn body(self) -> Result<Vec<u8>, Reply> {
         let body = body::read(self.request, BODY_LIMIT).await;
-        let body = body.map_err(|unread| match unread {
+        body.map_err(|unread| match unread {
             Unread::TooLong => {
                 Reply::problem(413, format!("The body is longer than {BODY_LIMIT} bytes."))
             }
             Unread::Broken(reason) => Reply::problem(400, format!("The body broke off: {reason}.")),
-        })?;
-        // A list would be read as an object's members in their order.
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Reply::problem(400, format!("Send {expected}.")));
-        }
-        serde_json::from_slice(&body)
-            .map_err(|error| Reply::problem(400, format!("Send {expected}: {error}.")))
+        })
     }
 }
 
+/// Reads `body`; `expected` says what it may be.
+fn parsed<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Reply> {
+    // A list would be read as an object's members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Reply::problem(400, format!("Send {expected}.")));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Reply::problem(400, format!("Send {expected}: {error}.")))
+}
+
 /// What a Durable Object that did not answer makes of a request.
-fn silent(reason: impl Display) -> Reply {
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn silent(reason: String) -> Reply {
     Reply::problem(
         503,
         format!("The route's Durable Object did not answer: {reason}. Ask again."),

@@ -30,18 +30,35 @@ pub(crate) const PAGE: usize = 100;
 
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
-enum Report {
+pub(crate) enum Report {
+    /// These were done.
     Record(Vec<Record>),
+    /// Somebody wants to delete once.
     MayDelete(Brake),
+    /// These are for quarantine.
     Quarantine(Vec<DeadLetter>),
+    /// This walk has ended.
     Walked(Box<Walk>),
+    /// How many objects had the source, when all were last counted?
     Objects,
-    Status { name: String },
-    Metrics { name: String },
-    Transfers { limit: usize, after: Option<u64> },
+    /// Answered with a [`RouteStatus`] of the route of that name.
+    Status(String),
+    /// Answered with the [`metrics::samples`] of the route of that name, which are no JSON.
+    Metrics(String),
+    /// Answered with [`Transfers`].
+    Transfers {
+        /// How many, at most.
+        limit: usize,
+        /// The number of the record that they are older than.
+        after: Option<u64>,
+    },
+    /// Answered with the last [`Transfer`] of that id, or null.
     Transfer(String),
+    /// Answered with [`Entries`].
     List(Query),
+    /// These are to be sent back to the queue; answered with [`Taken`].
     Replay(Selector),
+    /// These are to be forgotten; answered with [`Taken`].
     Drop(Selector),
 }
 
@@ -137,8 +154,8 @@ impl RouteLedger {
                 to_json(&())
             }
             Report::Objects => self.with(|ledger| to_json(&ledger.objects)),
-            Report::Status { name } => self.status(&name),
-            Report::Metrics { name } => self.with(|ledger| metrics::samples(&name, ledger)),
+            Report::Status(name) => self.status(&name),
+            Report::Metrics(name) => self.with(|ledger| metrics::samples(&name, ledger)),
             Report::Transfers { limit, after } => {
                 self.with(|ledger| to_json(&Transfers::of(ledger, limit, after)))
             }
@@ -359,67 +376,12 @@ impl Handle {
         self.0.ask(&Report::Quarantine(letters)).await
     }
 
-    /// A [`RouteStatus`] of the route `name`, as JSON.
+    /// Tells it `report`; gives its answer as it is.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn status(&self, name: &str) -> Result<String, String> {
-        let name = name.to_owned();
-        self.0.tell(&Report::Status { name }).await
-    }
-
-    /// What the ledger of the route `name` counts, as [`metrics::samples`].
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn metrics(&self, name: &str) -> Result<String, String> {
-        let name = name.to_owned();
-        self.0.tell(&Report::Metrics { name }).await
-    }
-
-    /// [`Transfers`]: a page of the last ones, as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn transfers(
-        &self,
-        limit: usize,
-        after: Option<u64>,
-    ) -> Result<String, String> {
-        self.0.tell(&Report::Transfers { limit, after }).await
-    }
-
-    /// The last [`Transfer`] called `id`, as JSON, if anything is remembered of it.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn transfer(&self, id: &str) -> Result<Option<String>, String> {
-        let transfer = self.0.tell(&Report::Transfer(id.to_owned())).await?;
-        Ok(Some(transfer).filter(|transfer| transfer != "null"))
-    }
-
-    /// [`Entries`]: a page of the quarantine, as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn list(&self, query: Query) -> Result<String, String> {
-        self.0.tell(&Report::List(query)).await
-    }
-
-    /// Sends what `selector` means back to the queue; gives a [`Taken`], as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn replay(&self, selector: Selector) -> Result<String, String> {
-        self.0.tell(&Report::Replay(selector)).await
-    }
-
-    /// Forgets what `selector` means; gives a [`Taken`], as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn forget(&self, selector: Selector) -> Result<String, String> {
-        self.0.tell(&Report::Drop(selector)).await
+    pub(crate) async fn tell(&self, report: &Report) -> Result<String, String> {
+        self.0.tell(report).await
     }
 
     /// How many objects the source had when all were last counted.

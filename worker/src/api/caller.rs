@@ -37,7 +37,11 @@ impl Call<'_> {
             .as_ref()
             .map(|tokens| tokens.are_shown_by(shown.as_deref()));
         if opens == Some(true) {
-            return Ok(shown.unwrap_or_default());
+            // However the header is written, it is the same token.
+            let token = shown
+                .as_deref()
+                .and_then(|shown| shown.split_whitespace().last());
+            return Ok(token.unwrap_or_default().to_owned());
         }
         let mut reason = "Send ADMIN_TOKEN as `Authorization: Bearer <token>`.".to_owned();
         if let (Some(access), Some(shown)) = (access, header("cf-access-jwt-assertion")) {

@@ -4,7 +4,7 @@ use causeway_shared::event::ObjectHint;
 use causeway_shared::route::Route;
 use serde::Deserialize;
 
-use super::{Call, unrouted};
+use super::{Call, parsed, unrouted};
 use crate::ingress::{self, Sorted};
 use crate::platform;
 use crate::reply::Reply;
@@ -24,9 +24,9 @@ struct Submitted {
 
 impl Call<'_> {
     /// Puts a hint for each key into the queue.
-    pub(super) async fn submit(self, route: Option<&Route>) -> Result<Reply, Reply> {
+    pub(super) async fn submit(self, route: Option<&Route>, body: &[u8]) -> Result<Reply, Reply> {
         let route = route.ok_or_else(unrouted)?;
-        let Submitted { keys } = self.body(r#"{"keys": ["2026/a.jpg"]}"#).await?;
+        let Submitted { keys } = parsed(body, r#"{"keys": ["2026/a.jpg"]}"#)?;
         let fits = |key: &String| (1..=KEY_BYTES).contains(&key.chars().count());
         if !(1..=KEYS).contains(&keys.len()) || !keys.iter().all(fits) {
             let reason = format!("Send 1 to {KEYS} keys of 1 to {KEY_BYTES} bytes each.");

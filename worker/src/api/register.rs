@@ -3,8 +3,9 @@
 use causeway_shared::api::{Destination, Source, metrics};
 use serde::Deserialize;
 
+use super::Call;
 use super::query::Query;
-use super::{Call, silent};
+use crate::ledger::Report;
 use crate::platform::{from_json, to_json};
 use crate::quarantine::UNROUTED;
 use crate::reply::Reply;
@@ -54,17 +55,16 @@ impl Call<'_> {
         ))
     }
 
-    pub(super) async fn status(self, name: &str) -> Result<String, Reply> {
-        let status = self.ledger(name)?.status(name).await;
-        status.map_err(silent)
+    async fn status(self, name: &str) -> Result<String, Reply> {
+        self.told(name, &Report::Status(name.to_owned())).await
     }
 
     pub(super) async fn metrics(self) -> Result<Reply, Reply> {
         let mut samples = Vec::new();
         let routes = self.config.routes.iter().map(|route| &*route.name);
         for name in routes.chain([UNROUTED]) {
-            let ledger = self.ledger(name)?;
-            samples.push(ledger.metrics(name).await.map_err(silent)?);
+            let report = Report::Metrics(name.to_owned());
+            samples.push(self.told(name, &report).await?);
         }
         let text = metrics::exposition(&samples);
         Ok(Reply::of(200, metrics::CONTENT_TYPE, text))

@@ -4,34 +4,34 @@ use causeway_shared::route::Route;
 use causeway_shared::walk::{Kind, Request};
 
 use super::events::KEY_BYTES;
-use super::{Call, silent, unrouted};
+use super::{Call, parsed, silent, unrouted};
 use crate::reply::Reply;
-use crate::walk::{Answer, Handle};
+use crate::walk::{self, Answer, Report};
+
+/// What is wanted of a walk, as the path and the method say.
+pub(super) enum Wanted<'a> {
+    /// How far it is.
+    Look,
+    /// That it ends.
+    Cancel,
+    /// That one begins, with this body.
+    Begin(&'a [u8]),
+}
 
 impl Call<'_> {
-    /// Begins a walk (POST), says how far the last one is (GET), or ends it.
     pub(super) async fn walk(
         self,
         route: Option<&Route>,
         kind: Kind,
-        cancel: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Reply, Reply> {
         let name = &route.ok_or_else(unrouted)?.name;
-        let handle = Handle::new(self.env, kind, name);
-        let handle = handle.map_err(|reason| Reply::problem(500, reason))?;
-        let begin = !cancel && self.request.method() == "POST";
-        let seen = match (cancel, begin) {
-            (true, _) => handle.cancel().await,
-            (_, true) => {
-                let expected = r#"{"prefix": "2026/", "rate": 100, "dry_run": true}, or {}"#;
-                let wish: Request = self.body(expected).await?;
-                if wish.prefix.chars().count() > KEY_BYTES {
-                    return Err(Reply::problem(400, "No key is as long as the prefix."));
-                }
-                handle.start(wish).await
-            }
-            _ => handle.look().await,
+        let (status, report) = match wanted {
+            Wanted::Look => (200, Report::Look),
+            Wanted::Cancel => (200, Report::Cancel),
+            Wanted::Begin(body) => (202, begin(kind, name, body)?),
         };
+        let seen = walk::tell(self.env, kind, name, &report).await;
         let (answer, walk) = seen.map_err(silent)?;
         let kind = kind.name();
         let Some(walk) = walk else {
@@ -44,7 +44,16 @@ impl Call<'_> {
                 format!("A {kind} of {name:?} is under way: wait for its end, or cancel it first."),
             ));
         }
-        let status = if begin { 202 } else { 200 };
         Ok(Reply::text(status, walk.get().to_owned()))
     }
+}
+
+fn begin(kind: Kind, route: &str, body: &[u8]) -> Result<Report, Reply> {
+    let expected = r#"{"prefix": "2026/", "rate": 100, "dry_run": true}, or {}"#;
+    let wish: Request = parsed(body, expected)?;
+    if wish.prefix.chars().count() > KEY_BYTES {
+        return Err(Reply::problem(400, "No key is as long as the prefix."));
+    }
+    let route = route.to_owned();
+    Ok(Report::Start { kind, route, wish })
 }
