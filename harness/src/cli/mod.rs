@@ -89,7 +89,8 @@ Where it goes:
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
   status, submit, transfer, quarantine, replay, backfill, reconcile
-         CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN
+         CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN; where Cloudflare Access stands before the worker
+         CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET, a service token of its
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
 
 Exit codes:

@@ -58,6 +58,11 @@ impl OperatorClient {
         WorkerClient::new(url, token).map(Self)
     }
 
+    /// The same through Cloudflare Access, as the service `id`.
+    pub fn through_access(self, id: &str, secret: &str) -> Result<Self, ClientError> {
+        self.0.through_access(id, secret).map(Self)
+    }
+
     /// All routes.
     pub async fn routes(&self) -> Result<Vec<RouteStatus>, ClientError> {
         #[derive(Deserialize)]

@@ -549,3 +549,21 @@ async fn a_transfer_is_shown_by_its_key_or_among_the_last() {
     let json = operator.json(&["transfer", "photos"]).await;
     assert_eq!(json["transfers"][1]["kind"], "source-denied");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_lets_a_service_through_with_no_token_beside() {
+    let operator = Operator::start().await;
+    let mut environment = vec![
+        ("CAUSEWAY_URL", operator.worker.url()),
+        ("CAUSEWAY_ACCESS_CLIENT_ID", "id.access".to_owned()),
+    ];
+    let run = operator.stores.run_in(&environment, &["status"], b"").await;
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    for (secret, code) in [("wr0ng", 4), ("hush", 0)] {
+        environment.truncate(2);
+        environment.push(("CAUSEWAY_ACCESS_CLIENT_SECRET", secret.to_owned()));
+        let run = operator.stores.run_in(&environment, &["status"], b"").await;
+        assert_eq!(run.status.code(), Some(code), "{}", text(&run.stderr));
+        assert!(!text(&run.stderr).contains("wr0ng"));
+    }
+}
