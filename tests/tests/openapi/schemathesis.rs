@@ -1,6 +1,6 @@
 //! schemathesis against the built worker: everything that the document allows, and much that it does
 //! not. It is written in Python: `.ci/schemathesis` installs it and runs this test, which `cargo test`
-//! alone leaves out.
+//! alone leaves out. `SCHEMATHESIS_ARGS="--seed 7 --max-examples 500"` has it ask for more.
 
 use std::path::Path;
 
@@ -48,12 +48,14 @@ async fn something_to_look_at(served: &Served) {
 async fn asked(served: &Served, admin_token: &str, events_token: &str, more: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let document = format!("{}/openapi.json", served.stack.local.runtime.url());
+    let others = std::env::var("SCHEMATHESIS_ARGS").unwrap_or_default();
     let mut program = Command::new(root.join("target/schemathesis/bin/schemathesis"));
     program
         .arg("--config-file")
         .arg(root.join(".ci/schemathesis.toml"))
         .args(["run", &document])
         .args(more)
+        .args(others.split_whitespace())
         .env("ADMIN_TOKEN", admin_token)
         .env("EVENTS_TOKEN", events_token)
         .current_dir(root.join("target/schemathesis"));
