@@ -12,6 +12,9 @@ use crate::fixture::{Served, body, filled};
 /// What no request can bring about: the queue and the ledgers of a local worker always answer.
 const NEVER: [(&str, &str); 1] = [("sendEvents", "503")];
 
+/// An Access that does not answer.
+const NOBODY: &str = "http://127.0.0.1:1";
+
 #[test]
 fn every_answer_that_is_documented_is_given() {
     run(async {
@@ -23,28 +26,21 @@ fn every_answer_that_is_documented_is_given() {
         for more in [
             json!({"ADMIN_TOKEN": null}),
             json!({"AWS_ACCESS_KEY_ID": null}),
-            json!({"API_LIMIT": null}),
             // Nobody listens there.
-            json!({"ACCESS_TEAM_DOMAIN": "http://127.0.0.1:1", "ACCESS_AUD": "aud"}),
+            json!({"ACCESS_TEAM_DOMAIN": NOBODY, "ACCESS_AUD": "aud"}),
         ] {
             let other = Served::start(2, &more).await;
-            if more["API_LIMIT"].is_null() && more.get("API_LIMIT").is_some() {
-                exhaust(&other).await;
-            }
+            let with_assertion = more.get("ACCESS_AUD").is_some();
             for (_, method, path) in other.contract.operations() {
-                let mut request = other.allowed(&method, &filled(&path, "lane00"));
-                if more.get("ACCESS_AUD").is_some() {
-                    let assertion = crate::access::assertion("http://127.0.0.1:1");
-                    request = other.request(&method, &filled(&path, "lane00"));
-                    request = request.header("cf-access-jwt-assertion", assertion);
-                }
-                if method == Method::POST {
-                    request = request.json(&body(&path));
-                }
-                other.held(request).await;
+                other
+                    .held(whole(&other, &method, &path, with_assertion))
+                    .await;
             }
             seen.extend(other.contract.seen());
         }
+        let limited = Served::start(2, &json!({"API_LIMIT": null})).await;
+        what_is_too_often_is_limited(&limited).await;
+        seen.extend(limited.contract.seen());
         let missing: Vec<_> = served
             .contract
             .documented()
@@ -56,15 +52,81 @@ fn every_answer_that_is_documented_is_given() {
     });
 }
 
-/// Asks until the answer is 429.
-async fn exhaust(served: &Served) {
-    for _ in 0..2000 {
-        let request = served.allowed(&Method::GET, "/v1/sources");
-        if served.held(request).await.status == 429 {
-            return;
+/// Whoever adds a kind of error is told to say so.
+#[test]
+fn every_kind_of_error_is_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let source = read("shared/src/error.rs");
+    let (_, kinds) = source.split_once("pub enum ErrorKind {").unwrap();
+    let (kinds, _) = kinds.split_once("\n}").unwrap();
+    let names = kinds
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("///"));
+    let kebab = |name: &str| {
+        let letters = name
+            .trim_end_matches(',')
+            .char_indices()
+            .map(|(at, letter)| {
+                let hyphen = if at > 0 && letter.is_uppercase() {
+                    "-"
+                } else {
+                    ""
+                };
+                format!("{hyphen}{}", letter.to_lowercase())
+            });
+        letters.collect::<String>()
+    };
+    let kinds: Vec<_> = names.filter(|name| !name.is_empty()).map(kebab).collect();
+    let document = read("docs/openapi.yaml");
+    let (_, documented) = document.split_once("\n    ErrorKind:\n").unwrap();
+    let (_, documented) = documented.split_once("      enum:\n").unwrap();
+    let items = documented
+        .lines()
+        .map_while(|line| line.strip_prefix("        - "));
+    assert_eq!(items.collect::<Vec<_>>(), kinds);
+}
+
+/// A request that is as it should be.
+fn whole(
+    served: &Served,
+    method: &Method,
+    template: &str,
+    with_assertion: bool,
+) -> reqwest::RequestBuilder {
+    let path = filled(template, "lane00");
+    let mut request = served.allowed(method, &path);
+    if with_assertion {
+        let assertion = crate::access::assertion(NOBODY);
+        request = served
+            .request(method, &path)
+            .header("cf-access-jwt-assertion", assertion);
+    }
+    if *method == Method::POST {
+        request = request.json(&body(template));
+    }
+    request
+}
+
+/// Each operation, more often than a minute allows. Minutes begin anew, so each is asked until it is so.
+async fn what_is_too_often_is_limited(served: &Served) {
+    for (_, method, path) in served.contract.operations() {
+        if path.starts_with("/v1") {
+            let limited = async || {
+                for _ in 0..2000 {
+                    let request = whole(served, &method, &path, false);
+                    if served.held(request).await.status == 429 {
+                        return true;
+                    }
+                }
+                false
+            };
+            assert!(limited().await, "{method} {path} is not limited");
         }
     }
-    panic!("nothing was limited");
 }
 
 /// Everything goes well, once.
