@@ -1,6 +1,10 @@
-//! The JSON of the operator's API, as the worker writes it and the command line reads it:
-//! docs/http-api.md. Fields that a newer worker adds are left out by an older reader, and what an older
-//! worker does not say is nothing.
+//! The JSON of the HTTP API, as the worker writes it and the command line reads it: docs/openapi.yaml.
+//! Fields that a newer worker adds are left out by an older reader, and what an older worker does not
+//! say is nothing.
+
+pub mod metrics;
+mod register;
+mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, Fault};
 use crate::ledger::{Histogram, Ledger, Quarantined, Record};
-use crate::route::{Place, Route};
+use crate::route::Route;
 use crate::walk::Walk;
+pub use register::{Destination, Options, Source};
+pub use transfer::{Transfer, Transfers};
 
 /// What a route has done, and what it has in quarantine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +24,12 @@ use crate::walk::Walk;
 pub struct RouteStatus {
     /// Its name.
     pub route: String,
-    /// `s3://bucket/prefix`; empty for what belongs to no route.
-    pub source: String,
-    /// `gs://bucket/prefix`; empty for what belongs to no route.
-    pub destination: String,
+    /// Where it reads; none for what belongs to no route.
+    pub source: Option<Source>,
+    /// Where it writes; none for what belongs to no route.
+    pub destination: Option<Destination>,
+    /// What it does beyond copying; none for what belongs to no route.
+    pub options: Option<Options>,
     /// Since when is counted; none before anything was.
     pub since: Option<Timestamp>,
     /// How often each outcome was.
@@ -136,13 +144,12 @@ impl RouteStatus {
     /// none.
     #[must_use]
     pub fn new(name: &str, route: Option<&Route>, ledger: &mut Ledger, now: Timestamp) -> Self {
-        let place =
-            |scheme: &str, place: &Place| format!("{scheme}://{}/{}", place.bucket, place.prefix);
         let mirrored = route.filter(|route| route.propagates_deletes());
         Self {
             route: name.to_owned(),
-            source: route.map_or_else(String::new, |route| place("s3", &route.source)),
-            destination: route.map_or_else(String::new, |route| place("gs", &route.destination)),
+            source: route.map(Source::of),
+            destination: route.map(Destination::of),
+            options: route.map(Options::of),
             since: ledger.since,
             counts: ledger.counts.clone(),
             bytes: ledger.bytes,
@@ -210,7 +217,7 @@ mod tests {
     #[test]
     fn what_a_worker_leaves_out_is_nothing_and_what_it_adds_is_no_error() {
         let status: RouteStatus = serde_json::from_value(json!({
-            "route": "r", "source": "s3://b/", "destination": "gs://b/", "since": null,
+            "route": "r", "source": {"kind": "s3", "uri": "s3://b/"}, "since": null,
             "accepted_to_commit": {"count": 0, "p50_ms": null, "p99_ms": null, "max_ms": null},
             "event_to_commit": {"count": 0}, "brake": null, "moon": "full",
         }))

@@ -16,6 +16,7 @@ pub mod event;
 pub mod exchange;
 pub mod gcs;
 pub mod integrity;
+pub mod jwt;
 pub mod ledger;
 pub mod mapping;
 pub mod message;

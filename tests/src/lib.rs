@@ -6,6 +6,7 @@
 //! test uses. No test sleeps: the [`Witness`] writes down everything from the start, and a test
 //! waits until it has seen what the test is about.
 
+mod contract;
 mod event;
 mod lane;
 mod stack;
@@ -16,6 +17,7 @@ use std::sync::{LazyLock, OnceLock};
 use causeway_harness::setup::{Reporter, Toolchain, ensure};
 use tokio::runtime::Runtime;
 
+pub use contract::{Answer, Contract};
 pub use event::{event, write_event};
 pub use lane::{Lane, content, noise};
 pub use stack::{SHARED_LANES, Stack, shared};

@@ -162,6 +162,8 @@ async fn bindings_and_queues_are_those_of_the_file_and_the_options() {
         "DEAD_LETTERS",
         "LEDGERS",
         "WALKS",
+        "API_LIMIT",
+        "EVENTS_LIMIT",
         "ROUTE_MINE",
         "LIMITS",
     ] {

@@ -18,6 +18,7 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
+use crate::access_jwt::AccessJwt;
 use crate::ingress::Tokens;
 use crate::port::SigningKey;
 
@@ -39,8 +40,10 @@ pub(crate) struct Config {
     pub(crate) sqs_queues: Vec<Queue>,
     /// What stands in the place of SNS.
     pub(crate) sns_endpoint: Option<String>,
-    /// What administrators show; none where that part of the API is closed.
+    /// What administrators show, if they show tokens.
     pub(crate) admin_tokens: Option<Tokens>,
+    /// Cloudflare Access, if it stands before the API.
+    pub(crate) access_jwt: Option<AccessJwt>,
     /// Google's private key; absent for an emulator without authentication.
     pub(crate) signing_key: Option<Rc<SigningKey>>,
 }
@@ -130,8 +133,20 @@ impl Config {
                 .map(|url| base_url("AWS_ENDPOINT_URL_SNS", &url))
                 .transpose()?,
             admin_tokens: text(env, "ADMIN_TOKEN").map(|tokens| Tokens::new(&tokens)),
+            access_jwt: read_access_jwt(env)?,
             signing_key: signing_key.map(Rc::new),
         })
+    }
+}
+
+fn read_access_jwt(env: &Env) -> Result<Option<AccessJwt>, ConfigError> {
+    match (text(env, "ACCESS_TEAM_DOMAIN"), text(env, "ACCESS_AUD")) {
+        (Some(team), Some(audience)) => Ok(Some(AccessJwt::new(&team, audience))),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError::new(
+            "ACCESS_TEAM_DOMAIN, ACCESS_AUD",
+            "one is set and the other missing: set both, or neither.",
+        )),
     }
 }
 

@@ -12,6 +12,7 @@ mod sender;
 mod sns;
 mod token;
 
+pub(crate) use hints::Sorted;
 pub(crate) use token::Tokens;
 
 use causeway_shared::error::ConfigError;
@@ -21,11 +22,10 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::Env;
 
+use crate::api;
 use crate::config::Config;
-use crate::operator;
-use crate::platform;
+use crate::platform::{self, Queue};
 use crate::reply::Reply;
-use hints::Sorted;
 use sender::Shown;
 use sns::Proven;
 
@@ -43,7 +43,10 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
     let (path, query) = path_and_query(&request.url());
     let method = request.method();
     let reply = match (path.as_str(), Config::of(env)) {
-        ("/healthz", _) if !matches!(method.as_str(), "GET" | "HEAD") => not_allowed("GET, HEAD"),
+        ("/healthz" | "/openapi.json", _) if !matches!(method.as_str(), "GET" | "HEAD") => {
+            Reply::not_allowed("GET, HEAD")
+        }
+        ("/openapi.json", _) => api::document(),
         (_, Err(error)) => misconfigured(&error),
         ("/healthz", Ok(config)) => healthy(&config),
         ("/events", Ok(config)) if method == "POST" => {
@@ -51,19 +54,18 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
             taken.unwrap_or_else(|refused| refused)
         }
         // MinIO asks so whether anybody is there, and RustFS at the root.
-        ("/events" | "/", Ok(_)) if method == "HEAD" => Reply::empty(200),
-        ("/events", Ok(_)) => not_allowed("HEAD, POST"),
+        ("/events" | "/", Ok(_)) if matches!(method.as_str(), "GET" | "HEAD") => {
+            Reply::json(200, json!({"status": "ok"}))
+        }
+        ("/events", Ok(_)) => Reply::not_allowed("GET, HEAD, POST"),
         ("/oauth/token", Ok(config)) if method == "POST" => {
             oauth::answer(request, &config, platform::now()).await
         }
-        ("/oauth/token", Ok(_)) => not_allowed("POST"),
-        (path, Ok(config)) if path == "/routes" || path.starts_with("/routes/") => {
-            operator::answer(request, &path["/routes".len()..], &query, env, &config).await
-        }
-        _ => Reply::problem(
-            404,
-            "There is POST /events, POST /oauth/token, GET /healthz and GET /routes.",
-        ),
+        ("/oauth/token", Ok(_)) => Reply::not_allowed("POST"),
+        (path, Ok(config)) => match path.strip_prefix("/v1/") {
+            Some(path) => api::answer(request, path, &query, env, &config).await,
+            None => Reply::problem(404, "GET /openapi.json says what there is."),
+        },
     };
     reply.into_response()
 }
@@ -71,15 +73,22 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
 async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
     let now = platform::now();
     let shown = sender::shown(&request.headers(), config, now)?;
+    if let Shown::Token(token) = &shown {
+        admit(token, env).await?;
+    }
     let body = body::read(request, BODY_LIMIT).await.map_err(unread)?;
     let (topic, body) = match &shown {
-        Shown::Token => (None, body),
+        Shown::Token(_) => (None, body),
         Shown::Signature(signature) => {
             sender::check_signature(signature, &body, config, now)?;
+            admit("a webhook", env).await?;
             (None, body)
         }
         Shown::Nothing => match sns::prove(&body, config, env, now).await? {
-            Proven::Event { topic, event } => (Some(topic), event.into_bytes()),
+            Proven::Event { topic, event } => {
+                admit(&topic, env).await?;
+                (Some(topic), event.into_bytes())
+            }
             Proven::Answered(reply) => return Ok(reply),
         },
     };
@@ -100,6 +109,16 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
     }
 }
 
+/// Whether a proven sender sends no more than is its share.
+async fn admit(sender: &str, env: &Env) -> Result<(), Reply> {
+    if platform::is_within_limit(env, "EVENTS_LIMIT", &platform::name_of(sender)).await {
+        return Ok(());
+    }
+    let reason =
+        "This sender sent more within a minute than is its share. Send it again in the next one.";
+    Err(Reply::problem(429, reason).header("retry-after", "60"))
+}
+
 fn unread(reason: body::Unread) -> Reply {
     match reason {
         body::Unread::TooLong => Reply::problem(
@@ -114,7 +133,10 @@ fn unread(reason: body::Unread) -> Reply {
 
 /// Answers once the queue has every hint. Hints that it took before it failed are sent again with
 /// the rest: twice does no harm.
-async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
+pub(crate) async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
+    if let Err(reason) = Queue::bound(env, "HINTS") {
+        return misconfigured(&ConfigError::new("HINTS", reason));
+    }
     if let Err(reason) = hints::put(&sorted.messages, env).await {
         let line = json!({"event": "queue-refused", "message": &reason});
         web_sys::console::error_1(&line.to_string().into());
@@ -142,10 +164,6 @@ fn misconfigured(error: &ConfigError) -> Reply {
     Reply::problem(500, format!("The worker is not configured: {error}"))
         .member("variable", error.variable.clone())
         .member("message", error.message.clone())
-}
-
-fn not_allowed(allow: &str) -> Reply {
-    Reply::problem(405, format!("This path takes {allow}.")).header("allow", allow)
 }
 
 /// The path of an absolute URL, and what follows its `?`, as they stand.

@@ -2,11 +2,11 @@
 //! `causeway_shared::ledger` has them.
 //!
 //! One a route, written once a batch. It is told things by [`Handle`], from the queue's consumer, the
-//! coordinators, the walks and the operator's API.
+//! coordinators, the walks and the API.
 
 use std::cell::RefCell;
 
-use causeway_shared::api::{Entries, Entry, RouteStatus, Taken};
+use causeway_shared::api::{Entries, Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
 use causeway_shared::brake::{Brake, Leave};
 use causeway_shared::error::ErrorKind;
 use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
@@ -25,32 +25,54 @@ use crate::platform::{self, Queue, set, to_json};
 const LEDGER: &str = "ledger";
 /// What the names of quarantine's entries begin with.
 const QUARANTINE: &str = "quarantine/";
-/// How many entries are read from storage, given to a page, or replayed at once.
-const PAGE: usize = 100;
+/// How many entries are read from storage, given to a page at most, or replayed at once.
+pub(crate) const PAGE: usize = 100;
 
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
-enum Report {
+pub(crate) enum Report {
+    /// These were done.
     Record(Vec<Record>),
+    /// Somebody wants to delete once.
     MayDelete(Brake),
+    /// These are for quarantine.
     Quarantine(Vec<DeadLetter>),
+    /// This walk has ended.
     Walked(Box<Walk>),
+    /// How many objects had the source, when all were last counted?
     Objects,
-    Status { name: String },
+    /// Answered with a [`RouteStatus`] of the route of that name.
+    Status(String),
+    /// Answered with the [`metrics::samples`] of the route of that name, which are no JSON.
+    Metrics(String),
+    /// Answered with [`Transfers`].
+    Transfers {
+        /// How many, at most.
+        limit: usize,
+        /// The number of the record that they are older than.
+        after: Option<u64>,
+    },
+    /// Answered with the last [`Transfer`] of that id, or null.
+    Transfer(String),
+    /// Answered with [`Entries`].
     List(Query),
+    /// These are to be sent back to the queue; answered with [`Taken`].
     Replay(Selector),
+    /// These are to be forgotten; answered with [`Taken`].
     Drop(Selector),
 }
 
-/// Which entries of the quarantine are looked at.
+/// Which items of a list are looked at, in the quarantine or elsewhere.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Query {
     /// Only those with this reason.
     pub(crate) kind: Option<ErrorKind>,
     /// Only keys that begin with this.
     pub(crate) key: Option<String>,
-    /// Only after this entry.
+    /// Only what stands after this.
     pub(crate) after: Option<String>,
+    /// At most so many.
+    pub(crate) limit: usize,
 }
 
 /// The Durable Object. Its name at the platform is this type's.
@@ -132,7 +154,18 @@ impl RouteLedger {
                 to_json(&())
             }
             Report::Objects => self.with(|ledger| to_json(&ledger.objects)),
-            Report::Status { name } => self.status(&name),
+            Report::Status(name) => self.status(&name),
+            Report::Metrics(name) => self.with(|ledger| metrics::samples(&name, ledger)),
+            Report::Transfers { limit, after } => {
+                self.with(|ledger| to_json(&Transfers::of(ledger, limit, after)))
+            }
+            Report::Transfer(id) => {
+                let entry = self
+                    .entry(&id)
+                    .await?
+                    .map(|entry| Entry::new(id.clone(), entry));
+                self.with(|ledger| to_json(&Transfer::last(ledger, &id, entry)))
+            }
             Report::List(query) => to_json(&self.list(&query).await?),
             Report::Replay(selector) => to_json(&self.replay(&selector).await?),
             Report::Drop(selector) => {
@@ -208,8 +241,8 @@ impl RouteLedger {
     /// A page of what `query` means. It may be short, or empty, and still not be the last.
     async fn list(&self, query: &Query) -> worker::Result<Entries> {
         let mut entries = self.read(query.after.as_deref()).await?;
-        let more = entries.len() > PAGE;
-        entries.truncate(PAGE);
+        let more = entries.len() > query.limit;
+        entries.truncate(query.limit);
         let next = entries.last().filter(|_| more).map(|(id, _)| id.clone());
         entries.retain(|(_, entry)| {
             let key = entry.object().map_or("", |(_, key)| key);
@@ -343,37 +376,12 @@ impl Handle {
         self.0.ask(&Report::Quarantine(letters)).await
     }
 
-    /// A [`RouteStatus`] of the route `name`, as JSON.
+    /// Tells it `report`; gives its answer as it is.
     ///
     /// # Errors
     /// The platform's words.
-    pub(crate) async fn status(&self, name: &str) -> Result<String, String> {
-        let name = name.to_owned();
-        self.0.tell(&Report::Status { name }).await
-    }
-
-    /// [`Entries`]: a page of the quarantine, as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn list(&self, query: Query) -> Result<String, String> {
-        self.0.tell(&Report::List(query)).await
-    }
-
-    /// Sends what `selector` means back to the queue; gives a [`Taken`], as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn replay(&self, selector: Selector) -> Result<String, String> {
-        self.0.tell(&Report::Replay(selector)).await
-    }
-
-    /// Forgets what `selector` means; gives a [`Taken`], as JSON.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn forget(&self, selector: Selector) -> Result<String, String> {
-        self.0.tell(&Report::Drop(selector)).await
+    pub(crate) async fn tell(&self, report: &Report) -> Result<String, String> {
+        self.0.tell(report).await
     }
 
     /// How many objects the source had when all were last counted.

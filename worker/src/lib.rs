@@ -8,13 +8,14 @@
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
+mod access_jwt;
+mod api;
 mod config;
 mod consumer;
 mod coordinator;
 mod ingress;
 mod ledger;
 mod object;
-mod operator;
 mod outcome;
 mod parts;
 mod platform;

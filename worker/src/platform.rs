@@ -6,9 +6,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -282,6 +285,25 @@ impl Queue {
         };
         sent.await.map(drop).map_err(|error| describe(&error))
     }
+}
+
+/// By what a limiter knows who asks again: it is told of nobody's token or name.
+pub(crate) fn name_of(who: &str) -> String {
+    BASE64_STANDARD.encode(Sha256::digest(who))
+}
+
+/// Whether `key` has asked the limiter bound as `binding` no more often than that allows. Where none is
+/// bound there is no limit, and one that fails holds nobody up
+/// ([Rate limiting](https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/)).
+pub(crate) async fn is_within_limit(env: &worker::Env, binding: &str, key: &str) -> bool {
+    let asked = async {
+        let limiter = Reflect::get(env, &binding.into())?;
+        let limit: js_sys::Function = Reflect::get(&limiter, &"limit".into())?.dyn_into()?;
+        let answer = limit.call1(&limiter, &object("key", &key.into()))?;
+        let answer = JsFuture::from(Promise::from(answer)).await?;
+        Reflect::get(&answer, &"success".into())
+    };
+    asked.await != Ok(JsValue::FALSE)
 }
 
 /// Seconds for the queue, rounded up.

@@ -43,6 +43,19 @@ impl Reply {
         }
     }
 
+    /// `body`, which is of the type `content_type`.
+    pub(crate) fn of(status: u16, content_type: &'static str, body: String) -> Self {
+        Self {
+            content_type,
+            ..Self::text(status, body)
+        }
+    }
+
+    /// That the path takes other methods, those of `allow`.
+    pub(crate) fn not_allowed(allow: &str) -> Self {
+        Self::problem(405, format!("This path takes {allow}.")).header("allow", allow)
+    }
+
     /// Problem details: what went wrong and what to do.
     pub(crate) fn problem(status: u16, detail: impl Into<String>) -> Self {
         let title = http::StatusCode::from_u16(status)
@@ -59,11 +72,6 @@ impl Reply {
                 "detail": detail.into(),
             })),
         }
-    }
-
-    /// A status and nothing else.
-    pub(crate) fn empty(status: u16) -> Self {
-        Self::text(status, String::new())
     }
 
     /// With one more header.

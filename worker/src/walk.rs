@@ -1,8 +1,8 @@
 //! The Durable Object behind a walk of a route, a backfill or a reconcile: it stores what
 //! `causeway_shared::walk` says and takes some pages an alarm, so that it goes on after any crash.
 //!
-//! Two a route, one of each kind. They are told things by [`Handle`], from the operator's API and from
-//! the cron.
+//! Two a route, one of each kind. They are told things by [`tell`], from the API and from the
+//! cron.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -34,13 +34,19 @@ const PAGES: usize = 20;
 
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
-enum Report {
+pub(crate) enum Report {
+    /// One is to begin, unless another is under way.
     Start {
+        /// Of which kind.
         kind: Kind,
+        /// Of which route.
         route: String,
+        /// What is asked for.
         wish: Wish,
     },
+    /// How far is it?
     Look,
+    /// It is to end.
     Cancel,
 }
 
@@ -226,11 +232,13 @@ pub(crate) async fn reconcile_all(env: &Env) {
         Err(error) => return outcome::log_not_begun("", &error.to_string()),
     };
     for route in config.routes.iter() {
-        let begun = async {
-            let handle = Handle::new(env, Kind::Reconcile, &route.name)?;
-            handle.start(Wish::default()).await
+        let kind = Kind::Reconcile;
+        let report = Report::Start {
+            kind,
+            route: route.name.clone(),
+            wish: Wish::default(),
         };
-        if let Err(reason) = begun.await {
+        if let Err(reason) = tell(env, kind, &route.name, &report).await {
             outcome::log_not_begun(&route.name, &reason);
         }
     }
@@ -239,58 +247,20 @@ pub(crate) async fn reconcile_all(env: &Env) {
 /// What was answered, and the last walk, as JSON, if there was one.
 pub(crate) type Seen = (Answer, Option<Box<RawValue>>);
 
-/// A route's walk, as the operator's API and the cron see it.
-pub(crate) struct Handle {
-    object: object::Handle,
+/// Tells the walk of `kind` and `route` something; gives what it answers.
+///
+/// # Errors
+/// What is missing in wrangler.toml, or the platform's words.
+pub(crate) async fn tell(
+    env: &Env,
     kind: Kind,
-    route: String,
-}
-
-impl Handle {
-    /// That of `kind` and `route`.
-    ///
-    /// # Errors
-    /// What is missing in wrangler.toml.
-    pub(crate) fn new(env: &Env, kind: Kind, route: &str) -> Result<Self, String> {
-        let class = object::Class {
-            binding: "WALKS",
-            class: "RouteWalk",
-        };
-        let object = class.named(env, &format!("{}/{route}", kind.name()))?;
-        let route = route.to_owned();
-        Ok(Self {
-            object,
-            kind,
-            route,
-        })
-    }
-
-    /// Begins one, unless another is under way.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn start(self, wish: Wish) -> Result<Seen, String> {
-        let Self {
-            object,
-            kind,
-            route,
-        } = self;
-        object.ask(&Report::Start { kind, route, wish }).await
-    }
-
-    /// How far it is.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn look(self) -> Result<Seen, String> {
-        self.object.ask(&Report::Look).await
-    }
-
-    /// Ends it.
-    ///
-    /// # Errors
-    /// The platform's words.
-    pub(crate) async fn cancel(self) -> Result<Seen, String> {
-        self.object.ask(&Report::Cancel).await
-    }
+    route: &str,
+    report: &Report,
+) -> Result<Seen, String> {
+    let class = object::Class {
+        binding: "WALKS",
+        class: "RouteWalk",
+    };
+    let object = class.named(env, &format!("{}/{route}", kind.name()))?;
+    object.ask(report).await
 }

@@ -144,7 +144,7 @@ fn gcs_of(stack: &Stack) -> Result<GcsConfig, Failure> {
 pub(super) enum Api {
     /// `/events`
     Events,
-    /// `/routes`
+    /// `/v1`
     Operator,
 }
 

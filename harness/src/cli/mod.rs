@@ -27,6 +27,8 @@ mod stack;
 mod stat;
 mod status;
 mod store;
+mod submit;
+mod transfer;
 mod walk;
 mod worker;
 
@@ -74,6 +76,8 @@ Examples:
   causeway stat gs://inbox-copy/2026/notes.txt   with which headers and checksums
   causeway send s3://inbox/2026/notes.txt        tell the worker about it once more
   causeway status                                how every route does
+  causeway submit inbox 2026/notes.txt           look at a key again, as the route's administrator
+  causeway transfer inbox 2026/notes.txt         what became of it
   causeway quarantine list inbox                 what could not be done, and why
   causeway replay inbox --kind source-denied     once the reason is mended
   causeway reconcile inbox --dry-run             whether both sides are the same
@@ -84,8 +88,9 @@ Where it goes:
   gs://  GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
-  status, quarantine, replay, backfill, reconcile
-         CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN
+  status, submit, transfer, quarantine, replay, backfill, reconcile
+         CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN; where Cloudflare Access stands before the worker
+         CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET, a service token of its
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
 
 Exit codes:
@@ -124,6 +129,8 @@ enum Command {
     Stat(stat::Stat),
     Send(send::Send),
     Status(status::Status),
+    Submit(submit::Submit),
+    Transfer(transfer::Transfer),
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
     Backfill(walk::Backfill),
@@ -175,6 +182,8 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Stat(stat) => stat.run(output).await,
         Command::Send(send) => send.run(output).await,
         Command::Status(status) => status.run(output).await,
+        Command::Submit(submit) => submit.run(output).await,
+        Command::Transfer(transfer) => transfer.run(output).await,
         Command::Quarantine(quarantine) => quarantine.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
         Command::Demo(demo) => demo.run(output).await,

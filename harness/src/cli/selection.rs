@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::Report;
 use super::failure::{Code, Failure};
-use super::name::ObjectName;
 use super::output::{Output, entries, shown};
 use causeway_shared::api::Entry;
 
@@ -103,15 +102,15 @@ pub(super) async fn find(
 }
 
 /// The ids that `name` may mean: a key of the source bucket before an id.
-async fn ids(worker: &OperatorClient, route: &str, name: &str) -> Result<Vec<String>, Failure> {
+pub(super) async fn ids(
+    worker: &OperatorClient,
+    route: &str,
+    name: &str,
+) -> Result<Vec<String>, Failure> {
     if let Some(id) = name.strip_prefix("s3://") {
         return Ok(vec![id.to_owned()]);
     }
-    let source = worker.route(route).await?.source;
-    let source: ObjectName = source.parse().map_err(|why| {
-        let what = format!("the worker says that {route} reads from {source:?}: {why}");
-        Failure::new(Code::Failed, what, "name the entry as s3://bucket/key")
-    })?;
+    let source = worker.route(route).await?.source.unwrap_or_default();
     let id = name.contains('/').then(|| name.to_owned());
     let of_key = format!("{}/{name}", source.bucket);
     Ok(std::iter::once(of_key).chain(id).collect())

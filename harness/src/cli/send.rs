@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::environment::Api;
@@ -18,6 +17,7 @@ use super::name::{ObjectName, Scheme};
 use super::output::{Output, shown};
 use super::worker::Token;
 use super::{Report, environment};
+use crate::client::events::{Accepted, TakenIn};
 use crate::client::{ClientError, WorkerClient};
 
 const AFTER_HELP: &str = "\
@@ -29,10 +29,10 @@ Examples:
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_EVENTS_TOKEN or --token; where neither is
 set, the local stack's. Whether an accepted event led to a copy is not known here: ask
-`causeway stat` of the copy.
+`causeway transfer ROUTE KEY`, or `causeway stat` of the copy.
 
-With --json: what the worker answered, {\"accepted\": [{\"bucket\", \"key\", \"route\"}], \"ignored\":
-[{\"bucket\", \"key\", \"reason\"}]}.";
+With --json: what the worker answered, {\"accepted\": [{\"id\", \"bucket\", \"key\", \"route\"}],
+\"ignored\": [{\"bucket\", \"key\", \"reason\"}]}.";
 
 /// Send the worker an S3 event
 #[derive(Debug, Args)]
@@ -65,29 +65,6 @@ pub(super) struct Send {
     token: Option<Token>,
 }
 
-/// The worker's answer.
-#[derive(Debug, Serialize, Deserialize)]
-struct Answer {
-    accepted: Vec<Accepted>,
-    ignored: Vec<Ignored>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Accepted {
-    bucket: String,
-    key: String,
-    route: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Ignored {
-    #[serde(default)]
-    bucket: Option<String>,
-    #[serde(default)]
-    key: Option<String>,
-    reason: String,
-}
-
 impl Send {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
         let body = match &self.file {
@@ -97,27 +74,8 @@ impl Send {
         let token = self.token.map(|token| token.0);
         let (url, token) = environment::worker(Api::Events, self.url, token)?;
         let worker = WorkerClient::new(&url, &token)?;
-        let answer: Answer = worker.post("/events", body).await.map_err(advised)?;
-        for Accepted { bucket, key, route } in &answer.accepted {
-            output.line(&shown(&format!(
-                "accepted s3://{bucket}/{key} (route {route})"
-            )));
-        }
-        for Ignored {
-            bucket,
-            key,
-            reason,
-        } in &answer.ignored
-        {
-            let name = match (bucket, key) {
-                (Some(bucket), Some(key)) => format!("s3://{bucket}/{key}: "),
-                _ => String::new(),
-            };
-            output.line(&shown(&format!("ignored  {name}{reason}")));
-        }
-        if answer.accepted.is_empty() && answer.ignored.is_empty() {
-            output.line("taken; it held no record of an object");
-        }
+        let answer: TakenIn = worker.post("/events", body).await.map_err(advised)?;
+        say(&answer, output);
         Ok(Report::done(json!(answer)))
     }
 
@@ -177,6 +135,28 @@ impl Send {
                 "object": object,
             },
         })
+    }
+}
+
+/// Says what the worker took in, and what not.
+pub(super) fn say(answer: &TakenIn, output: Output) {
+    for taken in &answer.accepted {
+        let Accepted {
+            bucket, key, route, ..
+        } = taken;
+        output.line(&shown(&format!(
+            "accepted s3://{bucket}/{key} (route {route})"
+        )));
+    }
+    for ignored in &answer.ignored {
+        let name = match (&ignored.bucket, &ignored.key) {
+            (Some(bucket), Some(key)) => format!("s3://{bucket}/{key}: "),
+            _ => String::new(),
+        };
+        output.line(&shown(&format!("ignored  {name}{}", ignored.reason)));
+    }
+    if answer.accepted.is_empty() && answer.ignored.is_empty() {
+        output.line("taken; it held no record of an object");
     }
 }
 

@@ -24,12 +24,13 @@ quarantine list ROUTE` shows it. The brake holds deletes back when there are too
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
-With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\",
-\"destination\", \"since\", \"counts\": {outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM,
-\"event_to_commit\": HISTOGRAM, \"recent\": [{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\",
-\"kind\"}], \"quarantined\", \"objects\", \"walks\": [WALK], \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where WALK is what
-`causeway reconcile` prints, without its differences, and HISTOGRAM is
-{\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\": [{\"le_ms\", \"count\"}]}.";
+With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\":
+{\"kind\", \"uri\", \"bucket\", \"prefix\", ...}, \"destination\": the same, \"options\", \"since\", \"counts\":
+{outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM, \"event_to_commit\": HISTOGRAM, \"recent\":
+[{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\", \"kind\"}], \"quarantined\", \"objects\", \"walks\":
+[WALK], \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where WALK is what `causeway reconcile`
+prints, without its differences, and HISTOGRAM is {\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\":
+[{\"le_ms\", \"count\"}]}.";
 
 /// Show what the worker's routes have done and what is in quarantine
 #[derive(Debug, Args)]
@@ -111,8 +112,12 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
     let mut fact = |label: &str, value: &str| {
         lines.push(format!("  {:20} {}", shown(label), shown(value)));
     };
-    fact("from", &status.source);
-    fact("to", &status.destination);
+    if let Some(source) = &status.source {
+        fact("from", &source.uri);
+    }
+    if let Some(destination) = &status.destination {
+        fact("to", &destination.uri);
+    }
     let since = status.since.map(time);
     fact("since", since.as_deref().unwrap_or("nothing was done yet"));
     for (outcome, count) in &status.counts {

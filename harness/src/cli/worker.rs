@@ -39,7 +39,32 @@ impl Worker {
     /// Its client; where nothing was said, the local stack's.
     pub(super) fn connect(self) -> Result<OperatorClient, Failure> {
         let token = self.token.map(|token| token.0);
-        let (url, token) = environment::worker(Api::Operator, self.url, token)?;
-        Ok(OperatorClient::new(&url, &token)?)
+        // The local stack is behind nothing.
+        let service = match &self.url {
+            Some(_) => service()?,
+            None => None,
+        };
+        let Some((id, secret)) = service else {
+            let (url, token) = environment::worker(Api::Operator, self.url, token)?;
+            return Ok(OperatorClient::new(&url, &token)?);
+        };
+        // Whoever Access lets in needs no token beside.
+        let token = token.unwrap_or_default();
+        let (url, token) = environment::worker(Api::Operator, self.url, Some(token))?;
+        Ok(OperatorClient::new(&url, &token)?.through_access(&id, &secret)?)
+    }
+}
+
+/// The service as which Cloudflare Access lets this process through, if the variables name one.
+fn service() -> Result<Option<(String, String)>, Failure> {
+    let [id, secret] =
+        ["CAUSEWAY_ACCESS_CLIENT_ID", "CAUSEWAY_ACCESS_CLIENT_SECRET"].map(environment::variable);
+    match (id, secret) {
+        (Some(id), Some(secret)) => Ok(Some((id, secret))),
+        (None, None) => Ok(None),
+        _ => Err(Failure::usage(
+            "one of CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET is missing",
+            "set both, or neither",
+        )),
     }
 }

@@ -8,6 +8,7 @@
 mod attributes;
 mod checksum;
 mod error;
+pub mod events;
 pub mod gcs;
 mod object;
 pub mod operator;

@@ -1,14 +1,17 @@
-//! The worker's operator API: how its routes do, what is in quarantine, and what is to become of it.
+//! The worker's API, for whoever operates it: how its routes do, what is to be done by hand, what became
+//! of it, what is in quarantine, and what is to become of that.
 //!
-//! Its JSON is `causeway_shared::api` and `causeway_shared::walk`.
+//! It is docs/openapi.yaml; its JSON is `causeway_shared::api` and `causeway_shared::walk`. Lists come in
+//! pages, which are followed here.
 
 use std::fmt::Write as _;
 
-use causeway_shared::api::{Entries, RouteStatus, Taken};
+use causeway_shared::api::{Entries, RouteStatus, Taken, Transfer, Transfers};
 use causeway_shared::walk::{Kind, Request, Walk};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::events::TakenIn;
 use super::transport::encode;
 use super::{ClientError, WorkerClient};
 
@@ -42,7 +45,7 @@ pub enum Action {
     Drop,
 }
 
-/// A client of one worker's operator API.
+/// A client of one worker's API.
 #[derive(Debug, Clone)]
 pub struct OperatorClient(WorkerClient);
 
@@ -55,17 +58,59 @@ impl OperatorClient {
         WorkerClient::new(url, token).map(Self)
     }
 
+    /// The same through Cloudflare Access, as the service `id`.
+    pub fn through_access(self, id: &str, secret: &str) -> Result<Self, ClientError> {
+        self.0.through_access(id, secret).map(Self)
+    }
+
     /// All routes.
     pub async fn routes(&self) -> Result<Vec<RouteStatus>, ClientError> {
         #[derive(Deserialize)]
         struct Routes {
             routes: Vec<RouteStatus>,
+            next: Option<String>,
         }
-        let answer: Result<Routes, _> = self.0.get("/routes").await;
-        answer.map(|all| all.routes).map_err(|error| {
-            let here = "check CAUSEWAY_URL: nothing there tells of routes";
-            advised(error, here)
-        })
+        let mut all = Vec::new();
+        let mut path = "/v1/routes".to_owned();
+        loop {
+            let page: Result<Routes, _> = self.0.get(&path).await;
+            let page = page.map_err(|error| {
+                let here = "check CAUSEWAY_URL: nothing there tells of routes";
+                advised(error, here)
+            })?;
+            all.extend(page.routes);
+            let Some(next) = page.next else {
+                return Ok(all);
+            };
+            path = format!("/v1/routes?after={}", encode(&next));
+        }
+    }
+
+    /// Submits keys, a hundred at most, of 1 to 1,024 bytes each.
+    pub async fn submit(&self, route: &str, keys: &[String]) -> Result<TakenIn, ClientError> {
+        let body = json!({ "keys": keys }).to_string();
+        let answer = self.0.post(&path(route, "/events")?, body).await;
+        answer.map_err(of_route)
+    }
+
+    /// The last transfers, the newest first.
+    pub async fn transfers(&self, route: &str) -> Result<Vec<Transfer>, ClientError> {
+        let mut all = Vec::new();
+        let mut path = path(route, "/transfers")?;
+        loop {
+            let page: Transfers = self.0.get(&path).await.map_err(of_route)?;
+            all.extend(page.transfers);
+            let Some(next) = page.next else {
+                return Ok(all);
+            };
+            path = self::path(route, &format!("/transfers?after={}", encode(&next)))?;
+        }
+    }
+
+    /// What became of the key that `id`, `bucket/key`, means; `NotFound` if nothing is remembered.
+    pub async fn transfer(&self, route: &str, id: &str) -> Result<Transfer, ClientError> {
+        let path = path(route, &format!("/transfers/{}", encode(id)))?;
+        self.0.get(&path).await.map_err(of_route)
     }
 
     /// One route.
@@ -117,8 +162,8 @@ impl OperatorClient {
 
     /// Ends one that is under way.
     pub async fn end_walk(&self, kind: Kind, route: &str) -> Result<Walk, ClientError> {
-        let answer = self.0.delete(&walk_path(kind, route)?).await;
-        answer.map_err(of_route)
+        let path = format!("{}/cancel", walk_path(kind, route)?);
+        self.0.post(&path, String::new()).await.map_err(of_route)
     }
 
     /// Acts on some of the entries selected. Call it again while there are more.
@@ -147,7 +192,7 @@ fn path(route: &str, below: &str) -> Result<String, ClientError> {
             "`causeway status` shows the routes",
         ));
     }
-    Ok(format!("/routes/{}{below}", encode(route)))
+    Ok(format!("/v1/routes/{}{below}", encode(route)))
 }
 
 fn walk_path(kind: Kind, route: &str) -> Result<String, ClientError> {
@@ -164,6 +209,7 @@ fn advised(mut error: ClientError, not_found: &str) -> ClientError {
         Some(401) => "check CAUSEWAY_ADMIN_TOKEN",
         Some(403) => "give the worker a token: `npx wrangler secret put ADMIN_TOKEN`",
         Some(404) => not_found,
+        Some(429) => "ask less often: the worker answers so many requests a minute",
         Some(500..) => "try again in a moment; `npx wrangler tail` shows the worker's log",
         _ => return error,
     };
@@ -180,10 +226,10 @@ mod tests {
     #[test]
     fn a_routes_name_is_encoded_and_leads_nowhere_else() {
         let path = |route| path(route, "/quarantine");
-        assert_eq!(path("photos").unwrap(), "/routes/photos/quarantine");
+        assert_eq!(path("photos").unwrap(), "/v1/routes/photos/quarantine");
         assert_eq!(
             path("a/../b?ü").unwrap(),
-            "/routes/a%2F..%2Fb%3F%C3%BC/quarantine"
+            "/v1/routes/a%2F..%2Fb%3F%C3%BC/quarantine"
         );
         for name in ["", ".", ".."] {
             assert_eq!(path(name).unwrap_err().kind, ErrorKind::Input);

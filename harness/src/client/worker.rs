@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use http::{HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +21,8 @@ const ANSWER_LIMIT: usize = 8 << 20;
 pub struct WorkerClient {
     base: String,
     http: reqwest::Client,
-    authorization: HeaderValue,
+    /// What it is shown; secrets, all of them.
+    shown: HeaderMap,
 }
 
 impl fmt::Debug for WorkerClient {
@@ -37,14 +38,23 @@ impl WorkerClient {
     /// `Input` when `url` is no URL or `token` is no header's value; neither quotes the token.
     pub fn new(url: &str, token: &str) -> Result<Self, ClientError> {
         let endpoint = parse_endpoint(url)?;
-        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| ClientError::input("the token cannot stand in an HTTP header", ""))?;
-        authorization.set_sensitive(true);
+        let authorization = secret(&format!("Bearer {token}"))?;
         Ok(Self {
             base: base(&endpoint),
             http: connect(&endpoint)?,
-            authorization,
+            shown: HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]),
         })
+    }
+
+    /// The same through Cloudflare Access, as a service
+    /// ([Service tokens](https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/)).
+    ///
+    /// # Errors
+    /// `Input` when one of the two is no header's value; neither is quoted.
+    pub fn through_access(mut self, id: &str, key: &str) -> Result<Self, ClientError> {
+        self.shown.insert("cf-access-client-id", secret(id)?);
+        self.shown.insert("cf-access-client-secret", secret(key)?);
+        Ok(self)
     }
 
     /// Asks for `path`, which begins with `/` and is encoded; again where that may help.
@@ -61,11 +71,6 @@ impl WorkerClient {
         self.exchange(Method::POST, path, body).await
     }
 
-    /// Deletes `path`, once.
-    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.exchange(Method::DELETE, path, String::new()).await
-    }
-
     async fn exchange<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -73,13 +78,13 @@ impl WorkerClient {
         body: String,
     ) -> Result<T, ClientError> {
         let length = body.len() as u64;
-        let request = http::Request::builder()
+        let mut request = http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .body(reqwest::Body::from(body))
             .map_err(|error| ClientError::input(format!("unfit request: {error}"), ""))?;
+        request.headers_mut().extend(self.shown.clone());
         let response = send(&self.http, request, length).await?;
         let status = response.status();
         let text = read_text(response, ANSWER_LIMIT).await?;
@@ -91,6 +96,13 @@ impl WorkerClient {
             ClientError::new(ErrorKind::Failed, what, "is this URL a worker's?")
         })
     }
+}
+
+fn secret(text: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| ClientError::input("the token cannot stand in an HTTP header", ""))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The address without `/` or `/events` at its end.

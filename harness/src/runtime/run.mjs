@@ -53,8 +53,19 @@ async function mainWorker(options) {
   const declared = Object.entries(worker.bindings ?? {}).filter(
     ([name]) => !(options.replaceRoutes && name.startsWith("ROUTE_")),
   );
+  const limits = Object.entries(worker.ratelimits ?? {}).filter(([name]) => !(name in options.bindings));
+  // A number in the place of a limiter is its limit.
+  for (const [name, { simple, ...limit }] of Object.entries(worker.ratelimits ?? {})) {
+    const number = options.bindings[name];
+    if (typeof number === "number") {
+      limits.push([name, { ...limit, simple: { ...simple, limit: number } }]);
+      delete options.bindings[name];
+    }
+  }
   return {
     ...worker,
+    // A variable of a limiter's name stands in its place, and nothing is limited.
+    ratelimits: Object.fromEntries(limits),
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
     // Every request of ours would go through a worker of Miniflare's that takes out a header which

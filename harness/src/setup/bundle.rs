@@ -16,7 +16,9 @@ use super::tools::Tools;
 pub(super) const FOLDER: &str = "build";
 
 /// What the built worker is made of.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
+    "docs/openapi.yaml",
+    "worker/build.rs",
     "worker/src",
     "worker/Cargo.toml",
     "shared/src",
@@ -140,6 +142,7 @@ mod tests {
         for source in SOURCES {
             let path = root.path().join(source);
             if source.contains('.') {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, source).unwrap();
             } else {
                 fs::create_dir_all(path.join("deep")).unwrap();

@@ -1,4 +1,4 @@
-//! `causeway status`, `quarantine` and `replay`, against a worker's operator API.
+//! `causeway status`, `submit`, `transfer`, `quarantine` and `replay`, against a worker's API.
 
 use std::process::Output;
 
@@ -329,7 +329,8 @@ async fn a_question_is_asked_again_but_nothing_is_done_twice() {
     let operator = Operator::start().await;
     operator.worker.ledger.lock().unwrap().failures = [(0, StatusCode::SERVICE_UNAVAILABLE)].into();
     operator.ok(&["status"]).await;
-    assert_eq!(operator.calls().len(), 2);
+    // Two pages, the first of them twice.
+    assert_eq!(operator.calls().len(), 3);
 
     operator.worker.ledger.lock().unwrap().failures = [(1, StatusCode::SERVICE_UNAVAILABLE)].into();
     let (code, error) = operator.fails(&["replay", "photos", "--all"]).await;
@@ -488,4 +489,81 @@ async fn a_reconcile_that_cannot_go_on_fails_with_the_stores_reason() {
         said.contains("S3 refused to list.") && said.contains("Allow s3:ListBucket."),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_submitted_a_hundred_at_a_time() {
+    let operator = Operator::start().await;
+    let said = operator
+        .ok(&["submit", "photos", "in/a\n", "s3://bucket/in/b", "out"])
+        .await;
+    assert_eq!(
+        said,
+        "accepted s3://bucket/in/a\\n (route photos)\naccepted s3://bucket/in/b (route photos)\n\
+        ignored  s3://bucket/out: not below in/\n"
+    );
+    let (code, error) = operator
+        .fails(&["submit", "photos", "s3://older/in/a"])
+        .await;
+    assert!(code == 2 && error.contains("s3://bucket/in/"), "{error}");
+    operator.calls();
+    let keys: Vec<_> = (0..250).map(|number| format!("in/{number}")).collect();
+    let mut arguments = vec!["submit", "photos"];
+    arguments.extend(keys.iter().map(String::as_str));
+    let taken = operator.json(&arguments).await;
+    let accepted = taken["accepted"].as_array().unwrap();
+    assert_eq!((accepted.len(), &taken["ignored"]), (250, &json!([])));
+    assert_eq!(accepted[249]["id"], "bucket/in/249");
+    assert_eq!(operator.calls(), ["POST /v1/routes/photos/events"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_is_shown_by_its_key_or_among_the_last() {
+    let operator = Operator::start().await;
+    let said = operator.ok(&["transfer", "photos", "2025/a"]).await;
+    assert_eq!(
+        said,
+        "s3://bucket/2025/a\n\
+        \x20 outcome              quarantined\n\
+        \x20 at                   2026-07-02T03:04:05Z\n\
+        \x20 kind                 source-denied\n\
+        \x20 in quarantine        since 2026-07-01T00:00:00Z\n\
+        \x20 message              S3 said no to 2025/a\n\
+        \x20 advice               Allow it.\n"
+    );
+    for name in ["s3://older/2025/a", "older/2025/a"] {
+        let transfer = operator.json(&["transfer", "photos", name]).await;
+        assert_eq!(transfer["id"], "older/2025/a");
+        assert_eq!(transfer["quarantine"]["failures"], 2);
+    }
+    let (code, error) = operator.fails(&["transfer", "photos", "in/none"]).await;
+    assert!(
+        code == 3 && error.contains("nothing is remembered of in/none"),
+        "{error}"
+    );
+
+    let said = operator.ok(&["transfer", "photos"]).await;
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(lines[1].ends_with("s3://bucket/in/x\\n"), "{said}");
+    let json = operator.json(&["transfer", "photos"]).await;
+    assert_eq!(json["transfers"][1]["kind"], "source-denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_lets_a_service_through_with_no_token_beside() {
+    let operator = Operator::start().await;
+    let mut environment = vec![
+        ("CAUSEWAY_URL", operator.worker.url()),
+        ("CAUSEWAY_ACCESS_CLIENT_ID", "id.access".to_owned()),
+    ];
+    let run = operator.stores.run_in(&environment, &["status"], b"").await;
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    for (secret, code) in [("wr0ng", 4), ("hush", 0)] {
+        environment.truncate(2);
+        environment.push(("CAUSEWAY_ACCESS_CLIENT_SECRET", secret.to_owned()));
+        let run = operator.stores.run_in(&environment, &["status"], b"").await;
+        assert_eq!(run.status.code(), Some(code), "{}", text(&run.stderr));
+        assert!(!text(&run.stderr).contains("wr0ng"));
+    }
 }

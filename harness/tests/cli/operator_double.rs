@@ -1,4 +1,4 @@
-//! The operator API of the stand-in for the worker. No test stands here.
+//! The API of the stand-in for the worker. No test stands here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -91,14 +91,14 @@ type Shared = Arc<Mutex<Ledger>>;
 
 pub(crate) fn router(ledger: &Shared) -> Router {
     Router::new()
-        .route("/routes", get(routes))
-        .route("/routes/{route}", get(route))
-        .route(
-            "/routes/photos/reconcile",
-            get(walk).post(walk).delete(walk),
-        )
-        .route("/routes/{route}/quarantine", get(list))
-        .route("/routes/{route}/quarantine/{action}", post(act))
+        .route("/v1/routes", get(routes))
+        .route("/v1/routes/{route}", get(route))
+        .route("/v1/routes/photos/reconcile", get(walk).post(walk))
+        .route("/v1/routes/{route}/events", post(submit))
+        .route("/v1/routes/{route}/transfers", get(transfers))
+        .route("/v1/routes/{route}/transfers/{id}", get(transfer))
+        .route("/v1/routes/{route}/quarantine", get(list))
+        .route("/v1/routes/{route}/quarantine/{action}", post(act))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(ledger),
             guard,
@@ -108,7 +108,10 @@ pub(crate) fn router(ledger: &Shared) -> Router {
 
 /// Notes the call, and refuses it where it has to be.
 async fn guard(State(ledger): State<Shared>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get("authorization").cloned();
+    let headers = request.headers().clone();
+    let shows = |name: &str, value: &str| headers.get(name).is_some_and(|shown| shown == value);
+    let is_service =
+        shows("cf-access-client-id", "id.access") && shows("cf-access-client-secret", "hush");
     let refusal = {
         let mut ledger = ledger.lock().unwrap();
         let nth = ledger.calls.len();
@@ -116,7 +119,7 @@ async fn guard(State(ledger): State<Shared>, request: Request, next: Next) -> Re
         ledger.calls.push(call);
         if !ledger.open {
             Some(problem(StatusCode::FORBIDDEN, "ADMIN_TOKEN is not set."))
-        } else if shown.is_none_or(|shown| shown != "Bearer 0perat0r") {
+        } else if !is_service && !shows("authorization", "Bearer 0perat0r") {
             Some(problem(StatusCode::UNAUTHORIZED, "Send ADMIN_TOKEN."))
         } else {
             let failure = ledger.failures.get(&nth);
@@ -129,11 +132,91 @@ async fn guard(State(ledger): State<Shared>, request: Request, next: Next) -> Re
     }
 }
 
-async fn routes(State(ledger): State<Shared>) -> Json<Value> {
+async fn routes(
+    State(ledger): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Json<Value> {
     let ledger = ledger.lock().unwrap();
-    let all = ledger.quarantine.iter();
-    let routes: Vec<_> = all.map(|(route, entries)| status(route, entries)).collect();
-    Json(json!({ "routes": routes }))
+    let after = query.get("after").map_or("", String::as_str);
+    let mut rest = ledger
+        .quarantine
+        .iter()
+        .filter(|(route, _)| route.as_str() > after);
+    // A page has one.
+    let page = rest.next();
+    let next = rest.next().and(page).map(|(route, _)| route);
+    let routes: Vec<_> = page
+        .iter()
+        .map(|(route, entries)| status(route, entries))
+        .collect();
+    Json(json!({ "routes": routes, "next": next }))
+}
+
+/// Two of `photos`, a page each, beside what is in quarantine.
+async fn transfers(
+    State(ledger): State<Shared>,
+    Path(route): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let ledger = ledger.lock().unwrap();
+    let Some(entries) = ledger.quarantine.get(&route) else {
+        return no_route(&route);
+    };
+    let mut recent = status(&route, entries)["recent"]
+        .as_array()
+        .unwrap()
+        .clone();
+    for record in &mut recent {
+        let (bucket, key) = (
+            record["bucket"].as_str().unwrap(),
+            record["key"].as_str().unwrap(),
+        );
+        record["id"] = format!("{bucket}/{key}").into();
+    }
+    let after: usize = query.get("after").map_or(0, |after| after.parse().unwrap());
+    let next = (after + 1 < recent.len()).then(|| (after + 1).to_string());
+    let page: Vec<_> = recent.into_iter().skip(after).take(1).collect();
+    (
+        StatusCode::OK,
+        Json(json!({ "transfers": page, "next": next })),
+    )
+}
+
+async fn transfer(
+    State(ledger): State<Shared>,
+    Path((route, id)): Path<(String, String)>,
+) -> Answer {
+    let ledger = ledger.lock().unwrap();
+    let Some(entries) = ledger.quarantine.get(&route) else {
+        return no_route(&route);
+    };
+    let Some(entry) = entries.iter().find(|entry| entry["id"] == *id) else {
+        return problem(
+            StatusCode::NOT_FOUND,
+            format!("Nothing is remembered of {id:?}."),
+        );
+    };
+    let transfer = json!({
+        "id": id, "at": entry["last_failed_at"], "bucket": entry["bucket"], "key": entry["key"],
+        "outcome": "quarantined", "kind": entry["kind"], "quarantine": entry,
+    });
+    (StatusCode::OK, Json(transfer))
+}
+
+/// Takes the keys in that begin with `in/`.
+async fn submit(Path(route): Path<String>, Json(body): Json<Value>) -> Answer {
+    let (mut accepted, mut ignored) = (Vec::new(), Vec::new());
+    for key in body["keys"].as_array().unwrap() {
+        let key = key.as_str().unwrap();
+        if key.starts_with("in/") {
+            let id = format!("bucket/{key}");
+            accepted.push(json!({"id": id, "bucket": "bucket", "key": key, "route": route}));
+        } else {
+            ignored.push(json!({"bucket": "bucket", "key": key, "reason": "not below in/"}));
+        }
+    }
+    let answer = json!({ "accepted": accepted, "ignored": ignored });
+    (StatusCode::ACCEPTED, Json(answer))
 }
 
 async fn route(State(ledger): State<Shared>, Path(route): Path<String>) -> Answer {
@@ -150,21 +233,27 @@ fn no_route(route: &str) -> Answer {
     )
 }
 
+/// A source or a destination.
+fn place(kind: &str, uri: &str) -> Value {
+    let (bucket, prefix) = uri.split_once("://").unwrap().1.split_once('/').unwrap();
+    json!({"kind": kind, "uri": uri, "bucket": bucket, "prefix": prefix})
+}
+
 /// `photos` has done something, any other route nothing.
 fn status(route: &str, entries: &[Value]) -> Value {
     let nothing =
         json!({"count": 0, "p50_ms": null, "p99_ms": null, "max_ms": null, "buckets": []});
     if route != "photos" {
         return json!({
-            "route": route, "source": "s3://other", "destination": "gs://other", "since": null,
+            "route": route, "source": place("s3", "s3://other/"), "destination": place("gcs", "gs://other/"), "since": null,
             "counts": {}, "bytes": 0, "accepted_to_commit": nothing, "event_to_commit": nothing,
             "recent": [], "quarantined": entries.len(), "objects": null, "brake": null,
         });
     }
     json!({
         "route": route,
-        "source": "s3://bucket/in/",
-        "destination": "gs://copy/",
+        "source": place("s3", "s3://bucket/in/"),
+        "destination": place("gcs", "gs://copy/"),
         "since": "2026-07-01T00:00:00Z",
         "counts": {"copied": 12, "identical": 3, "deleted": 0, "source-gone": 1},
         "bytes": 1_572_864,

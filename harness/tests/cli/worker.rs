@@ -29,7 +29,7 @@ async fn send_tells_what_the_worker_made_of_it() {
     let answer: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(
         answer["accepted"],
-        json!([{"bucket": "bucket", "key": "k", "route": "r"}])
+        json!([{"id": "bucket/k", "bucket": "bucket", "key": "k", "route": "r"}])
     );
 
     let run = send(&["--file", "-"], b"{}").await;

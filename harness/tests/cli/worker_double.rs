@@ -76,7 +76,8 @@ async fn answer(headers: http::HeaderMap, body: axum::Json<Value>) -> Answer {
             .decode_utf8()
             .unwrap();
         if bucket == "bucket" {
-            accepted.push(json!({ "bucket": bucket, "key": key, "route": "r" }));
+            let id = format!("{bucket}/{key}");
+            accepted.push(json!({ "id": id, "bucket": bucket, "key": key, "route": "r" }));
         } else {
             ignored.push(json!({ "bucket": bucket, "key": key, "reason": "no route" }));
         }

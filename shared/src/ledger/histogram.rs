@@ -15,6 +15,8 @@ pub struct Histogram {
     /// One a step, and one for what is longer; none at first.
     counts: Vec<u64>,
     max: u64,
+    /// Of all, in milliseconds.
+    sum: u64,
 }
 
 impl Histogram {
@@ -24,6 +26,13 @@ impl Histogram {
         let step = STEPS.partition_point(|end| *end < ms);
         self.counts[step] += 1;
         self.max = self.max.max(ms);
+        self.sum = self.sum.saturating_add(ms);
+    }
+
+    /// All of them together, in milliseconds.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// How many were counted.

@@ -108,7 +108,7 @@ fn all_records_of_one_request_arrive_and_the_answer_names_each() {
 
         let answer = stack.send(&event).await;
         let accepted =
-            names.map(|name| json!({"bucket": lane.source, "key": name, "route": lane.route}));
+            names.map(|name| json!({"id": format!("{}/{name}", lane.source), "bucket": lane.source, "key": name, "route": lane.route}));
         assert_eq!(
             answer,
             json!({
@@ -206,7 +206,8 @@ fn an_event_of_eventbridge_is_taken_as_its_api_destination_sends_it() {
         let answer = stack.send(&event("Object ACL Updated")).await;
         assert_eq!(answer["accepted"], json!([]), "{answer}");
         let answer = stack.send(&event("Object Created")).await;
-        let accepted = json!([{"bucket": lane.source, "key": key, "route": lane.route}]);
+        let id = format!("{}/{key}", lane.source);
+        let accepted = json!([{"id": id, "bucket": lane.source, "key": key, "route": lane.route}]);
         assert_eq!(answer["accepted"], accepted, "{answer}");
         let stored = lane.copied(key).await;
         assert_eq!(content(&stored), "bytes");

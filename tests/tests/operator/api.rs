@@ -16,15 +16,19 @@ fn only_who_shows_the_token_is_answered() {
             Some("wrong"),
             Some("a-token-of-the-local-worker-only"),
         ] {
-            for path in ["/routes", "/routes/lane00", "/routes/lane00/quarantine"] {
+            for path in [
+                "/v1/routes",
+                "/v1/routes/lane00",
+                "/v1/routes/lane00/quarantine",
+            ] {
                 let (status, body) = ask(stack, Method::GET, path, token, None).await;
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {body}");
             }
         }
-        let (status, body) = ask(stack, Method::GET, "/routes", Some(TOKEN), None).await;
+        let (status, body) = ask(stack, Method::GET, "/v1/routes", Some(TOKEN), None).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         assert_eq!(body["routes"][0]["route"], "lane00");
-        assert_eq!(body["routes"][0]["source"], "s3://source-00/");
+        assert_eq!(body["routes"][0]["source"]["uri"], "s3://source-00/");
     });
 }
 
@@ -34,7 +38,7 @@ fn without_a_token_it_is_closed_to_everybody() {
         let bindings = Map::from_iter([("ADMIN_TOKEN".to_owned(), json!(null))]);
         let stack = Stack::start(1, bindings).await;
         for token in [None, Some(""), Some(TOKEN)] {
-            let (status, body) = ask(&stack, Method::GET, "/routes", token, None).await;
+            let (status, body) = ask(&stack, Method::GET, "/v1/routes", token, None).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
             assert!(body["detail"].as_str().unwrap().contains("ADMIN_TOKEN"));
         }
@@ -47,21 +51,31 @@ fn what_does_not_exist_or_is_no_request_is_refused_with_the_reason() {
         let stack = shared().await;
         let body = json!({"everything": true});
         for (method, path, body, expected) in [
-            (Method::GET, "/routes/nobody", None, 404),
-            (Method::GET, "/routes/nobody/quarantine", None, 404),
-            (Method::GET, "/routes/lane00/parts", None, 404),
-            (Method::POST, "/routes/lane00", None, 405),
-            (Method::GET, "/routes/lane00/quarantine/replay", None, 405),
+            (Method::GET, "/v1/routes/nobody", None, 404),
+            (Method::GET, "/v1/routes/nobody/quarantine", None, 404),
+            (Method::GET, "/v1/routes/lane00/parts", None, 404),
+            (Method::POST, "/v1/routes/lane00", None, 405),
             (
                 Method::GET,
-                "/routes/lane00/quarantine?kind=bad%20luck",
+                "/v1/routes/lane00/quarantine/replay",
+                None,
+                405,
+            ),
+            (
+                Method::GET,
+                "/v1/routes/lane00/quarantine?kind=bad%20luck",
                 None,
                 400,
             ),
-            (Method::POST, "/routes/lane00/quarantine/replay", None, 400),
             (
                 Method::POST,
-                "/routes/lane00/quarantine/drop",
+                "/v1/routes/lane00/quarantine/replay",
+                None,
+                400,
+            ),
+            (
+                Method::POST,
+                "/v1/routes/lane00/quarantine/drop",
                 Some(&body),
                 400,
             ),

@@ -27,8 +27,13 @@ async fn uncopied(lane: &Lane<'_>) -> Vec<String> {
 }
 
 async fn request(lane: &Lane<'_>, method: Method, body: Option<Value>) -> (StatusCode, Value) {
-    let path = format!("/routes/{}/backfill", lane.route);
+    let path = format!("/v1/routes/{}/backfill", lane.route);
     ask(lane.stack, method, &path, Some(TOKEN), body.as_ref()).await
+}
+
+async fn cancel(lane: &Lane<'_>) -> (StatusCode, Value) {
+    let path = format!("/v1/routes/{}/backfill/cancel", lane.route);
+    ask(lane.stack, Method::POST, &path, Some(TOKEN), None).await
 }
 
 /// Waits until the worker says that it has ended, and gives how.
@@ -103,7 +108,7 @@ fn one_that_is_slow_is_the_only_one_until_it_is_cancelled() {
         assert_eq!(status, StatusCode::CONFLICT, "{body}");
         let (_, body) = request(&lane, Method::GET, None).await;
         assert_eq!(body["request"]["rate"], 1, "{body}");
-        let (status, body) = request(&lane, Method::DELETE, None).await;
+        let (status, body) = cancel(&lane).await;
         assert_eq!(
             (status, &body["end"]["outcome"]),
             (StatusCode::OK, &json!("cancelled"))

@@ -1,8 +1,9 @@
-//! The operator's API, as a client of it sees it.
+//! The API, as a client of it sees it; each answer is held against the document.
 
-use causeway_tests::{Lane, Stack, shared};
+use causeway_tests::{Answer, Contract, Lane, Stack, shared};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 pub(crate) const TOKEN: &str = "an-admins-token-of-the-local-worker-only";
 
@@ -14,20 +15,24 @@ pub(crate) async fn ask(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> (StatusCode, Value) {
+    static CONTRACT: OnceCell<Contract> = OnceCell::const_new();
+    let contract = CONTRACT.get_or_init(|| Contract::of(stack)).await;
     let url = format!("{}{path}", stack.local.runtime.url());
-    let mut request = stack.http.request(method, url);
+    let mut request = stack.http.request(method.clone(), url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
     if let Some(body) = body {
         request = request.json(body);
     }
-    let answer = request.send().await.unwrap();
-    (answer.status(), answer.json().await.unwrap())
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    contract.hold(&method, path, &answer);
+    let status = StatusCode::from_u16(answer.status).unwrap();
+    (status, serde_json::from_str(&answer.body).unwrap())
 }
 
 async fn ok(lane: &Lane<'_>, method: Method, path: &str, body: Option<&Value>) -> Value {
-    let path = format!("/routes/{}{path}", lane.route);
+    let path = format!("/v1/routes/{}{path}", lane.route);
     let (status, body) = ask(lane.stack, method, &path, Some(TOKEN), body).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body

@@ -1,4 +1,4 @@
-//! The operator's API through the built worker: what the ledgers say, quarantine, replay, the brake.
+//! The API through the built worker: what the ledgers say, quarantine, replay, the brake.
 #![allow(clippy::unwrap_used)]
 
 mod api;

@@ -1,9 +1,11 @@
 //! Tokens: where they may stand, several at once, and what opens nothing.
 
-use causeway_tests::run;
+use causeway_harness::stack::StackOptions;
+use causeway_tests::{Stack, run};
 use reqwest::{Method, StatusCode};
+use serde_json::{Map, json};
 
-use crate::fixture::{assert_refused, assert_taken, fixture, written};
+use crate::fixture::{EVENTS_TOKENS, assert_refused, assert_taken, fixture, written};
 
 #[test]
 fn each_token_opens_as_bearer_as_basic_and_as_api_key() {
@@ -91,9 +93,45 @@ fn who_asks_whether_anybody_is_there_hears_so() {
     run(async {
         let fixture = fixture().await;
         for path in ["/events", "/"] {
-            let url = format!("{}{path}", fixture.stack.local.runtime.url());
-            let answer = fixture.stack.http.request(Method::HEAD, url).send().await;
-            assert_eq!(answer.unwrap().status(), StatusCode::OK, "{path}");
+            for method in [Method::HEAD, Method::GET] {
+                let url = format!("{}{path}", fixture.stack.local.runtime.url());
+                let answer = fixture.stack.http.request(method, url).send().await;
+                assert_eq!(answer.unwrap().status(), StatusCode::OK, "{path}");
+            }
         }
+    });
+}
+
+#[test]
+fn a_sender_that_sends_too_much_does_not_starve_the_others() {
+    run(async {
+        let options = StackOptions {
+            bindings: Map::from_iter([
+                ("EVENTS_TOKEN".to_owned(), json!(EVENTS_TOKENS)),
+                ("EVENTS_LIMIT".to_owned(), json!(20)),
+            ]),
+            silent: true,
+            ..StackOptions::default()
+        };
+        let stack = Stack::start_with(1, options).await;
+        let (lane, url) = (stack.lane(), stack.events_url());
+        let send = async |token: &str, key: &str| {
+            let event = written(&lane, key);
+            let request = stack.http.post(&url).bearer_auth(token).json(&event);
+            request.send().await.unwrap()
+        };
+        // Minutes begin anew, and then so does the counting.
+        let mut refused = None;
+        for number in 0..200 {
+            let answer = send("the-token-of-before", &format!("much-{number}")).await;
+            if answer.status() != StatusCode::ACCEPTED {
+                refused = Some(answer);
+                break;
+            }
+        }
+        let refused = refused.unwrap();
+        assert_eq!(refused.headers()["retry-after"], "60");
+        assert_refused(refused, 429, "more within a minute than is its share").await;
+        assert_taken(send("the-token-of-now", "other").await, &lane, "other").await;
     });
 }

@@ -76,9 +76,9 @@ fn who_has_no_secret_is_given_none() {
                 "unsupported_grant_type",
             ),
             (
-                endpoint(fixture).body("x".repeat(5000)),
+                endpoint(fixture).body("x".repeat(4000)),
                 400,
-                "invalid_request",
+                "unsupported_grant_type",
             ),
         ];
         for (request, status, error) in wrong {
@@ -91,5 +91,11 @@ fn who_has_no_secret_is_given_none() {
             let body: Value = answer.json().await.unwrap();
             assert_eq!(body["error"], error);
         }
+        let long = endpoint(fixture)
+            .body("x".repeat(5000))
+            .send()
+            .await
+            .unwrap();
+        assert_refused(long, 413, "longer than 4096 bytes").await;
     });
 }

@@ -62,20 +62,9 @@ impl Sorted {
         let takes = routes.matching(&hint.bucket, &hint.key);
         for route in takes.filter(|route| topic.is_none_or(|topic| route.hears(topic))) {
             matched = true;
-            let message = to_json(&HintMessage::new(&route.name, hint.clone(), now));
-            if message.len() > MESSAGE_BYTES {
-                self.ignore(
-                    hint,
-                    &format!(
-                        "The record makes a message of {} bytes; the queue takes {MESSAGE_BYTES}.",
-                        message.len()
-                    ),
-                );
+            if !self.send(hint, &route.name, now) {
                 return;
             }
-            self.messages.push(message);
-            self.accepted
-                .push(json!({"bucket": hint.bucket, "key": hint.key, "route": route.name}));
         }
         if !matched {
             let reason = if routes.matching(&hint.bucket, &hint.key).next().is_some() {
@@ -89,7 +78,29 @@ impl Sorted {
         }
     }
 
-    fn ignore(&mut self, hint: &ObjectHint, reason: &str) {
+    /// Takes `hint` in for `route`; gives whether the queue can take it.
+    pub(crate) fn send(&mut self, hint: &ObjectHint, route: &str, now: Timestamp) -> bool {
+        let message = to_json(&HintMessage::new(route, hint.clone(), now));
+        let fits = message.len() <= MESSAGE_BYTES;
+        if fits {
+            let ObjectHint { bucket, key, .. } = hint;
+            let id = format!("{bucket}/{key}");
+            self.messages.push(message);
+            self.accepted
+                .push(json!({"id": id, "bucket": bucket, "key": key, "route": route}));
+        } else {
+            let length = message.len();
+            self.ignore(
+                hint,
+                &format!(
+                    "The record makes a message of {length} bytes; the queue takes {MESSAGE_BYTES}."
+                ),
+            );
+        }
+        fits
+    }
+
+    pub(crate) fn ignore(&mut self, hint: &ObjectHint, reason: &str) {
         self.ignored
             .push(json!({"bucket": hint.bucket, "key": hint.key, "reason": reason}));
     }

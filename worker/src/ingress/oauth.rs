@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use web_sys::Request;
 
-use super::body;
+use super::body::{self, Unread};
 use super::sender::password;
 use crate::config::Config;
 use crate::reply::Reply;
@@ -20,12 +20,13 @@ const FORM_LIMIT: usize = 4096;
 
 /// Answers a POST to the token endpoint.
 pub(super) async fn answer(request: &Request, config: &Config, now: Timestamp) -> Reply {
-    let Ok(form) = body::read(request, FORM_LIMIT).await else {
-        return refused(
-            400,
-            "invalid_request",
-            "The form is too long, or broke off.",
-        );
+    let form = match body::read(request, FORM_LIMIT).await {
+        Ok(form) => form,
+        Err(Unread::TooLong) => {
+            let reason = format!("The form is longer than {FORM_LIMIT} bytes.");
+            return Reply::problem(413, reason);
+        }
+        Err(Unread::Broken(_)) => return refused(400, "invalid_request", "The form broke off."),
     };
     let form = String::from_utf8_lossy(&form);
     let field = |name: &str| {

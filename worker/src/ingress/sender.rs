@@ -20,7 +20,7 @@ use crate::reply::Reply;
 /// What a request's headers show.
 pub(super) enum Shown {
     /// A token that opens.
-    Token,
+    Token(String),
     /// A signature over the body: id, time, signatures.
     Signature([String; 3]),
     /// Nothing: only SNS sends so.
@@ -34,16 +34,12 @@ pub(super) enum Shown {
 pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Result<Shown, Reply> {
     let header = |name| headers.get(name).ok().flatten();
     if let Some(authorization) = header("authorization") {
-        return opens(&authorization, config, now)
-            .then_some(Shown::Token)
-            .ok_or_else(unknown);
+        let token = opener(&authorization, config, now);
+        return token.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(key) = header("x-api-key") {
-        return config
-            .events_tokens
-            .have(&key)
-            .then_some(Shown::Token)
-            .ok_or_else(unknown);
+        let token = Some(key).filter(|key| config.events_tokens.have(key));
+        return token.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(signature) = header("webhook-signature") {
         let [id, timestamp] =
@@ -54,18 +50,16 @@ pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Resul
     is_heard.then_some(Shown::Nothing).ok_or_else(unknown)
 }
 
-/// Whether an Authorization header opens
+/// The token of an Authorization header that opens
 /// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1), [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
-fn opens(authorization: &str, config: &Config, now: Timestamp) -> bool {
-    let Some((scheme, shown)) = authorization.split_once(' ') else {
-        return false;
-    };
+fn opener(authorization: &str, config: &Config, now: Timestamp) -> Option<String> {
+    let (scheme, shown) = authorization.split_once(' ')?;
     let shown = shown.trim();
     let tokens = &config.events_tokens;
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => tokens.have(shown) || tokens.gave(shown, now),
-        "basic" => password(shown).is_some_and(|password| tokens.have(&password)),
-        _ => false,
+        "bearer" if tokens.have(shown) || tokens.gave(shown, now) => Some(shown.to_owned()),
+        "basic" => password(shown).filter(|password| tokens.have(password)),
+        _ => None,
     }
 }
 

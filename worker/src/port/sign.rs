@@ -11,7 +11,7 @@ use web_sys::CryptoKey;
 
 use crate::platform::{crypto, describe, object, set};
 
-const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
+pub(crate) const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 

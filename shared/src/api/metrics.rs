@@ -1,0 +1,148 @@
+//! What the ledgers count, for Prometheus: its
+//! [text format](https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format), in which
+//! all samples of a family stand together. Each ledger writes its own samples, a section a family;
+//! [`exposition`] puts the sections of all together.
+
+use std::fmt::Write as _;
+
+use crate::ledger::{Histogram, Ledger};
+
+/// The content type of an exposition.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Stands between two sections.
+const SEPARATOR: char = '\u{1f}';
+
+/// Name, type and help of each family, in the order of the sections.
+const FAMILIES: [[&str; 3]; 6] = [
+    [
+        "causeway_outcomes_total",
+        "counter",
+        "How often transfers ended in each way.",
+    ],
+    ["causeway_copied_bytes_total", "counter", "Bytes copied."],
+    [
+        "causeway_quarantined",
+        "gauge",
+        "Keys that are in quarantine now.",
+    ],
+    [
+        "causeway_source_objects",
+        "gauge",
+        "Keys at the source when all of them were last counted.",
+    ],
+    [
+        "causeway_accepted_to_commit_seconds",
+        "histogram",
+        "From the worker's taking the event in to the commit.",
+    ],
+    [
+        "causeway_event_to_commit_seconds",
+        "histogram",
+        "From the event's own time to the commit.",
+    ],
+];
+
+/// The samples of the route `name`.
+#[must_use]
+pub fn samples(name: &str, ledger: &Ledger) -> String {
+    let [outcomes, bytes, quarantined, objects, accepted, event] = FAMILIES.map(|family| family[0]);
+    let route = format!("route=\"{}\"", escaped(name));
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for (outcome, count) in &ledger.counts {
+        let outcome = escaped(outcome);
+        let _ = writeln!(text, "{outcomes}{{{route},outcome=\"{outcome}\"}} {count}");
+    }
+    let mut single = |name: &str, value: Option<u64>| {
+        text.push(SEPARATOR);
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name}{{{route}}} {value}");
+        }
+    };
+    single(bytes, Some(ledger.bytes));
+    single(quarantined, Some(ledger.quarantined));
+    single(objects, ledger.objects);
+    for (name, delays) in [
+        (accepted, &ledger.accepted_to_commit),
+        (event, &ledger.event_to_commit),
+    ] {
+        text.push(SEPARATOR);
+        histogram(&mut text, name, &route, delays);
+    }
+    text
+}
+
+fn histogram(text: &mut String, name: &str, route: &str, delays: &Histogram) {
+    let mut count = 0;
+    for (end, more) in delays.steps() {
+        count += more;
+        let end = end.map_or_else(|| "+Inf".to_owned(), seconds);
+        let _ = writeln!(text, "{name}_bucket{{{route},le=\"{end}\"}} {count}");
+    }
+    let sum = seconds(delays.sum());
+    let _ = writeln!(
+        text,
+        "{name}_sum{{{route}}} {sum}\n{name}_count{{{route}}} {count}"
+    );
+}
+
+/// All of it; `routes` are their [`samples`].
+#[must_use]
+pub fn exposition(routes: &[String]) -> String {
+    let mut text = String::new();
+    for (section, [name, kind, help]) in FAMILIES.into_iter().enumerate() {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for route in routes {
+            text += route.split(SEPARATOR).nth(section).unwrap_or_default();
+        }
+    }
+    text
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn escaped(label: &str) -> String {
+    let label = label.replace('\\', "\\\\").replace('"', "\\\"");
+    label.replace('\n', "\\n").replace(SEPARATOR, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_stand_together_and_buckets_add_up() {
+        let counts = [("copied".to_owned(), 2), ("kept".to_owned(), 1)].into();
+        let mut ledger = Ledger {
+            counts,
+            ..Ledger::default()
+        };
+        ledger.accepted_to_commit.add(10);
+        ledger.accepted_to_commit.add(1_234);
+        let text = exposition(&[
+            samples("a", &ledger),
+            samples("b\"\\\n", &Ledger::default()),
+        ]);
+        let at = |line: &str| {
+            let found = text.lines().position(|found| found == line);
+            found.unwrap_or_else(|| panic!("{line} in\n{text}"))
+        };
+        let copied = at("causeway_outcomes_total{route=\"a\",outcome=\"copied\"} 2");
+        assert!(at("# TYPE causeway_outcomes_total counter") < copied);
+        let bytes = at("# TYPE causeway_copied_bytes_total counter");
+        assert!(copied < bytes);
+        assert_eq!(at("causeway_copied_bytes_total{route=\"a\"} 0"), bytes + 1);
+        at("causeway_copied_bytes_total{route=\"b\\\"\\\\\\n\"} 0");
+        let name = "causeway_accepted_to_commit_seconds";
+        at(&format!("{name}_bucket{{route=\"a\",le=\"0.010\"}} 1"));
+        at(&format!("{name}_bucket{{route=\"a\",le=\"1.000\"}} 1"));
+        at(&format!("{name}_bucket{{route=\"a\",le=\"2.000\"}} 2"));
+        at(&format!("{name}_bucket{{route=\"a\",le=\"+Inf\"}} 2"));
+        at(&format!("{name}_sum{{route=\"a\"}} 1.244"));
+        at(&format!("{name}_count{{route=\"a\"}} 2"));
+        assert!(!text.contains("source_objects{"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Assertions of Cloudflare Access, verified with the keys that it publishes
+//! ([Validate JWTs](https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/)).
+//!
+//! The claims are judged before a key is asked for, so that only a token that says the right things
+//! makes this worker fetch any.
+
+use std::cell::RefCell;
+
+use causeway_shared::jwt::Jwt;
+use jiff::Timestamp;
+use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, CryptoKey, RequestInit, RequestRedirect, Response};
+
+use crate::platform::{self, crypto, describe, object, set};
+use crate::port::ALGORITHM;
+
+/// How long published keys are good, in seconds.
+const FRESH: i64 = 3600;
+/// And how long they are not asked for again, whatever key a token names.
+const PAUSE: i64 = 60;
+/// The longest wait for them, in milliseconds.
+const PATIENCE: u32 = 5000;
+
+thread_local! {
+    /// When they were fetched, and the keys: plain data, which requests may share.
+    static KEYS: RefCell<Option<(Timestamp, Array)>> = const { RefCell::new(None) };
+}
+
+/// Whose assertions open the API.
+pub(crate) struct AccessJwt {
+    issuer: String,
+    audience: String,
+}
+
+/// Why an assertion does not.
+pub(crate) enum Refused {
+    /// What is wrong with it.
+    Token(&'static str),
+    /// The keys could not be had: the platform's words.
+    NoKeys(String),
+}
+
+impl AccessJwt {
+    /// Of the application `audience` of `team`, `name.cloudflareaccess.com`.
+    pub(crate) fn new(team: &str, audience: String) -> Self {
+        let team = team.trim_end_matches('/');
+        let issuer = if team.contains("://") {
+            team.to_owned()
+        } else {
+            format!("https://{team}")
+        };
+        Self { issuer, audience }
+    }
+
+    /// Who shows `token`.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
+    pub(crate) async fn caller(&self, token: &str) -> Result<String, Refused> {
+        let jwt = Jwt::read(token).ok_or(Refused::Token("it is no JWT signed with RS256"))?;
+        let caller = jwt.caller(&self.issuer, &self.audience, platform::now());
+        let caller = caller.map_err(Refused::Token)?.to_owned();
+        let key = self.key(&jwt.kid).await?;
+        match verify(&key, &jwt).await {
+            Ok(true) => Ok(caller),
+            _ => Err(Refused::Token("its signature is not that of its key")),
+        }
+    }
+
+    /// The published key `kid`.
+    async fn key(&self, kid: &str) -> Result<Object, Refused> {
+        let unknown = Refused::Token("its key is none of Access's");
+        let now = platform::now();
+        if let Some((at, keys)) = KEYS.with_borrow(Clone::clone) {
+            let age = now.as_second() - at.as_second();
+            match find(&keys, kid) {
+                Some(key) if age < FRESH => return Ok(key),
+                None if age < PAUSE => return Err(unknown),
+                _ => {}
+            }
+        }
+        let keys = self
+            .fetch()
+            .await
+            .map_err(|error| Refused::NoKeys(describe(&error)))?;
+        let key = find(&keys, kid);
+        KEYS.set(Some((now, keys)));
+        key.ok_or(unknown)
+    }
+
+    async fn fetch(&self) -> Result<Array, JsValue> {
+        let init = RequestInit::new();
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE)));
+        let url = format!("{}/cdn-cgi/access/certs", self.issuer);
+        let response: Response = JsFuture::from(platform::fetch(&url, &init)?)
+            .await?
+            .unchecked_into();
+        let text = JsFuture::from(response.text()?).await?;
+        let set = JSON::parse(&text.as_string().unwrap_or_default())?;
+        Reflect::get(&set, &"keys".into())?.dyn_into()
+    }
+}
+
+fn find(keys: &Array, kid: &str) -> Option<Object> {
+    let is_it = |key: &JsValue| {
+        let found = Reflect::get(key, &"kid".into()).ok();
+        found.and_then(|found| found.as_string()).as_deref() == Some(kid)
+    };
+    keys.iter().find(is_it).map(JsCast::unchecked_into)
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
+async fn verify(jwk: &Object, jwt: &Jwt<'_>) -> Result<bool, JsValue> {
+    let algorithm = object("name", &ALGORITHM.into());
+    set(&algorithm, "hash", &"SHA-256".into());
+    let (subtle, usages) = (crypto().subtle(), Array::of1(&"verify".into()));
+    let key = subtle.import_key_with_object("jwk", jwk, &algorithm, false, &usages)?;
+    let key: CryptoKey = JsFuture::from(key).await?.unchecked_into();
+    let (signature, signed) = (
+        Uint8Array::from(&jwt.signature[..]),
+        Uint8Array::from(jwt.signed),
+    );
+    let verified = subtle
+        .verify_with_str_and_js_u8_array_and_js_u8_array(ALGORITHM, &key, &signature, &signed)?;
+    Ok(JsFuture::from(verified).await?.is_truthy())
+}

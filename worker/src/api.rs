@@ -1,0 +1,173 @@
+//! The HTTP API under `/v1`: what routes do, what is to be done by hand, and what became of it, as
+//! docs/openapi.yaml says. What the Durable Objects answer is passed on as it is.
+//!
+//! Open to who shows ADMIN_TOKEN or an assertion of Cloudflare Access, and closed where there is
+//! neither.
+
+mod caller;
+mod events;
+mod ledgers;
+mod query;
+mod register;
+mod walks;
+
+use causeway_shared::route::Route;
+use causeway_shared::walk::Kind;
+use serde::de::DeserializeOwned;
+use web_sys::Request;
+use worker::Env;
+
+use crate::config::Config;
+use crate::ingress::body::{self, Unread};
+use crate::ledger::{Handle, Report};
+use crate::quarantine::UNROUTED;
+use crate::reply::Reply;
+use query::{Query, decoded};
+use walks::Wanted;
+
+/// docs/openapi.yaml as JSON.
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// The most of a request's body that is read, in bytes: a hundred keys of 1,024 bytes.
+const BODY_LIMIT: usize = 128 * 1024;
+
+/// A request below `/v1`, and what answers it.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    request: &'a Request,
+    env: &'a Env,
+    config: &'a Config,
+}
+
+/// `GET /openapi.json`.
+pub(crate) fn document() -> Reply {
+    Reply::text(200, DOCUMENT.to_owned())
+}
+
+/// Answers a request for a path below `/v1/`; `path` is what follows that.
+pub(crate) async fn answer(
+    request: &Request,
+    path: &str,
+    query: &str,
+    env: &Env,
+    config: &Config,
+) -> Reply {
+    let call = Call {
+        request,
+        env,
+        config,
+    };
+    let answer = call.answer(path, query).await;
+    answer.unwrap_or_else(|problem| problem)
+}
+
+impl Call<'_> {
+    async fn answer(self, path: &str, query: &str) -> Result<Reply, Reply> {
+        let segments: Vec<String> = path.split('/').map(decoded).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let method = self.request.method();
+        let allowed = match segments[..] {
+            ["sources" | "destinations" | "routes" | "metrics"]
+            | ["routes", _]
+            | ["routes", _, "transfers" | "quarantine"]
+            | ["routes", _, "transfers", _] => "GET, HEAD",
+            ["routes", _, "backfill" | "reconcile"] => "GET, HEAD, POST",
+            ["routes", _, "events"]
+            | ["routes", _, "backfill" | "reconcile", "cancel"]
+            | ["routes", _, "quarantine", "replay" | "drop"] => "POST",
+            _ => return Err(Reply::problem(404, "GET /openapi.json says what there is.")),
+        };
+        if !allowed.split(", ").any(|allowed| allowed == method) {
+            return Err(Reply::not_allowed(allowed));
+        }
+        self.admit().await?;
+        let (names, known): (&[&str], _) = match segments[..] {
+            ["sources" | "destinations" | "routes"] => (&["limit", "after"], None),
+            ["routes", name, "transfers"] => (&["limit", "after"], Some(name)),
+            ["routes", name, "quarantine"] => (&["limit", "after", "kind", "key"], Some(name)),
+            ["routes", name, ..] => (&[], Some(name)),
+            _ => (&[], None),
+        };
+        let query = Query::read(query, names)?;
+        let route = known.map(|name| self.route(name)).transpose()?.flatten();
+        let body = match method.as_str() {
+            "POST" => self.body().await?,
+            _ => Vec::new(),
+        };
+        match segments[..] {
+            ["sources"] => Ok(self.sources(&query)),
+            ["destinations"] => Ok(self.destinations(&query)),
+            ["metrics"] => self.metrics().await,
+            ["routes"] => self.routes(&query).await,
+            ["routes", _, "events"] => self.submit(route, &body).await,
+            ["routes", _, kind @ ("backfill" | "reconcile"), ref end @ ..] => {
+                let kind = match kind {
+                    "backfill" => Kind::Backfill,
+                    _ => Kind::Reconcile,
+                };
+                let wanted = match (end, method.as_str()) {
+                    ([], "POST") => Wanted::Begin(&body),
+                    ([], _) => Wanted::Look,
+                    _ => Wanted::Cancel,
+                };
+                self.walk(route, kind, wanted).await
+            }
+            _ => {
+                let (name, path) = (known.unwrap_or_default(), &segments[2..]);
+                self.of_ledger(name, path, query, &body).await
+            }
+        }
+    }
+
+    /// The route called `name`; none for what belongs to no route.
+    fn route(&self, name: &str) -> Result<Option<&Route>, Reply> {
+        match self.config.route(name) {
+            Ok(route) => Ok(Some(route)),
+            Err(_) if name == UNROUTED => Ok(None),
+            Err(_) => Err(Reply::problem(404, format!("There is no route {name:?}."))),
+        }
+    }
+
+    /// What the ledger of the route `name` answers to `report`.
+    async fn told(self, name: &str, report: &Report) -> Result<String, Reply> {
+        let ledger = Handle::new(self.env, name);
+        let ledger = ledger.map_err(|reason| Reply::problem(500, reason))?;
+        ledger.tell(report).await.map_err(silent)
+    }
+
+    /// The request's body.
+    async fn body(self) -> Result<Vec<u8>, Reply> {
+        let body = body::read(self.request, BODY_LIMIT).await;
+        body.map_err(|unread| match unread {
+            Unread::TooLong => {
+                Reply::problem(413, format!("The body is longer than {BODY_LIMIT} bytes."))
+            }
+            Unread::Broken(reason) => Reply::problem(400, format!("The body broke off: {reason}.")),
+        })
+    }
+}
+
+/// Reads `body`; `expected` says what it may be.
+fn parsed<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Reply> {
+    // A list would be read as an object's members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Reply::problem(400, format!("Send {expected}.")));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Reply::problem(400, format!("Send {expected}: {error}.")))
+}
+
+/// What a Durable Object that did not answer makes of a request.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn silent(reason: String) -> Reply {
+    Reply::problem(
+        503,
+        format!("The route's Durable Object did not answer: {reason}. Ask again."),
+    )
+    .header("retry-after", "5")
+}
+
+/// What only a route has was asked of what belongs to none.
+fn unrouted() -> Reply {
+    Reply::problem(404, "What belongs to no route has only a quarantine.")
+}

@@ -1,0 +1,57 @@
+//! Who asks, and how often.
+
+use super::Call;
+use crate::access_jwt::Refused;
+use crate::platform;
+use crate::reply::Reply;
+
+impl Call<'_> {
+    /// Whether who asks may, and not too often.
+    pub(super) async fn admit(self) -> Result<(), Reply> {
+        let caller = self.caller().await?;
+        let caller = platform::name_of(&caller);
+        if platform::is_within_limit(self.env, "API_LIMIT", &caller).await {
+            return Ok(());
+        }
+        let reason = "Too many requests within a minute. Ask again in the next one.";
+        Err(Reply::problem(429, reason).header("retry-after", "60"))
+    }
+
+    /// A text by which who asks is known again.
+    async fn caller(self) -> Result<String, Reply> {
+        let (tokens, access) = (&self.config.admin_tokens, &self.config.access_jwt);
+        let header = |name: &str| self.request.headers().get(name).ok().flatten();
+        if tokens.is_none() && access.is_none() {
+            return Err(Reply::problem(
+                403,
+                "The API is closed. Open it with a token, npx wrangler secret put ADMIN_TOKEN, or with ACCESS_TEAM_DOMAIN and ACCESS_AUD.",
+            ));
+        }
+        let shown = header("authorization");
+        let opens = tokens
+            .as_ref()
+            .map(|tokens| tokens.are_shown_by(shown.as_deref()));
+        if opens == Some(true) {
+            // However the header is written, it is the same token.
+            let token = shown
+                .as_deref()
+                .and_then(|shown| shown.split_whitespace().last());
+            return Ok(token.unwrap_or_default().to_owned());
+        }
+        let mut reason = "Send ADMIN_TOKEN as `Authorization: Bearer <token>`.".to_owned();
+        if let (Some(access), Some(shown)) = (access, header("cf-access-jwt-assertion")) {
+            match access.caller(&shown).await {
+                Ok(caller) => return Ok(caller),
+                Err(Refused::Token(why)) => {
+                    reason = format!("The assertion of Access is not valid: {why}.");
+                }
+                Err(Refused::NoKeys(why)) => {
+                    let reason = format!("Access did not say which keys are its: {why}.");
+                    return Err(Reply::problem(503, reason).header("retry-after", "5"));
+                }
+            }
+        }
+        let problem = Reply::problem(401, reason);
+        Err(problem.header("www-authenticate", "Bearer realm=\"causeway\""))
+    }
+}

@@ -1,0 +1,65 @@
+//! What a route's ledger is asked: its state, its transfers, its quarantine, and what is to become of
+//! that. Its answers are passed on as they are.
+
+use causeway_shared::ledger::Selector;
+
+use super::query::{LONGEST, Query};
+use super::{Call, parsed};
+use crate::ledger::Report;
+use crate::reply::Reply;
+
+impl Call<'_> {
+    /// Answers what stands at `path` below the route `name`.
+    pub(super) async fn of_ledger(
+        self,
+        name: &str,
+        path: &[&str],
+        query: Query,
+        body: &[u8],
+    ) -> Result<Reply, Reply> {
+        let report = match path {
+            [] => Report::Status(name.to_owned()),
+            ["transfers"] => transfers(&query)?,
+            // Nothing has a longer one.
+            ["transfers", id] if is_long(id) => return Err(forgotten(id)),
+            ["transfers", id] => Report::Transfer((*id).to_owned()),
+            ["quarantine"] => Report::List(query),
+            ["quarantine", "replay"] => Report::Replay(selector(body)?),
+            _ => Report::Drop(selector(body)?),
+        };
+        let answer = self.told(name, &report).await?;
+        match report {
+            Report::Transfer(id) if answer == "null" => Err(forgotten(&id)),
+            _ => Ok(Reply::text(200, answer)),
+        }
+    }
+}
+
+fn is_long(id: &str) -> bool {
+    id.chars().count() > LONGEST
+}
+
+fn transfers(query: &Query) -> Result<Report, Reply> {
+    let after = query.after.as_ref().map(|after| after.parse()).transpose();
+    Ok(Report::Transfers {
+        limit: query.limit,
+        after: after.map_err(|_| Reply::problem(400, "after is a page's next, a number."))?,
+    })
+}
+
+fn selector(body: &[u8]) -> Result<Selector, Reply> {
+    let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}"#;
+    match parsed(body, expected)? {
+        Selector::Id(id) if is_long(&id) => Err(Reply::problem(400, "No id is as long.")),
+        selector => Ok(selector),
+    }
+}
+
+fn forgotten(id: &str) -> Reply {
+    Reply::problem(
+        404,
+        format!(
+            "Nothing is remembered of {id:?}: it is under way, longer ago than the ledger keeps, or was never asked for."
+        ),
+    )
+}
