@@ -29,5 +29,6 @@ pub mod s3;
 pub mod sender;
 pub mod sigv4;
 pub mod sqs;
+pub mod time;
 pub mod transfer;
 pub mod walk;

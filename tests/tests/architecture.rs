@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 12] = [
     &["api"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 4] = ["error", "exchange", "integrity", "retry"];
+const COMMON: [&str; 5] = ["error", "exchange", "integrity", "retry", "time"];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

@@ -23,6 +23,7 @@ pub(super) struct Leftovers(Vec<Leftover>);
 struct Leftover {
     bucket: String,
     prefix: String,
+    #[serde(deserialize_with = "crate::time::read")]
     at: Timestamp,
     /// It was swept once; this is for what came late.
     late: bool,
