@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::client::later;
 use crate::error::TransferError;
+use crate::renew::later;
 use crate::retry::unreplayable;
 
 /// A part that was being copied when its run ended may appear until then: a consumer has 15 minutes.
