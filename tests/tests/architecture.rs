@@ -11,15 +11,17 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 14] = [
     &["sigv4", "event", "brake"],
     &["sender"],
     &["s3", "gcs", "bigquery", "route", "sqs"],
+    &["credentials"],
     &["access", "mapping", "plan"],
     &["message"],
     &["order"],
     &["transfer"],
     &["port"],
+    &["renew"],
     &["client"],
     &["parts", "walk"],
     &["ledger", "drive"],
