@@ -1,16 +1,18 @@
-//! Requests that move no object's bytes: to GCS with their token, and what follows a failure.
+//! Requests that move no object's bytes, with their credentials, and what follows a failure.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use http::{Request, Response, StatusCode};
 
-use crate::access::{Access, authorize, cannot_sign_token};
+use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::refusal;
 use crate::port::{Lost, Port};
+use crate::renew::{later, renew};
 use crate::retry;
+use crate::s3::{self, Refusal};
 
-/// A port, and what is needed to speak to GCS over it.
+/// A port, and what is needed to speak to both sides over it.
 pub(crate) struct Client<'a, P> {
     pub(crate) port: &'a mut P,
     pub(crate) access: &'a Access,
@@ -26,21 +28,51 @@ pub(crate) struct Answer {
 }
 
 impl<P: Port> Client<'_, P> {
-    /// The token for a request now; `None` where none is needed.
+    /// Gives `request` the credential that it needs.
     ///
     /// # Errors
-    /// [`ErrorKind::ConfigurationInvalid`] when the key cannot sign.
-    pub(crate) async fn bearer(&mut self) -> Result<Option<HeaderValue>, TransferError> {
-        let assertion = match self.access.gcs.bearer(self.port.now()) {
-            Ok(bearer) => return Ok(bearer),
-            Err(assertion) => assertion,
-        };
-        let input = assertion.signing_input().to_vec();
-        let signature = self.port.sign_rs256(input).await;
-        let token = assertion.signed(&signature.map_err(|reason| cannot_sign_token(&reason))?);
-        let bearer = token.bearer(self.port.now()).cloned();
-        self.access.gcs.accept(token);
-        Ok(bearer)
+    /// See [`renew`].
+    pub(crate) async fn authorize<B>(
+        &mut self,
+        pass: Pass,
+        request: &mut Request<B>,
+    ) -> Result<(), TransferError> {
+        renew(self.port, self.access, pass).await?;
+        self.access.authorize(pass, request, self.port.now())
+    }
+
+    async fn once(
+        &mut self,
+        pass: Pass,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransferError> {
+        let mut request = request.clone();
+        self.authorize(pass, &mut request).await?;
+        let reply = self.port.send(request).await;
+        reply.map_err(|reason| match pass {
+            Pass::Aws => source_lost(&reason),
+            _ => destination_lost(&reason),
+        })
+    }
+
+    /// Sends `request` to S3; once more if a role's session is refused.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SourceUnavailable`] when no answer came, and why there is no credential.
+    pub(crate) async fn read(
+        &mut self,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransferError> {
+        let mut renewed = false;
+        loop {
+            let reply = self.once(Pass::Aws, request).await?;
+            let is_refused = reply.status().is_client_error()
+                && matches!(s3::refusal(&reply, ""), Refusal::Failed(error)
+                    if self.access.forget_refused(&error, &mut renewed));
+            if !is_refused {
+                return Ok(reply);
+            }
+        }
     }
 
     /// Sends `request` about `bucket`, again where that may help. A 404 and a 412 are answers.
@@ -54,16 +86,12 @@ impl<P: Port> Client<'_, P> {
     ) -> Result<Answer, TransferError> {
         let (mut attempt, mut ambiguous, mut renewed) = (1, false, false);
         loop {
-            let mut authorized = request.clone();
-            authorize(&mut authorized, self.bearer().await?.as_ref());
-            let error = match self.port.send(authorized).await {
+            let error = match self.once(Pass::Google, request).await {
                 Ok(reply) if is_answer(reply.status()) => return Ok(Answer { reply, ambiguous }),
                 Ok(reply) => refusal(&reply, bucket),
-                Err(lost) => destination_lost(&lost),
+                Err(error) => error,
             };
-            if error.kind == ErrorKind::DestinationCredentialRefused && !renewed {
-                renewed = true;
-                self.access.gcs.forget();
+            if self.access.forget_refused(&error, &mut renewed) {
                 continue;
             }
             ambiguous |= error.kind == ErrorKind::DestinationUnavailable;
@@ -118,11 +146,4 @@ pub(crate) fn source_lost(lost: &Lost) -> TransferError {
         format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),
         "Nothing to do: it is tried again.",
     )
-}
-
-pub(crate) fn later(now: Timestamp, wait: std::time::Duration) -> Timestamp {
-    SignedDuration::try_from(wait)
-        .ok()
-        .and_then(|wait| now.checked_add(wait).ok())
-        .unwrap_or(Timestamp::MAX)
 }

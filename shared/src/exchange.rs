@@ -1,5 +1,5 @@
-//! What core and runtime hand each other beside requests and replies: how to send an upload, and how
-//! a body ended or broke.
+//! What core and runtime hand each other beside requests and replies: how to send an upload, whose
+//! credential a request is to carry, and how a body ended or broke.
 
 use bytes::Bytes;
 use http::Request;
@@ -16,6 +16,17 @@ pub struct Sink {
     pub prefix: Bytes,
     /// What goes after them.
     pub suffix: Bytes,
+}
+
+/// Whose credential a request is to carry. It gets it when it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// None: its URL is the secret.
+    None,
+    /// A signature with the route's AWS credentials.
+    Aws,
+    /// Google's token.
+    Google,
 }
 
 /// No answer, or not a whole one. The request may or may not have taken effect.

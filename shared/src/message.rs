@@ -21,6 +21,7 @@ pub struct HintMessage {
     /// What may have changed.
     pub hint: ObjectHint,
     /// When the worker took it in.
+    #[serde(deserialize_with = "crate::time::read")]
     pub accepted_at: Timestamp,
     /// The upload that an earlier message began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +153,7 @@ pub struct DeadLetter {
     /// How often it was delivered.
     pub deliveries: u32,
     /// When it was given up.
+    #[serde(deserialize_with = "crate::time::read")]
     pub failed_at: Timestamp,
 }
 

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use causeway_shared::brake::{Brake, BrakeState, Leave};
+use causeway_shared::credentials::{ExternalAccount, GoogleCredential, Role};
 use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::decode_key;
 use causeway_shared::event::{Notification, parse};
@@ -23,6 +24,8 @@ use causeway_shared::route::{PARTS_ABOVE, Route};
 use causeway_shared::s3::{
     SourceObject, StoredChecksums, decode_words, read_tags, refusal as s3_refusal,
 };
+use causeway_shared::sigv4::Credentials;
+use causeway_shared::time::{http, rfc3339};
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use jiff::Timestamp;
@@ -69,6 +72,66 @@ fn digests(bytes: &[u8], algorithm: Algorithm) -> Digests {
     }
 }
 
+fn role() -> Role {
+    let arn = "arn:aws:iam::123456789012:role/r";
+    let table = json!({"source": "s3://src", "destination": "gs://dst", "role_arn": arn});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let keys = Credentials::new("AKID", "secret", None).unwrap();
+    let url = "http://sts/".parse().unwrap();
+    Role::of(&route, &keys, "us-east-1", url).unwrap().unwrap()
+}
+
+fn external_account() -> ExternalAccount {
+    let file = json!({
+        "type": "external_account", "audience": "a", "token_url": "http://h/",
+        "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+        "service_account_impersonation_url": "http://h/",
+        "credential_source": {"environment_id": "aws1", "regional_cred_verification_url": "http://h/"},
+    });
+    match GoogleCredential::parse("G", &file.to_string(), true) {
+        Ok((GoogleCredential::External(external), None)) => external,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Text that has something of an answer in it.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop::sample::select(vec![
+        "<AssumeRoleResponse>",
+        "<AssumeRoleResult>",
+        "<Credentials>",
+        "</Credentials>",
+        "<AccessKeyId>",
+        "<Expiration>",
+        "2026-01-01T00:00:00Z",
+        "<ErrorResponse>",
+        "<Error>",
+        "<Code>",
+        "</Code>",
+        "&#0;",
+        "{",
+        "}",
+        "\"access_token\":",
+        "\"expires_in\":",
+        "-9223372036854775808",
+        "1e400",
+        "\"error\":",
+        "\"accessToken\":",
+        "\"expireTime\":",
+        "\"-009999-01-01T00:00:00Z\"",
+        "\"\\u0000\"",
+        ",",
+        "[",
+        "]",
+        "x",
+        "é",
+    ]);
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        prop::collection::vec(word, 0..20).prop_map(|words| words.concat().into_bytes()),
+    ]
+}
+
 proptest! {
     #[test]
     fn no_key_leaves_the_destinations_prefix(
@@ -87,6 +150,65 @@ proptest! {
 }
 
 proptest! {
+    #[test]
+    fn no_answer_of_a_token_service_panics_or_is_taken_for_a_token(
+        status in 200_u16..600,
+        body in answers(),
+    ) {
+        let now = Timestamp::UNIX_EPOCH;
+        let reply = reply(status, body);
+        let _ = role().read(&reply);
+        let external = external_account();
+        for token in [external.federated(&reply, now), external.impersonated(&reply)] {
+            prop_assert!(token.is_err() || status == 200);
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_jiff_reads_them(
+        second in -62_135_596_800_i64..253_402_207_200,
+        nanosecond in 0_i32..1_000_000_000,
+        hours in -23_i8..=23,
+    ) {
+        let time = Timestamp::new(second, nanosecond).unwrap();
+        prop_assert_eq!(rfc3339(&time.to_string()), Some(time));
+        let offset = jiff::tz::Offset::from_hours(hours).unwrap();
+        let local = time.display_with_offset(offset).to_string();
+        prop_assert_eq!(rfc3339(&local), local.parse().ok(), "{}", local);
+        let date = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let whole = Timestamp::from_second(time.as_second() - i64::from(time.subsec_nanosecond() < 0));
+        prop_assert_eq!(http(&date), whole.ok(), "{}", date);
+    }
+
+    #[test]
+    fn no_text_panics_as_a_time(text in "[0-9TZ:.,+ GM-]{0,40}", any in ".{0,30}") {
+        for text in [text, any] {
+            let (ours, date) = (rfc3339(&text), http(&text));
+            // What is taken for a time is one.
+            if let Some(time) = ours {
+                prop_assert_eq!(text.parse().ok(), Some(time));
+            }
+            prop_assert!(date.is_none() || text.contains(", "));
+        }
+    }
+
+    #[test]
+    fn no_credential_file_panics(text in ".{0,80}", url in "(https?://)?[a-z.@:/{}-]{0,40}") {
+        let _ = GoogleCredential::parse("G", &text, false);
+        let file = json!({
+            "type": "external_account", "audience": text, "token_url": url,
+            "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+            "credential_source": {"environment_id": "aws1", "regional_cred_verification_url": url},
+        });
+        for anywhere in [false, true] {
+            let parsed = GoogleCredential::parse("G", &file.to_string(), anywhere);
+            let keys = Credentials::new("AKID", "secret", None).unwrap();
+            if let Ok((GoogleCredential::External(external), _)) = parsed {
+                let _ = external.exchange(&keys, "us-east-1", Timestamp::UNIX_EPOCH);
+            }
+        }
+    }
+
     /// However deletes fall: within no window are there more than the limit, what is refused would
     /// have been one too many of a window and a slot, and what is kept does not grow.
     #[test]

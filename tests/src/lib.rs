@@ -10,6 +10,7 @@ mod contract;
 mod event;
 mod lane;
 mod stack;
+mod sts;
 mod witness;
 
 use std::sync::{LazyLock, OnceLock};
@@ -21,6 +22,7 @@ pub use contract::{Answer, Contract};
 pub use event::{event, write_event};
 pub use lane::{Lane, content, noise};
 pub use stack::{SHARED_LANES, Stack, shared};
+pub use sts::{AUDIENCE, Asked, Role, TokenServices};
 pub use witness::{Seen, Witness};
 
 /// Runs a test on the one runtime of this process, whose tasks (the servers of a shared

@@ -11,22 +11,24 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 14] = [
     &["sigv4", "event", "brake", "jwt"],
     &["sender"],
     &["s3", "gcs", "bigquery", "route", "sqs"],
+    &["credentials"],
     &["access", "mapping", "plan"],
     &["message"],
     &["order"],
     &["transfer"],
     &["port"],
+    &["renew"],
     &["client"],
     &["parts", "walk"],
     &["ledger", "drive"],
     &["api"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 4] = ["error", "exchange", "integrity", "retry"];
+const COMMON: [&str; 5] = ["error", "exchange", "integrity", "retry", "time"];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

@@ -6,9 +6,9 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use causeway_shared::access::{Access, GcsAccess, S3Access, base_url};
+use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access, base_url};
+use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::error::{ConfigError, ErrorKind, TransferError};
-use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sender::Secrets;
 use causeway_shared::sigv4::Credentials;
@@ -20,7 +20,7 @@ use worker::Env;
 
 use crate::access_jwt::AccessJwt;
 use crate::ingress::Tokens;
-use crate::port::SigningKey;
+use crate::port::{SigningKey, WorkerdPort};
 
 thread_local! {
     static CONFIG: OnceCell<Result<Rc<Config>, ConfigError>> = const { OnceCell::new() };
@@ -30,8 +30,6 @@ thread_local! {
 pub(crate) struct Config {
     /// Where keys go.
     pub(crate) routes: Routes,
-    /// Endpoints, credentials, and Google's token while it is good.
-    pub(crate) access: Arc<Access>,
     /// What senders of events show; none where they sign instead.
     pub(crate) events_tokens: Tokens,
     /// What senders of events sign with.
@@ -44,8 +42,24 @@ pub(crate) struct Config {
     pub(crate) admin_tokens: Option<Tokens>,
     /// Cloudflare Access, if it stands before the API.
     pub(crate) access_jwt: Option<AccessJwt>,
-    /// Google's private key; absent for an emulator without authentication.
-    pub(crate) signing_key: Option<Rc<SigningKey>>,
+    /// How each route reaches both sides, in the order of the routes.
+    reaches: Vec<Reach>,
+}
+
+/// How a route reaches both sides.
+#[derive(Clone)]
+pub(crate) struct Reach {
+    /// Endpoints, credentials, and what is got with them while it is good.
+    pub(crate) access: Arc<Access>,
+    /// Google's private key, where there is one.
+    signing_key: Option<Rc<SigningKey>>,
+}
+
+impl Reach {
+    /// A port for one transfer.
+    pub(crate) fn port(&self, env: &Env) -> WorkerdPort {
+        WorkerdPort::new(env, self.signing_key.clone())
+    }
 }
 
 impl Config {
@@ -71,6 +85,13 @@ impl Config {
         })
     }
 
+    /// How the route called `name` reaches both sides. What a route that is gone has left behind is
+    /// cleaned up as the first one.
+    pub(crate) fn reach(&self, name: &str) -> &Reach {
+        let place = self.routes.iter().position(|route| route.name == name);
+        &self.reaches[place.unwrap_or_default()]
+    }
+
     fn read(env: &Env) -> Result<Self, ConfigError> {
         let routes = Routes::new(read_routes(env)?)?;
         let webhook_secrets = text(env, "WEBHOOK_SECRET")
@@ -89,43 +110,10 @@ impl Config {
             }
             tokens => Tokens::new(&tokens.unwrap_or_default()),
         };
-        let credentials = Credentials::new(
-            required(
-                env,
-                "AWS_ACCESS_KEY_ID",
-                "the id of a key that may read the source buckets",
-            )?,
-            required(env, "AWS_SECRET_ACCESS_KEY", "the key's secret")?,
-            text(env, "AWS_SESSION_TOKEN"),
-        )
-        .map_err(|error| {
-            ConfigError::new(
-                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
-                error.to_string(),
-            )
-        })?;
-        let region = required(
-            env,
-            "AWS_REGION",
-            "the source buckets' region, such as eu-west-1",
-        )?;
-        let endpoint = text(env, "AWS_ENDPOINT_URL_S3");
-        let sqs_queues = text(env, "SQS_QUEUES").unwrap_or_default();
-        let sqs_queues = sqs_queues
-            .split([',', ' ', '\t', '\r', '\n'])
-            .filter(|url| !url.is_empty())
-            .map(|url| Queue::new(&credentials, &region, url))
-            .collect::<Result<Vec<_>, _>>()?;
-        let s3 = S3Access::new(&credentials, &region, endpoint.as_deref(), &routes)?;
-
-        let (account, signing_key) = text(env, "GOOGLE_CREDENTIALS")
-            .map(|file| read_account(&file))
-            .transpose()?
-            .unzip();
-        let gcs = GcsAccess::new(account, text(env, "STORAGE_EMULATOR_HOST").as_deref())?;
+        let sqs_queues = read_queues(env)?;
+        let reaches = read_reaches(env, &routes)?;
         Ok(Self {
             routes,
-            access: Arc::new(Access { s3, gcs }),
             events_tokens,
             webhook_secrets,
             sqs_queues,
@@ -134,7 +122,7 @@ impl Config {
                 .transpose()?,
             admin_tokens: text(env, "ADMIN_TOKEN").map(|tokens| Tokens::new(&tokens)),
             access_jwt: read_access_jwt(env)?,
-            signing_key: signing_key.map(Rc::new),
+            reaches,
         })
     }
 }
@@ -150,15 +138,110 @@ fn read_access_jwt(env: &Env) -> Result<Option<AccessJwt>, ConfigError> {
     }
 }
 
-fn read_account(file: &str) -> Result<(ServiceAccount, SigningKey), ConfigError> {
-    let (account, pem) = ServiceAccount::parse("GOOGLE_CREDENTIALS", file)?;
-    let key = SigningKey::from_pem(&pem).ok_or_else(|| {
-        ConfigError::new(
-            "GOOGLE_CREDENTIALS",
-            "private_key is not a PKCS#8 key in PEM (-----BEGIN PRIVATE KEY-----). Set the secret to the file as Google gives it, with its \\n.",
-        )
-    })?;
-    Ok((account, key))
+/// The queues of SQS that are pulled, with the credentials for all routes.
+fn read_queues(env: &Env) -> Result<Vec<Queue>, ConfigError> {
+    let Some(queues) = text(env, "SQS_QUEUES") else {
+        return Ok(Vec::new());
+    };
+    let ((credentials, _), region) = (read_keys(env, "")?, region(env)?);
+    queues
+        .split([',', ' ', '\t', '\r', '\n'])
+        .filter(|url| !url.is_empty())
+        .map(|url| Queue::new(&credentials, &region, url))
+        .collect()
+}
+
+fn region(env: &Env) -> Result<String, ConfigError> {
+    let what = "the source buckets' region, such as eu-west-1";
+    required(env, "AWS_REGION", what)
+}
+
+/// How each of `routes` reaches both sides. Those that say nothing of their own write as one, with one
+/// token.
+fn read_reaches(env: &Env, routes: &Routes) -> Result<Vec<Reach>, ConfigError> {
+    let region = region(env)?;
+    let (s3, sts) = (
+        text(env, "AWS_ENDPOINT_URL_S3"),
+        text(env, "AWS_ENDPOINT_URL_STS"),
+    );
+    let endpoints = Endpoints {
+        s3: s3.as_deref(),
+        sts: sts.as_deref(),
+    };
+    let mut common: Option<Writer> = None;
+    let read = |route: &Arc<Route>| {
+        let suffix = format!("_{}", route.name.to_ascii_uppercase());
+        let (credentials, has_own_keys) = read_keys(env, &suffix)?;
+        let s3 = S3Access::new(&credentials, &region, endpoints, route)?;
+        let own = format!("GOOGLE_CREDENTIALS{suffix}");
+        let (gcs, signing_key) = if text(env, &own).is_some() {
+            read_writer(env, &own)?
+        } else {
+            let writer = match common.take() {
+                Some(writer) => writer,
+                None => read_writer(env, "GOOGLE_CREDENTIALS")?,
+            };
+            common = Some(writer.clone());
+            // Its identity is the route's own at AWS.
+            if writer.0.is_external() && (has_own_keys || route.role_arn.is_some()) {
+                read_writer(env, "GOOGLE_CREDENTIALS")?
+            } else {
+                writer
+            }
+        };
+        Ok(Reach {
+            access: Arc::new(Access { s3, gcs }),
+            signing_key,
+        })
+    };
+    routes.iter().map(read).collect()
+}
+
+/// The AWS credentials of the route whose secrets end in `suffix`, and whether it has its own.
+fn read_keys(env: &Env, suffix: &str) -> Result<(Credentials, bool), ConfigError> {
+    let names = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ];
+    let own = names.map(|name| format!("{name}{suffix}"));
+    let has_own = own.iter().any(|name| text(env, name).is_some());
+    let names = if has_own {
+        own
+    } else {
+        names.map(str::to_owned)
+    };
+    let [id, secret, token] = &names;
+    let credentials = Credentials::new(
+        required(env, id, "the id of a key that may read the source buckets")?,
+        required(env, secret, "the key's secret")?,
+        text(env, token),
+    )
+    .map_err(|error| ConfigError::new(names.join(", "), error.to_string()))?;
+    Ok((credentials, has_own))
+}
+
+/// Access to GCS, and the key that signs its tokens, if there is one.
+type Writer = (Arc<GcsAccess>, Option<Rc<SigningKey>>);
+
+fn read_writer(env: &Env, variable: &str) -> Result<Writer, ConfigError> {
+    let emulator = text(env, "STORAGE_EMULATOR_HOST");
+    let (mut credential, mut signing_key) = (None, None);
+    if let Some(file) = text(env, variable) {
+        let (parsed, pem) = GoogleCredential::parse(variable, &file, emulator.is_some())?;
+        if let Some(pem) = pem {
+            let key = SigningKey::from_pem(&pem).ok_or_else(|| {
+                ConfigError::new(
+                    variable,
+                    "private_key is not a PKCS#8 key in PEM (-----BEGIN PRIVATE KEY-----). Set the secret to the file as Google gives it, with its \\n.",
+                )
+            })?;
+            signing_key = Some(Rc::new(key));
+        }
+        credential = Some(parsed);
+    }
+    let gcs = GcsAccess::new(credential, emulator.as_deref())?;
+    Ok((Arc::new(gcs), signing_key))
 }
 
 /// A table arrives as an object from wrangler.toml, and as JSON text from the dashboard.

@@ -25,7 +25,6 @@ use crate::ingress::hints;
 use crate::outcome;
 use crate::parts;
 use crate::platform::{self, MessageBatch, Queue};
-use crate::port::WorkerdPort;
 use crate::settle::{Delivery, settle};
 
 /// Small transfers under way at once. Only six requests of an invocation may wait for their answer;
@@ -212,13 +211,14 @@ async fn transfer(
     env: &Env,
 ) -> Result<Ending, TransferError> {
     let route = config.route(&message.route)?;
+    let reach = config.reach(&route.name);
     let transfer = Transfer::new(
-        config.access.clone(),
+        reach.access.clone(),
         route.clone(),
         message,
         platform::random(),
     )?;
-    let mut port = WorkerdPort::new(env, config.signing_key.clone());
+    let mut port = reach.port(env);
     drive(transfer, &mut port).await
 }
 

@@ -21,7 +21,6 @@ use worker::{DurableObject, Env, Request, Response, durable_object};
 
 use crate::config::Config;
 use crate::platform::{self, Queue, to_json};
-use crate::port::WorkerdPort;
 use crate::{object, outcome};
 
 /// Where the state is stored, all but the copies.
@@ -221,8 +220,9 @@ impl PartsCoordinator {
     }
 
     async fn carry_out(&self, task: Task, config: &Config) -> worker::Result<()> {
-        let mut port = WorkerdPort::new(&self.env, config.signing_key.clone());
-        let (access, random) = (&config.access, platform::random());
+        let reach = self.with(|coordinator| config.reach(coordinator.route()).clone());
+        let mut port = reach.port(&self.env);
+        let (access, random) = (&*reach.access, platform::random());
         match task {
             Task::Probe {
                 run,

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::coordinator::Handle;
 use crate::outcome;
 use crate::platform::{self, whole_seconds};
-use crate::port::WorkerdPort;
 use crate::settle::Delivery;
 
 /// How long a message waits when its coordinator cannot be told, in seconds.
@@ -65,9 +64,10 @@ fn disposition(error: &TransferError, delivery: &Delivery) -> Disposition {
 /// Deletes what came too late or twice. Where that fails, the coordinator's last sweep finds it.
 async fn discard(part: &PartMessage, copy: &Component, config: &Config, env: &Env) {
     if let Ok(route) = config.route(&part.route) {
-        let mut port = WorkerdPort::new(env, config.signing_key.clone());
+        let reach = config.reach(&route.name);
+        let mut port = reach.port(env);
         let (bucket, random) = (&route.destination.bucket, platform::random());
-        let gone = parts::discard(&mut port, &config.access, bucket, copy, random).await;
+        let gone = parts::discard(&mut port, &reach.access, bucket, copy, random).await;
         if let Err(error) = gone {
             outcome::log_parts_left(bucket, &copy.name, &error);
         }
@@ -76,6 +76,7 @@ async fn discard(part: &PartMessage, copy: &Component, config: &Config, env: &En
 
 async fn copy(part: &PartMessage, config: &Config, env: &Env) -> Result<PartCopy, TransferError> {
     let route = config.route(&part.route)?;
-    let mut port = WorkerdPort::new(env, config.signing_key.clone());
-    copy_part(&mut port, &config.access, route, part, platform::random()).await
+    let reach = config.reach(&route.name);
+    let mut port = reach.port(env);
+    copy_part(&mut port, &reach.access, route, part, platform::random()).await
 }

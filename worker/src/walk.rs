@@ -20,7 +20,6 @@ use worker::{DurableObject, Env, Request, Response, durable_object};
 use crate::config::Config;
 use crate::ingress::hints;
 use crate::platform::{self, to_json};
-use crate::port::WorkerdPort;
 use crate::{ledger, object, outcome};
 
 /// Where it is stored.
@@ -218,8 +217,9 @@ impl RouteWalk {
         config: &Config,
     ) -> Result<(Page, Vec<HintMessage>), TransferError> {
         let route = config.route(&walk.route)?;
-        let mut port = WorkerdPort::new(&self.env, config.signing_key.clone());
-        let page = next_page(&mut port, &config.access, route, walk, platform::random()).await?;
+        let reach = config.reach(&route.name);
+        let mut port = reach.port(&self.env);
+        let page = next_page(&mut port, &reach.access, route, walk, platform::random()).await?;
         let hints = walk.hints(&page, route, platform::now());
         Ok((page, hints))
     }

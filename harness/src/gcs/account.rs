@@ -1,7 +1,8 @@
 //! Service accounts: fresh ones for tests and the demo, and the check of the tokens they sign for
-//! themselves (<https://google.aip.dev/auth/4111>). No token endpoint, no IAM.
+//! themselves (<https://google.aip.dev/auth/4111>), or that somebody else gave them. No token endpoint, no IAM.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -97,8 +98,11 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// The accounts that may call, by key id. None: everybody may.
-pub(super) struct Accounts(HashMap<String, (String, DecodingKey)>);
+/// The accounts that may call, by key id, and the tokens that others gave them. None: everybody may.
+pub struct Accounts {
+    keys: HashMap<String, (String, DecodingKey)>,
+    granted: Mutex<HashMap<String, (String, Timestamp)>>,
+}
 
 #[derive(Deserialize)]
 struct Claims {
@@ -120,7 +124,21 @@ impl Accounts {
                 (key.client_email.clone(), decoding),
             ))
         });
-        Ok(Self(parsed.collect::<anyhow::Result<_>>()?))
+        Ok(Self {
+            keys: parsed.collect::<anyhow::Result<_>>()?,
+            granted: Mutex::default(),
+        })
+    }
+
+    /// Takes the bearer token `token` as one of `principal` until `end`, unless everybody may call.
+    pub fn grant(&self, token: &str, principal: &str, end: Timestamp) {
+        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        granted.insert(token.to_owned(), (principal.to_owned(), end));
+    }
+
+    fn granted(&self, token: &str) -> Option<(String, Timestamp)> {
+        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        granted.get(token).cloned()
     }
 
     /// Who calls: the account's address, or that nobody is asked.
@@ -128,18 +146,24 @@ impl Accounts {
     /// # Errors
     ///
     /// Why the token is refused. The text never holds the token.
-    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<&str, String> {
-        if self.0.is_empty() {
-            return Ok("Anonymous caller");
+    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<String, String> {
+        if self.keys.is_empty() {
+            return Ok("Anonymous caller".into());
         }
         let token = authorization
             .ok_or("no Authorization header")?
             .strip_prefix("Bearer ")
             .ok_or("the Authorization header is not a Bearer token")?;
+        if let Some((principal, end)) = self.granted(token) {
+            let is_good = Timestamp::now() < end;
+            return is_good
+                .then_some(principal)
+                .ok_or("the token has expired".into());
+        }
         let header = decode_header(token).map_err(|error| format!("not a JWT: {error}"))?;
         let kid = header.kid.ok_or("the token's header has no kid")?;
         let (email, key) = self
-            .0
+            .keys
             .get(&kid)
             .ok_or("the token's kid names no known key")?;
         let mut validation = Validation::new(Algorithm::RS256);
@@ -149,7 +173,7 @@ impl Accounts {
             .map_err(|error| error.to_string())?
             .claims;
         claims.check(email)?;
-        Ok(email)
+        Ok(email.clone())
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
-pub use account::{ServiceAccount, ServiceAccountKey};
+pub use account::{Accounts, ServiceAccount, ServiceAccountKey};
 pub use fault::{Fault, FaultSpec, Faults};
 pub use state::{Commit, Permission, Settings, State};
 
@@ -64,6 +64,7 @@ pub struct EmbeddedGcs {
     address: SocketAddr,
     state: Arc<State>,
     faults: Arc<Faults>,
+    accounts: Arc<Accounts>,
     throttle: Throttle,
     received: watch::Receiver<u64>,
     accepting: JoinHandle<()>,
@@ -88,10 +89,11 @@ impl EmbeddedGcs {
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
         let (sender, received) = watch::channel(0);
+        let accounts = Arc::new(Accounts::new(&options.accounts)?);
         let server = http::Server {
             state: Arc::clone(&state),
             faults: Arc::clone(&faults),
-            accounts: account::Accounts::new(&options.accounts)?,
+            accounts: Arc::clone(&accounts),
             require_content_length: options.require_content_length,
             throttle: throttle.clone(),
             received: sender,
@@ -101,6 +103,7 @@ impl EmbeddedGcs {
             address,
             state,
             faults,
+            accounts,
             throttle,
             received,
             accepting: tokio::spawn(http::serve(listener, Arc::new(server))),
@@ -123,6 +126,12 @@ impl EmbeddedGcs {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Who may call.
+    #[must_use]
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
     }
 
     /// How fast uploads are read; may be changed at any time.

@@ -9,6 +9,7 @@
 
 mod event;
 pub mod fault;
+mod keys;
 mod notify;
 mod serve;
 mod service;
@@ -19,15 +20,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::S3ServiceBuilder;
-use s3s::{S3Result, s3_error};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use event::event_json;
 pub use fault::{Fault, FaultSpec, Faults};
+pub use keys::{Keys, Session};
 use notify::Notifier;
 pub use notify::{Delivery, EventTarget};
 pub use store::Store;
@@ -39,7 +39,7 @@ use crate::throttle::Throttle;
 pub struct S3Options {
     /// The address; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// The only access key id.
+    /// The only access key id, beside those of sessions.
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: String,
@@ -64,6 +64,7 @@ pub struct EmbeddedS3 {
     address: SocketAddr,
     store: Arc<Store>,
     faults: Arc<Faults>,
+    keys: Keys,
     throttle: Throttle,
     notifier: Notifier,
     /// One task, which ends with this and takes its connections with it.
@@ -85,7 +86,9 @@ impl EmbeddedS3 {
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
         let mut builder = S3ServiceBuilder::new(service::Service::new(Arc::clone(&store)));
-        builder.set_auth(OneKey::new(options));
+        let keys = Keys::new(options);
+        builder.set_auth(keys.clone());
+        builder.set_access(keys.clone());
         let server = serve::Server {
             service: builder.build(),
             store: Arc::clone(&store),
@@ -98,6 +101,7 @@ impl EmbeddedS3 {
             address,
             store,
             faults,
+            keys,
             throttle,
             notifier,
             _server: accepting,
@@ -122,6 +126,12 @@ impl EmbeddedS3 {
         &self.faults
     }
 
+    /// Who may use it.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// How fast answers to GETs are sent; may be changed at any time. An answer begun without a
     /// limit stays without.
     #[must_use]
@@ -139,34 +149,5 @@ impl EmbeddedS3 {
     #[must_use]
     pub fn deliveries(&self) -> broadcast::Receiver<Delivery> {
         self.notifier.deliveries()
-    }
-}
-
-/// Whoever has the one secret may do everything.
-struct OneKey {
-    access_key_id: String,
-    secret: SecretKey,
-}
-
-impl OneKey {
-    fn new(options: S3Options) -> Self {
-        Self {
-            access_key_id: options.access_key_id,
-            secret: options.secret_access_key.into(),
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl S3Auth for OneKey {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key == self.access_key_id {
-            Ok(self.secret.clone())
-        } else {
-            Err(s3_error!(
-                InvalidAccessKeyId,
-                "The AWS Access Key Id you provided does not exist in our records."
-            ))
-        }
     }
 }

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use causeway_shared::access::{Access, GcsAccess, S3Access};
+use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
 use causeway_shared::brake::BrakeState;
+use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
@@ -197,15 +198,20 @@ impl World {
 
     fn new_isolate(&self) -> Isolate {
         let credentials = Credentials::new("AKID", "secret", None).expect("a plain credential");
-        let s3 = S3Access::new(&credentials, "us-east-1", Some("http://s3"), &self.routes);
+        let endpoints = Endpoints {
+            s3: Some("http://s3"),
+            ..Endpoints::default()
+        };
+        let s3 = S3Access::new(&credentials, "us-east-1", endpoints, &self.route);
         let account = ServiceAccount {
             email: "causeway@simulated.iam.gserviceaccount.com".into(),
             key_id: "1".into(),
         };
+        let account = GoogleCredential::Account(account);
         let gcs = GcsAccess::new(Some(account), Some("http://gcs"));
         let access = Access {
             s3: s3.expect("an address"),
-            gcs: gcs.expect("an address"),
+            gcs: gcs.expect("an address").into(),
         };
         let skew = self.strike(&[Fault::ClockSkew]).map_or(0, |_| {
             let minutes = self.rng.borrow_mut().pick(&[-30, -10, -4, 2, 9, 20]);

@@ -4,11 +4,11 @@
 //! and [EventBridge mapping](https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-mapping-troubleshooting.html).
 //! One event a message; unlike S3's own, its names are in kebab case and its key is not encoded.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Ignored, ObjectHint, Sequencer};
+use crate::time::rfc3339;
 
 /// An event's envelope.
 pub(super) struct Event {
@@ -76,7 +76,7 @@ impl Event {
             bucket: bucket_name.ok_or_else(|| ignored("The event names no bucket.".into()))?,
             key: key.ok_or_else(|| ignored("The event names no key.".into()))?,
             event: self.detail_type,
-            time: self.time.and_then(|time| time.parse::<Timestamp>().ok()),
+            time: self.time.and_then(|time| rfc3339(&time)),
             version_id: named(&object.version_id),
             size: object.size,
             sequencer: object.sequencer.map(Sequencer),

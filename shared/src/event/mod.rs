@@ -25,7 +25,11 @@ pub struct ObjectHint {
     /// What the sender says happened, in its own words (`ObjectCreated:Put`).
     pub event: String,
     /// When the sender says that it happened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::time::read_option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub time: Option<Timestamp>,
     /// The version that the event speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,11 +4,11 @@
 //! Follows [Event notifications](https://developers.cloudflare.com/r2/buckets/event-notifications/#message-format).
 //! One event a message; the key is not encoded, and every action changes what a key holds.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Ignored, ObjectHint};
+use crate::time::rfc3339;
 
 /// An event's envelope.
 pub(super) struct Event {
@@ -46,7 +46,7 @@ impl Event {
             bucket,
             key,
             event: self.action,
-            time: self.time.and_then(|time| time.parse::<Timestamp>().ok()),
+            time: self.time.and_then(|time| rfc3339(&time)),
             version_id: None,
             size: object.size,
             sequencer: None,

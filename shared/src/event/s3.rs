@@ -7,14 +7,12 @@
 //! ([S3 bucket notifications](https://docs.ceph.com/en/latest/radosgw/notifications/)) tells of a
 //! multipart upload before there is an object, and may write a size as text. A hint too many is one look.
 
-use std::str::FromStr;
-
-use jiff::Timestamp;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Ignored, ObjectHint, Sequencer};
+use crate::time::rfc3339;
 
 /// Decodes a key as S3 writes it into events: `application/x-www-form-urlencoded`.
 ///
@@ -111,9 +109,7 @@ pub(super) fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
         bucket: bucket_name,
         key: decoded,
         event,
-        time: record
-            .event_time
-            .and_then(|time| Timestamp::from_str(&time).ok()),
+        time: record.event_time.and_then(|time| rfc3339(&time)),
         version_id: object.version_id.filter(|version| !version.is_empty()),
         size: object
             .size

@@ -21,7 +21,7 @@ pub use resumable::{
     ContentRange, ResumableSession, ResumableUploadStatus, finish, resume, start_session,
     upload_status,
 };
-pub use token::{AccessToken, Assertion, ServiceAccount};
+pub use token::{AccessToken, Assertion, SCOPE, ServiceAccount};
 
 use bytes::Bytes;
 use http::{Method, Request, Uri};

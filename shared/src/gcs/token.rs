@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 
-const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+/// What a token of ours may do: read and write objects.
+pub const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// The longest life that Google accepts.
 const LIFETIME: SignedDuration = SignedDuration::from_secs(3600);
 /// How far behind ours Google's clock may be: a token from the future is refused.
@@ -146,14 +147,8 @@ impl Assertion {
     #[must_use]
     pub fn signed(self, signature: &[u8]) -> AccessToken {
         let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
-        let mut bearer =
-            HeaderValue::try_from(format!("Bearer {}.{signature}", self.signing_input))
-                .expect("base64url is a header value");
-        bearer.set_sensitive(true);
-        AccessToken {
-            bearer,
-            expires: self.expires,
-        }
+        let token = format!("{}.{signature}", self.signing_input);
+        AccessToken::new(&token, self.expires).expect("base64url is a header value")
     }
 }
 
@@ -165,6 +160,26 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// A token that Google gave, good until `expires`; none if it is empty or cannot stand in a header.
+    #[must_use]
+    pub fn new(token: &str, expires: Timestamp) -> Option<Self> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+        bearer.set_sensitive(true);
+        (!token.is_empty()).then_some(Self { bearer, expires })
+    }
+
+    /// The Authorization header's value, however near its end.
+    #[must_use]
+    pub fn header(&self) -> &HeaderValue {
+        &self.bearer
+    }
+
+    /// Its end.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.expires
+    }
+
     /// The Authorization header's value, if the token is good for some minutes after `now`.
     #[must_use]
     pub fn bearer(&self, now: Timestamp) -> Option<&HeaderValue> {

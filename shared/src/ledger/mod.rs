@@ -29,6 +29,7 @@ const WALKS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When.
+    #[serde(deserialize_with = "crate::time::read")]
     pub at: Timestamp,
     /// The source's bucket.
     pub bucket: String,
@@ -105,6 +106,7 @@ impl Record {
 #[serde(default)]
 pub struct Ledger {
     /// When the first record came.
+    #[serde(deserialize_with = "crate::time::read_option")]
     pub since: Option<Timestamp>,
     /// How many records there were of each outcome.
     pub counts: BTreeMap<String, u64>,

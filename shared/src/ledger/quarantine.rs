@@ -19,8 +19,10 @@ pub struct Quarantined {
     /// How often the key came here.
     pub failures: u32,
     /// When it first came.
+    #[serde(deserialize_with = "crate::time::read")]
     pub first_failed_at: Timestamp,
     /// When it last came.
+    #[serde(deserialize_with = "crate::time::read")]
     pub last_failed_at: Timestamp,
 }
 

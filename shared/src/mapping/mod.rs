@@ -2,9 +2,6 @@
 
 mod custom;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
-
 use crate::gcs::{Object, Provenance};
 use crate::integrity::{Checksum, Proof};
 use crate::route::Route;
@@ -52,19 +49,13 @@ pub fn object(
             .last_modified
             .as_deref()
             .filter(|_| route.custom_time)
-            .and_then(http_date)
+            .and_then(crate::time::http)
             .map(|time| time.to_string()),
         storage_class: route.storage_class.clone(),
         kms_key_name: route.kms_key.clone(),
         metadata: custom_metadata(source, provenance, proof),
         ..Object::default()
     }
-}
-
-/// When `date`, written as HTTP writes it, is; `None` for one that is none.
-pub(crate) fn http_date(date: &str) -> Option<Timestamp> {
-    let parser = DateTimeParser::new().relaxed_weekday(true);
-    parser.parse_timestamp(date).ok()
 }
 
 #[cfg(test)]

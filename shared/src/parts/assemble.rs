@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::PartCopy;
 use crate::access::Access;
-use crate::client::{Answer, Client, source_lost};
+use crate::client::{Answer, Client};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
 use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
@@ -67,7 +67,7 @@ pub async fn assemble<P: Port>(
     let is_over_nothing = order.precondition == Precondition::DoesNotExist
         || route.on_conflict == OnConflict::Overwrite;
     if route.propagates_deletes() && is_over_nothing {
-        recheck(&mut client, route, order).await?;
+        recheck(&mut client, order).await?;
     }
     Ok(Outcome::Copied {
         generation: committed.generation(),
@@ -183,20 +183,12 @@ async fn commit<P: Port>(
 }
 
 /// Whether the source is still what was copied: "nothing" cannot tell that it was deleted meanwhile.
-async fn recheck<P: Port>(
-    client: &mut Client<'_, P>,
-    route: &Route,
-    order: &Order,
-) -> Result<(), TransferError> {
+async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(), TransferError> {
     let hint = &order.message.hint;
-    let region = route.region.as_deref();
+    let request = client.access.s3.head_object(&hint.bucket, &hint.key)?;
     for attempt in 1.. {
-        let (s3, now) = (&client.access.s3, client.port.now());
-        let request = s3.head_object(region, &hint.bucket, &hint.key, now)?;
-        let head = match client.port.send(request).await {
-            Ok(reply) => read_head(&reply, &hint.bucket),
-            Err(lost) => Err(source_lost(&lost)),
-        };
+        let reply = client.read(&request).await;
+        let head = reply.and_then(|reply| read_head(&reply, &hint.bucket));
         match head {
             Ok(etag) if etag.as_ref() == Some(&order.etag) => break,
             Ok(_) => {

@@ -15,10 +15,10 @@ use super::PartCopy;
 use super::leftovers::Leftovers;
 use super::reason::{not_deletable, parts_lost, replaced_another};
 use super::sweep::probe;
-use crate::client::later;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
+use crate::renew::later;
 use crate::retry::{Disposition, after_delivery};
 use crate::transfer::Outcome;
 
@@ -32,6 +32,9 @@ const ROUNDS: u32 = 8;
 /// One key's large copies, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coordinator {
+    /// Whose credentials what is left behind is swept with.
+    #[serde(default)]
+    route: String,
     run: Option<Run>,
     leftovers: Leftovers,
     /// Stored apart, part by part.
@@ -43,6 +46,7 @@ pub struct Coordinator {
 struct Run {
     id: String,
     order: Order,
+    #[serde(deserialize_with = "crate::time::read")]
     started_at: Timestamp,
     phase: Phase,
     /// How often parts were sent.
@@ -58,13 +62,22 @@ struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// May parts be deleted here?
-    Probing { at: Timestamp },
+    Probing {
+        #[serde(deserialize_with = "crate::time::read")]
+        at: Timestamp,
+    },
     /// What is missing is to be sent.
     Sending,
     /// Parts are under way; looked at again at `look`.
-    Copying { look: Timestamp },
+    Copying {
+        #[serde(deserialize_with = "crate::time::read")]
+        look: Timestamp,
+    },
     /// All parts are here.
-    Assembling { at: Timestamp },
+    Assembling {
+        #[serde(deserialize_with = "crate::time::read")]
+        at: Timestamp,
+    },
     /// The end is to be made known.
     Settling(Box<Verdict>),
 }
@@ -177,6 +190,12 @@ impl Coordinator {
         self.run.as_ref().map(|run| run.id.as_str())
     }
 
+    /// The name of the route that its copies take; empty before the first.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
     /// Whether all parts are here and nothing came of them yet.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -199,6 +218,7 @@ impl Coordinator {
             self.end(now);
         }
         self.copies.clear();
+        self.route.clone_from(&order.message.route);
         self.run = Some(Run {
             id: id.to_owned(),
             order,

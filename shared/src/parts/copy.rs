@@ -5,9 +5,10 @@ use http::Response;
 use jiff::Timestamp;
 
 use super::PartCopy;
-use crate::access::{Access, Read, authorize};
+use crate::access::{Access, Read};
 use crate::client::{Client, destination_lost, source_lost};
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
@@ -38,10 +39,7 @@ pub async fn copy_part<P: Port>(
     let (mut attempt, mut renewed) = (1, false);
     loop {
         match copy_once(&mut client, route, part, attempt).await {
-            Err(error) if error.kind == ErrorKind::DestinationCredentialRefused && !renewed => {
-                renewed = true;
-                access.gcs.forget();
-            }
+            Err(error) if access.forget_refused(&error, &mut renewed) => {}
             Err(error) if client.port.now() < until => client.wait_or_end(error, attempt).await?,
             ended => return ended,
         }
@@ -66,7 +64,7 @@ async fn copy_once<P: Port>(
     };
     let address = client.access.gcs.address(bucket, &name);
     let mut sink = multipart_upload(&address, &object, Precondition::DoesNotExist, client.seed)?;
-    authorize(&mut sink.request, client.bearer().await?.as_ref());
+    client.authorize(Pass::Google, &mut sink.request).await?;
     let piped = client.port.pipe(sink, part.length, part.digest).await;
     let reply = piped.map_err(|lost| broken(&lost))?;
     if !reply.status().is_success() {
@@ -104,12 +102,8 @@ async fn open<P: Port>(
         if_match: Some(part.etag.clone()),
     };
     let bucket = &route.source.bucket;
-    let now = client.port.now();
-    let region = route.region.as_deref();
-    let request = client
-        .access
-        .s3
-        .get_object(region, bucket, &part.key, &read, now)?;
+    let mut request = client.access.s3.get_object(bucket, &part.key, &read)?;
+    client.authorize(Pass::Aws, &mut request).await?;
     let reply: Response<Bytes> = client
         .port
         .open(request)

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::client::later;
 use crate::error::TransferError;
+use crate::renew::later;
 use crate::retry::unreplayable;
 
 /// A part that was being copied when its run ended may appear until then: a consumer has 15 minutes.
@@ -23,6 +23,7 @@ pub(super) struct Leftovers(Vec<Leftover>);
 struct Leftover {
     bucket: String,
     prefix: String,
+    #[serde(deserialize_with = "crate::time::read")]
     at: Timestamp,
     /// It was swept once; this is for what came late.
     late: bool,

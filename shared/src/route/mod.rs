@@ -24,6 +24,12 @@ pub struct Route {
     pub destination: Place,
     /// The source bucket's region, where it is not the default one.
     pub region: Option<String>,
+    /// The account that the source bucket has to belong to, as 12 digits, where that is to be asked.
+    pub expected_bucket_owner: Option<String>,
+    /// The role that the source is read with, where it is not the identity of the keys.
+    pub role_arn: Option<String>,
+    /// What the role's trust policy asks for, beside who asks.
+    pub external_id: Option<String>,
     /// The size above which objects are copied in parts, in bytes; `None` where parts are not
     /// allowed.
     pub parts_above: Option<u64>,

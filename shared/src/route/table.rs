@@ -43,6 +43,9 @@ struct Table {
     source: String,
     destination: String,
     region: Option<String>,
+    expected_bucket_owner: Option<String>,
+    role_arn: Option<String>,
+    external_id: Option<String>,
     parts: Option<bool>,
     parts_above_mib: Option<u64>,
     carry_after_s: Option<u32>,
@@ -187,6 +190,17 @@ impl Route {
             brake: table.brake().map_err(wrong)?,
             deletes: table.deletes().map_err(wrong)?,
             on_conflict: table.on_conflict().map_err(wrong)?,
+            external_id: external_id(&table).map_err(wrong)?,
+            expected_bucket_owner: table
+                .expected_bucket_owner
+                .map(owner)
+                .transpose()
+                .map_err(|message| wrong(format!("expected_bucket_owner {message}")))?,
+            role_arn: table
+                .role_arn
+                .map(role_arn)
+                .transpose()
+                .map_err(|message| wrong(format!("role_arn {message}")))?,
             region: table.region,
             tags: table.tags,
             custom_time: table.custom_time,
@@ -216,6 +230,46 @@ fn topic(arn: &str) -> Result<Topic, String> {
             "sns_topics has {arn:?}; expected ARNs as \"arn:aws:sns:<region>:<account>:<name>\"."
         )
     })
+}
+
+/// An AWS account's id.
+fn owner(account: String) -> Result<String, String> {
+    if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(account);
+    }
+    Err(format!(
+        "is {account:?}; expected an AWS account's id, 12 digits."
+    ))
+}
+
+/// A role's [ARN](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html).
+fn role_arn(arn: String) -> Result<String, String> {
+    let rest = arn.split_once(":iam::").and_then(|(partition, rest)| {
+        let (account, name) = rest.split_once(":role/")?;
+        owner(account.to_owned()).ok()?;
+        (partition.starts_with("arn:aws") && !name.is_empty()).then_some(name)
+    });
+    match rest {
+        Some(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(arn),
+        _ => Err(format!(
+            "is {arn:?}; expected \"arn:aws:iam::<account>:role/<name>\"."
+        )),
+    }
+}
+
+/// What [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html) takes.
+fn external_id(table: &Table) -> Result<Option<String>, String> {
+    let Some(id) = &table.external_id else {
+        return Ok(None);
+    };
+    if table.role_arn.is_none() {
+        return Err("external_id goes with a role_arn, and this route has none.".into());
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+    if (2..=1224).contains(&id.len()) && id.bytes().all(fits) {
+        return Ok(Some(id.clone()));
+    }
+    Err("external_id is not 2 to 1,224 letters, digits and +=,.@:/-_.".into())
 }
 
 fn storage_class(class: String) -> Result<String, String> {

@@ -215,3 +215,60 @@ fn no_route_and_a_route_said_twice_are_refused() {
     ];
     assert_eq!(Routes::new(twice).unwrap_err().variable, "ROUTE_B");
 }
+
+#[test]
+fn a_role_an_external_id_and_an_owner_are_read_and_checked() {
+    let parse = |options: serde_json::Value| {
+        let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+        let options = options.as_object().unwrap().clone();
+        table.as_object_mut().unwrap().extend(options);
+        Route::parse("ROUTE_X", table)
+    };
+    let arn = "arn:aws-cn:iam::012345678901:role/team/reader";
+    let table =
+        json!({"role_arn": arn, "external_id": "a-1/b:c", "expected_bucket_owner": "012345678901"});
+    let route = parse(table).unwrap();
+    assert_eq!(route.role_arn.as_deref(), Some(arn));
+    assert_eq!(route.external_id.as_deref(), Some("a-1/b:c"));
+    assert_eq!(route.expected_bucket_owner.as_deref(), Some("012345678901"));
+    for (options, says) in [
+        (
+            json!({"role_arn": "reader"}),
+            "role_arn is \"reader\"; expected",
+        ),
+        (json!({"role_arn": "arn:aws:iam::12:role/r"}), "role_arn is"),
+        (
+            json!({"role_arn": "arn:aws:iam::012345678901:user/u"}),
+            "role_arn is",
+        ),
+        (
+            json!({"role_arn": "arn:aws:iam::012345678901:role/"}),
+            "role_arn is",
+        ),
+        (
+            json!({"role_arn": "arn:aws:iam::012345678901:role/a b"}),
+            "role_arn is",
+        ),
+        (json!({"external_id": "abc"}), "goes with a role_arn"),
+        (
+            json!({"role_arn": arn, "external_id": "a"}),
+            "external_id is not 2 to",
+        ),
+        (
+            json!({"role_arn": arn, "external_id": "hush hush"}),
+            "external_id is not 2 to",
+        ),
+        (json!({"expected_bucket_owner": "12345"}), "12 digits"),
+        (
+            json!({"expected_bucket_owner": "12345678901x"}),
+            "12 digits",
+        ),
+    ] {
+        let error = parse(options).unwrap_err().to_string();
+        assert!(
+            error.starts_with("ROUTE_X: ") && error.contains(says),
+            "{error}"
+        );
+        assert!(!error.contains("hush"), "{error}");
+    }
+}

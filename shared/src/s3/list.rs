@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::refusal::{Refusal, refusal};
 use crate::error::{ErrorKind, TransferError};
+use crate::time::rfc3339;
 
 /// A page of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Listing {
                 key,
                 size: listed.size,
                 etag: listed.etag,
-                last_modified: listed.last_modified.and_then(|time| time.parse().ok()),
+                last_modified: listed.last_modified.and_then(|time| rfc3339(&time)),
             })
         });
         let objects = objects.collect::<Result<Vec<_>, TransferError>>()?;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::{Refused, check_time};
 use crate::sigv4::encode_query;
+use crate::time::rfc3339;
 
 /// How old a message may be. SNS repeats a delivery for an hour by default
 /// ([Message delivery retries](https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html)).
@@ -184,7 +185,7 @@ impl Envelope {
     /// # Errors
     /// [`Refused`], when nothing could prove it.
     pub fn claim(&self, topic: &Topic, now: Timestamp) -> Result<Claim, Refused> {
-        let sent: Timestamp = self.timestamp.parse().map_err(|_| {
+        let sent = rfc3339(&self.timestamp).ok_or_else(|| {
             Refused::Malformed(format!(
                 "Timestamp is {:?}, which is no time.",
                 self.timestamp

@@ -93,6 +93,12 @@ impl Signer {
         })
     }
 
+    /// What it signs with.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// Signs a request in its headers: sets `x-amz-date`, `x-amz-security-token` (temporary credentials),
     /// `x-amz-content-sha256` (S3) and `authorization`. A request signed before is signed anew.
     ///

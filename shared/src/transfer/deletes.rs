@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
 
 use super::upload::unavailable;
-use super::{Ask, Destination, Next, Outcome, State, Step, Transfer};
+use super::{Destination, Next, Outcome, State, Step, Transfer};
 use crate::brake::Leave;
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::{Generation, Object, Provenance};
 use crate::s3::read_head;
 
@@ -44,7 +44,7 @@ impl Transfer {
             return self.delete(generation);
         }
         self.state = State::Asking(generation);
-        Ok(Ask::plain(Step::MayDelete(Arc::clone(&self.route))))
+        Ok(Step::MayDelete(Arc::clone(&self.route)))
     }
 
     fn both_gone(&self) -> Next {
@@ -95,19 +95,14 @@ impl Transfer {
 
     fn delete(&mut self, generation: Generation) -> Next {
         self.state = State::Deleting(generation);
-        Ok(Ask::gcs(Step::Send(self.address.delete(generation)?)))
+        Ok(Step::Send(Pass::Google, self.address.delete(generation)?))
     }
 
-    pub(super) fn deleted(
-        &mut self,
-        reply: &Response<Bytes>,
-        generation: Generation,
-        now: Timestamp,
-    ) -> Next {
+    pub(super) fn deleted(&mut self, reply: &Response<Bytes>, generation: Generation) -> Next {
         match reply.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => {
                 self.deleted = Some(generation);
-                self.recheck(Outcome::Deleted { generation }, None, now)
+                self.recheck(Outcome::Deleted { generation }, None)
             }
             StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => self.look_again(),
             _ => {
@@ -126,23 +121,20 @@ impl Transfer {
         generation: Generation,
         outcome: Outcome,
         etag: String,
-        now: Timestamp,
     ) -> Next {
         if !self.route.propagates_deletes() {
             return Ok(Self::done(outcome));
         }
         self.created = Some(generation);
-        self.recheck(outcome, Some(etag), now)
+        self.recheck(outcome, Some(etag))
     }
 
     /// Looks whether the source still has `etag`, or still nothing.
-    fn recheck(&mut self, outcome: Outcome, etag: Option<String>, now: Timestamp) -> Next {
+    fn recheck(&mut self, outcome: Outcome, etag: Option<String>) -> Next {
         let hint = &self.message.hint;
-        let region = self.route.region.as_deref();
-        let s3 = &self.access.s3;
-        let request = s3.head_object(region, &hint.bucket, &hint.key, now)?;
+        let request = self.access.s3.head_object(&hint.bucket, &hint.key)?;
         self.state = State::Rechecking { outcome, etag };
-        Ok(Ask::plain(Step::Send(request)))
+        Ok(Step::Send(Pass::Aws, request))
     }
 
     pub(super) fn rechecked(

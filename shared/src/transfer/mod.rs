@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::access::{Access, authorize, cannot_sign_token, check_reachable};
+use crate::access::{Access, check_reachable};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Lost, Side};
-use crate::gcs::{Assertion, Generation, Object, ObjectAddress};
+use crate::gcs::{Generation, Object, ObjectAddress};
 use crate::message::HintMessage;
 use crate::retry;
 use crate::route::Route;
@@ -71,9 +71,8 @@ pub struct Transfer {
     deleted: Option<Generation>,
     /// The brake lets this delete go.
     granted: bool,
-    token_renewed: bool,
-    /// The step that waits for a token.
-    held: Option<(Ask, Assertion)>,
+    /// A refused credential was got anew, or could not be.
+    renewed: bool,
 }
 
 #[derive(Debug)]
@@ -138,27 +137,7 @@ enum Destination {
     Seen(Option<Box<Object>>),
 }
 
-/// A step, and whether it needs Google's token.
-#[derive(Debug)]
-struct Ask {
-    step: Step,
-    bearer: bool,
-}
-
-impl Ask {
-    fn plain(step: Step) -> Self {
-        Self {
-            step,
-            bearer: false,
-        }
-    }
-
-    fn gcs(step: Step) -> Self {
-        Self { step, bearer: true }
-    }
-}
-
-type Next = Result<Ask, TransferError>;
+type Next = Result<Step, TransferError>;
 
 impl Transfer {
     /// A transfer of what `message` hints at, along `route`. `seed` is random, and new for each
@@ -208,37 +187,36 @@ impl Transfer {
             created: None,
             deleted: None,
             granted: false,
-            token_renewed: false,
-            held: None,
+            renewed: false,
         })
     }
 
     /// Takes what came of the last step and gives the next. `now` is the time of the call. To be
     /// called with [`Event::Start`] first, and again after each step until `Done` or `Failed`.
     pub fn advance(&mut self, event: Event, now: Timestamp) -> Step {
-        let ask = match event {
-            Event::Signed(signature) => self.signed(signature),
-            event => self.next(event, now).or_else(|error| self.fail(error, now)),
-        };
-        match ask {
-            Ok(ask) => self.authorized(ask, now),
-            Err(error) => {
-                self.state = State::Ended;
-                Step::Failed(error)
-            }
-        }
+        let step = self.next(event, now).or_else(|error| self.fail(error, now));
+        step.unwrap_or_else(|error| {
+            self.state = State::Ended;
+            Step::Failed(error)
+        })
+    }
+
+    /// With what its requests get their credentials.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     fn next(&mut self, event: Event, now: Timestamp) -> Next {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Idle, Event::Start) => self.begin(now),
-            (State::Looking, Event::Reply(reply)) => self.looked(&reply, now),
-            (State::Opening, Event::Reply(reply)) => self.opened(&reply, now),
+            (State::Looking, Event::Reply(reply)) => self.looked(&reply),
+            (State::Opening, Event::Reply(reply)) => self.opened(&reply),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
             (State::Buffering, Event::Digested(digests)) => self.buffered(&digests),
-            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply, now),
-            (State::Starting, Event::Reply(reply)) => self.started(&reply, now),
+            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
+            (State::Starting, Event::Reply(reply)) => self.started(&reply),
             (State::Sending { end, rest }, Event::Reply(reply)) => {
                 self.sent(&reply, (end, rest), now)
             }
@@ -252,56 +230,24 @@ impl Transfer {
             (State::CatchingUp(piece), Event::Digested(digests)) => {
                 self.caught_up(digests, piece, now)
             }
-            (State::Cancelling(error), Event::Reply(_) | Event::Lost(_)) => {
-                self.conclude(error, now)
-            }
+            (
+                State::Cancelling(error),
+                Event::Reply(_) | Event::Lost(_) | Event::Unauthorized(_),
+            ) => self.conclude(error, now),
             (State::Asking(generation), Event::Leave(leave)) => self.leave_given(leave, generation),
-            (State::Deleting(generation), Event::Reply(reply)) => {
-                self.deleted(&reply, generation, now)
-            }
+            (State::Deleting(generation), Event::Reply(reply)) => self.deleted(&reply, generation),
             (State::Rechecking { outcome, etag }, Event::Reply(reply)) => {
                 self.rechecked(&reply, outcome, etag.as_ref())
             }
             (State::Waiting, Event::Woken) => self.look(),
             (state, Event::Lost(lost)) => self.lost(&state, &lost, now),
+            (_, Event::Unauthorized(error)) => self.unauthorized(error, now),
             (state, event) => Err(TransferError::new(
                 ErrorKind::OutOfTurn,
                 format!("{} does not answer {state:?}.", event.name()),
                 "This is a bug of the runtime's port; please report it.",
             )),
         }
-    }
-
-    /// Adds the token, or first asks for it to be signed.
-    fn authorized(&mut self, ask: Ask, now: Timestamp) -> Step {
-        if !ask.bearer {
-            return ask.step;
-        }
-        match self.access.gcs.bearer(now) {
-            Ok(bearer) => {
-                let mut step = ask.step;
-                match &mut step {
-                    Step::Send(request) => authorize(request, bearer.as_ref()),
-                    Step::Pipe { sink, .. } => authorize(&mut sink.request, bearer.as_ref()),
-                    _ => {}
-                }
-                step
-            }
-            Err(assertion) => {
-                let input = assertion.signing_input().to_vec();
-                self.held = Some((ask, assertion));
-                Step::SignRs256(input)
-            }
-        }
-    }
-
-    fn signed(&mut self, signature: Result<Vec<u8>, String>) -> Next {
-        let out_of_turn =
-            || TransferError::new(ErrorKind::OutOfTurn, "No signature was asked for.", "");
-        let (ask, assertion) = self.held.take().ok_or_else(out_of_turn)?;
-        let signature = signature.map_err(|reason| cannot_sign_token(&reason))?;
-        self.access.gcs.accept(assertion.signed(&signature));
-        Ok(ask)
     }
 
     /// A broken request or body, in a state where that is an error.
@@ -346,6 +292,16 @@ impl Transfer {
         Err(error)
     }
 
+    /// Nothing was sent. A session waits as it does after a break; what a token service refuses is not
+    /// asked for once more.
+    fn unauthorized(&mut self, error: TransferError, now: Timestamp) -> Next {
+        self.renewed |= !error.kind.is_transient();
+        if self.session.is_some() {
+            return self.interrupted(error, now);
+        }
+        Err(error)
+    }
+
     /// An error: first it is seen what becomes of a session, then the error is weighed.
     fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
         match self.session.take() {
@@ -357,9 +313,7 @@ impl Transfer {
     /// Starts over if the error is one that passes, and ends otherwise.
     fn conclude(&mut self, error: TransferError, now: Timestamp) -> Next {
         self.upload = None;
-        if error.kind == ErrorKind::DestinationCredentialRefused && !self.token_renewed {
-            self.token_renewed = true;
-            self.access.gcs.forget();
+        if self.access.forget_refused(&error, &mut self.renewed) {
             return self.look();
         }
         let wait = self.backoff(&error);
@@ -367,7 +321,7 @@ impl Transfer {
             return Err(error);
         };
         self.state = State::Waiting;
-        Ok(Ask::plain(wait_until(now, wait)))
+        Ok(wait_until(now, wait))
     }
 
     /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.

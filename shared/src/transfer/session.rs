@@ -12,9 +12,10 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 
 use super::upload::{no_upload, unavailable};
-use super::{Ask, Ending, Next, Outcome, State, Step, Transfer, wait_until};
+use super::{Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
 };
@@ -91,7 +92,7 @@ impl Underway {
 
 impl Transfer {
     /// The session that was asked for is there; the open body is the object's beginning.
-    pub(super) fn started(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+    pub(super) fn started(&mut self, reply: &Response<Bytes>) -> Next {
         match reply.status() {
             StatusCode::OK | StatusCode::CREATED => {}
             StatusCode::PRECONDITION_FAILED => return self.look_again(),
@@ -119,7 +120,7 @@ impl Transfer {
         if size <= plan.slice {
             self.send_from(0)
         } else {
-            self.reopen(0, now)
+            self.reopen(0)
         }
     }
 
@@ -141,11 +142,12 @@ impl Transfer {
             end: start + length,
             rest,
         };
-        Ok(Ask::plain(Step::Pipe {
+        Ok(Step::Pipe {
+            pass: Pass::None,
             sink,
             length,
             digest: plan.digest,
-        }))
+        })
     }
 
     pub(super) fn sent(
@@ -154,7 +156,7 @@ impl Transfer {
         (end, rest): (u64, u64),
         now: Timestamp,
     ) -> Next {
-        match self.status(reply, now)? {
+        match self.status(reply)? {
             Status::Ended(ask) => Ok(*ask),
             Status::Failed(error) => self.interrupted(error, now),
             Status::Persisted(count) if count == end => {
@@ -172,10 +174,10 @@ impl Transfer {
     fn hold_rest(&mut self, end: u64, rest: u64) -> Next {
         let digest = self.session()?.carried.plan.digest.unwrap_or_default();
         self.state = State::Holding { end, rest };
-        Ok(Ask::plain(Step::Hold {
+        Ok(Step::Hold {
             length: rest,
             digest,
-        }))
+        })
     }
 
     pub(super) fn held(
@@ -203,11 +205,12 @@ impl Transfer {
         let sink = finish(&session.carried.uri, range, digests.crc32c);
         session.whole = Some(digests);
         self.state = State::Finishing;
-        Ok(Ask::plain(Step::Pipe {
+        Ok(Step::Pipe {
+            pass: Pass::None,
             sink,
             length,
             digest: None,
-        }))
+        })
     }
 
     /// The checksums of bytes that GCS had already.
@@ -218,7 +221,7 @@ impl Transfer {
     }
 
     pub(super) fn finished(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        match self.status(reply, now)? {
+        match self.status(reply)? {
             Status::Ended(ask) => Ok(*ask),
             Status::Failed(error) => Err(error),
             Status::Persisted(count) => {
@@ -232,11 +235,11 @@ impl Transfer {
         let session = &self.session()?.carried;
         let request = upload_status(&session.uri, session.size);
         self.state = State::Querying;
-        Ok(Ask::plain(Step::Send(request)))
+        Ok(Step::Send(Pass::None, request))
     }
 
     pub(super) fn queried(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
-        let count = match self.status(reply, now)? {
+        let count = match self.status(reply)? {
             Status::Ended(ask) => return Ok(*ask),
             Status::Failed(error) => return self.interrupted(error, now),
             Status::Persisted(count) => count,
@@ -255,7 +258,7 @@ impl Transfer {
     /// GCS has the first `offset` bytes: the rest follows here, or with another message.
     fn go_on(&mut self, offset: u64, now: Timestamp) -> Next {
         if self.until.is_none_or(|until| now < until) {
-            return self.reopen(offset, now);
+            return self.reopen(offset);
         }
         if !self.has_progressed(self.session()?) {
             return Err(unavailable(format!(
@@ -268,7 +271,7 @@ impl Transfer {
     }
 
     /// Reads the source from `offset` on, if it is still the same object.
-    fn reopen(&mut self, offset: u64, now: Timestamp) -> Next {
+    fn reopen(&mut self, offset: u64) -> Next {
         let session = self.session()?;
         let (plan, size) = (session.carried.plan, session.carried.size);
         let piece = match session.covered() {
@@ -295,7 +298,7 @@ impl Transfer {
             span: (!is_all).then_some((piece.start, piece.length)),
             if_match: Some(session.carried.etag.clone()),
         };
-        let step = self.read_source(&read, now)?;
+        let step = self.read_source(&read)?;
         self.state = State::Reopening(piece);
         Ok(step)
     }
@@ -324,10 +327,10 @@ impl Transfer {
             return self.send_from(piece.start);
         }
         self.state = State::CatchingUp(piece);
-        Ok(Ask::plain(Step::Digest {
+        Ok(Step::Digest {
             length: piece.length,
             digest,
-        }))
+        })
     }
 
     /// A session's request broke or was refused: GCS is asked what it has, if that can help.
@@ -340,7 +343,7 @@ impl Transfer {
             return Err(error);
         };
         self.state = State::Pausing;
-        Ok(Ask::plain(wait_until(now, wait)))
+        Ok(wait_until(now, wait))
     }
 
     /// What becomes of the session when the transfer ends in `error`: it goes on with another
@@ -374,17 +377,17 @@ impl Transfer {
         let session = self.session.take().ok_or_else(no_upload)?;
         let cancel = session.carried.uri.cancel();
         self.state = State::Cancelling(error);
-        Ok(Ask::plain(Step::Send(cancel)))
+        Ok(Step::Send(Pass::None, cancel))
     }
 
-    fn status(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Result<Status, TransferError> {
+    fn status(&mut self, reply: &Response<Bytes>) -> Result<Status, TransferError> {
         if reply.status() == StatusCode::PRECONDITION_FAILED {
             return self.look_again().map(Box::new).map(Status::Ended);
         }
         Ok(
             match ResumableUploadStatus::read(reply, &self.address.bucket) {
                 Ok(ResumableUploadStatus::Finalized(object)) => {
-                    Status::Ended(Box::new(self.session_committed(&object, now)?))
+                    Status::Ended(Box::new(self.session_committed(&object)?))
                 }
                 Ok(ResumableUploadStatus::Persisted(count)) => Status::Persisted(count),
                 Ok(ResumableUploadStatus::Gone) => {
@@ -398,7 +401,7 @@ impl Transfer {
 
     /// GCS has committed; what it says of the object must be what was sent. A session does not
     /// remember over what it was begun: it may have been over nothing.
-    fn session_committed(&mut self, object: &Object, now: Timestamp) -> Next {
+    fn session_committed(&mut self, object: &Object) -> Next {
         let session = self.session.take().ok_or_else(no_upload)?;
         let CarriedSession {
             size, stored, etag, ..
@@ -418,7 +421,7 @@ impl Transfer {
             self.created = Some(generation);
             return self.look();
         }
-        self.created(generation, outcome, etag, now)
+        self.created(generation, outcome, etag)
     }
 
     /// Only more than ever is progress: sessions that break at one place come to an end.
@@ -450,14 +453,14 @@ impl Transfer {
 /// Where a session stands after a reply.
 enum Status {
     /// It is over; this is what follows.
-    Ended(Box<Ask>),
+    Ended(Box<Step>),
     /// GCS has this many bytes.
     Persisted(u64),
     /// It does not say.
     Failed(TransferError),
 }
 
-fn carry(session: Underway, delay: Duration) -> Ask {
+fn carry(session: Underway, delay: Duration) -> Step {
     let session = Box::new(session.carried);
-    Ask::plain(Step::Done(Ending::Carry { session, delay }))
+    Step::Done(Ending::Carry { session, delay })
 }

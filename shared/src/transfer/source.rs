@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ask, Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
@@ -26,8 +27,8 @@ impl Transfer {
             return self.query();
         }
         match self.message.hint.size {
-            Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(now),
-            None if !self.route.propagates_deletes() => self.open(now),
+            Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(),
+            None if !self.route.propagates_deletes() => self.open(),
             _ => self.look(),
         }
     }
@@ -37,7 +38,7 @@ impl Transfer {
         self.upload = None;
         self.session = None;
         self.state = State::Looking;
-        Ok(Ask::gcs(Step::Send(self.address.get()?)))
+        Ok(Step::Send(Pass::Google, self.address.get()?))
     }
 
     /// Somebody else wrote the destination between our look and our write.
@@ -56,7 +57,7 @@ impl Transfer {
         self.look()
     }
 
-    pub(super) fn looked(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+    pub(super) fn looked(&mut self, reply: &Response<Bytes>) -> Next {
         let seen = match reply.status() {
             StatusCode::OK => Some(Box::new(Object::read(reply)?)),
             // The bucket's absence answers the same; the write will say so.
@@ -71,27 +72,22 @@ impl Transfer {
             return Ok(Self::done(Outcome::Kept { generation }));
         }
         self.destination = Destination::Seen(seen);
-        self.open(now)
+        self.open()
     }
 
-    fn open(&mut self, now: Timestamp) -> Next {
-        let step = self.read_source(&Read::default(), now)?;
+    fn open(&mut self) -> Next {
+        let step = self.read_source(&Read::default())?;
         self.state = State::Opening;
         Ok(step)
     }
 
-    pub(super) fn read_source(&self, read: &Read, now: Timestamp) -> Next {
-        let request = self.access.s3.get_object(
-            self.route.region.as_deref(),
-            &self.message.hint.bucket,
-            &self.message.hint.key,
-            read,
-            now,
-        )?;
-        Ok(Ask::plain(Step::Open(request)))
+    pub(super) fn read_source(&self, read: &Read) -> Next {
+        let hint = &self.message.hint;
+        let request = self.access.s3.get_object(&hint.bucket, &hint.key, read)?;
+        Ok(Step::Open(request))
     }
 
-    pub(super) fn opened(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+    pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
         if reply.status() != StatusCode::OK {
             return match s3_refusal(reply, &self.message.hint.bucket) {
                 Refusal::Gone => self.source_gone(),
@@ -105,7 +101,7 @@ impl Transfer {
             return self.look();
         }
         if self.route.tags {
-            return self.ask_for_tags(source, now);
+            return self.ask_for_tags(source);
         }
         self.compared(source)
     }
@@ -117,16 +113,14 @@ impl Transfer {
 
     /// Asks for the tags, of the version that is open if there are versions. Where there are none,
     /// they may be those of a newer object: its event brings that one, and its own tags.
-    fn ask_for_tags(&mut self, source: SourceObject, now: Timestamp) -> Next {
+    fn ask_for_tags(&mut self, source: SourceObject) -> Next {
         let request = self.access.s3.get_object_tagging(
-            self.route.region.as_deref(),
             &self.message.hint.bucket,
             &self.message.hint.key,
             source.version_id.as_deref(),
-            now,
         )?;
         self.state = State::Tagging(Box::new(source));
-        Ok(Ask::plain(Step::Send(request)))
+        Ok(Step::Send(Pass::Aws, request))
     }
 
     pub(super) fn tagged(&mut self, mut source: SourceObject, reply: &Response<Bytes>) -> Next {
@@ -176,8 +170,8 @@ impl Transfer {
         }
     }
 
-    pub(super) fn done(outcome: Outcome) -> Ask {
-        Ask::plain(Step::Done(Ending::Settled(outcome)))
+    pub(super) fn done(outcome: Outcome) -> Step {
+        Step::Done(Ending::Settled(outcome))
     }
 }
 

@@ -8,9 +8,10 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::brake::Leave;
 use crate::error::TransferError;
-use crate::exchange::{Lost, Sink};
+use crate::exchange::{Lost, Pass, Sink};
 use crate::gcs::Generation;
 use crate::integrity::{Digest, Digests, Proof};
 use crate::message::CarriedSession;
@@ -20,12 +21,14 @@ use crate::route::Route;
 /// What the runtime is to do next. Each is answered by exactly one [`Event`].
 #[derive(Debug)]
 pub enum Step {
-    /// [`crate::port::Port::send`]; answered by `Reply` or `Lost`.
-    Send(Request<Bytes>),
-    /// [`crate::port::Port::open`]; answered by `Reply` or `Lost`.
+    /// [`crate::port::Port::send`], with a credential; answered by `Reply`, `Lost` or `Unauthorized`.
+    Send(Pass, Request<Bytes>),
+    /// [`crate::port::Port::open`], signed for AWS; answered by `Reply`, `Lost` or `Unauthorized`.
     Open(Request<Bytes>),
-    /// [`crate::port::Port::pipe`]; answered by `Reply` or `Lost`.
+    /// [`crate::port::Port::pipe`], with a credential; answered by `Reply`, `Lost` or `Unauthorized`.
     Pipe {
+        /// Which.
+        pass: Pass,
         /// Where the open body goes.
         sink: Sink,
         /// How many of its bytes.
@@ -42,8 +45,6 @@ pub enum Step {
     },
     /// [`crate::port::Port::may_delete`]; answered by `Leave`.
     MayDelete(Arc<Route>),
-    /// [`crate::port::Port::sign_rs256`]; answered by `Signed`.
-    SignRs256(Vec<u8>),
     /// [`crate::port::Port::wait_until`]; answered by `Woken`.
     WaitUntil(Timestamp),
     /// [`crate::port::Port::digest`]; answered by `Digested` or `Lost`.
@@ -59,6 +60,34 @@ pub enum Step {
     Failed(TransferError),
 }
 
+impl Step {
+    /// Whose credential its request is to carry.
+    pub(crate) fn pass(&self) -> Pass {
+        match self {
+            Self::Send(pass, _) | Self::Pipe { pass, .. } => *pass,
+            Self::Open(_) => Pass::Aws,
+            _ => Pass::None,
+        }
+    }
+
+    /// Gives its request that credential.
+    ///
+    /// # Errors
+    /// See [`Access::authorize`].
+    pub(crate) fn authorize(
+        &mut self,
+        access: &Access,
+        now: Timestamp,
+    ) -> Result<(), TransferError> {
+        let pass = self.pass();
+        match self {
+            Self::Send(_, request) | Self::Open(request) => access.authorize(pass, request, now),
+            Self::Pipe { sink, .. } => access.authorize(pass, &mut sink.request, now),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What came of the last step.
 #[derive(Debug)]
 pub enum Event {
@@ -72,8 +101,8 @@ pub enum Event {
     Digested(Digests),
     /// Whether a delete may go, or why nobody says.
     Leave(Result<Leave, String>),
-    /// The signature, or why there is none.
-    Signed(Result<Vec<u8>, String>),
+    /// The request was not sent: why there is no credential for it.
+    Unauthorized(TransferError),
     /// The time has come.
     Woken,
 }
@@ -87,7 +116,7 @@ impl Event {
             Self::Lost(_) => "Lost",
             Self::Digested(_) => "Digested",
             Self::Leave(_) => "Leave",
-            Self::Signed(_) => "Signed",
+            Self::Unauthorized(_) => "Unauthorized",
             Self::Woken => "Woken",
         }
     }

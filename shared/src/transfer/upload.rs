@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
 
-use super::{Ask, Destination, Ending, Next, Outcome, State, Step, Transfer};
+use super::{Destination, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
 use crate::gcs::{Object, Precondition, Provenance, multipart_upload, refusal, start_session};
 use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping;
@@ -60,16 +60,16 @@ impl Transfer {
             Plan::Single => return self.send_whole(upload),
             Plan::Buffered(digest) => {
                 self.state = State::Buffering;
-                Ask::plain(Step::Hold {
+                Step::Hold {
                     length: size,
                     digest,
-                })
+                }
             }
             Plan::Parts(parts) => return Ok(self.order(upload, object, parts)),
             Plan::Session(_) => {
                 self.state = State::Starting;
                 let start = start_session(&self.address, &object, size, upload.precondition)?;
-                Ask::gcs(Step::Send(start))
+                Step::Send(Pass::Google, start)
             }
         };
         self.upload = Some(upload);
@@ -77,7 +77,7 @@ impl Transfer {
     }
 
     /// What the coordinator is to make.
-    fn order(&self, upload: Upload, object: Object, parts: Parts) -> Ask {
+    fn order(&self, upload: Upload, object: Object, parts: Parts) -> Step {
         let order = Order {
             message: self.message.clone(),
             bucket: self.address.bucket.clone(),
@@ -88,7 +88,7 @@ impl Transfer {
             stored: upload.source.checksums,
             parts,
         };
-        Ask::plain(Step::Done(Ending::Parts(Box::new(order))))
+        Step::Done(Ending::Parts(Box::new(order)))
     }
 
     pub(super) fn buffered(&mut self, digests: &Digests) -> Next {
@@ -104,23 +104,24 @@ impl Transfer {
         let length = upload.source.size;
         self.upload = Some(upload);
         self.state = State::Uploading;
-        Ok(Ask::gcs(Step::Pipe {
+        Ok(Step::Pipe {
+            pass: Pass::Google,
             sink,
             length,
             digest: None,
-        }))
+        })
     }
 
-    pub(super) fn uploaded(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
+    pub(super) fn uploaded(&mut self, reply: &Response<Bytes>) -> Next {
         match reply.status() {
-            StatusCode::OK | StatusCode::CREATED => self.committed(&Object::read(reply)?, now),
+            StatusCode::OK | StatusCode::CREATED => self.committed(&Object::read(reply)?),
             StatusCode::PRECONDITION_FAILED => self.look_again(),
             _ => Err(self.refused(reply)),
         }
     }
 
     /// GCS has committed; what it says of the object must be what was sent.
-    fn committed(&mut self, object: &Object, now: Timestamp) -> Next {
+    fn committed(&mut self, object: &Object) -> Next {
         let upload = self.upload.take().ok_or_else(no_upload)?;
         let size = upload.source.size;
         if let Some(checksum) = upload.checksum {
@@ -135,7 +136,7 @@ impl Transfer {
         };
         match &self.destination {
             Destination::Seen(Some(replaced)) if self.is_ours(replaced) => Ok(Self::done(outcome)),
-            _ => self.created(generation, outcome, upload.source.etag, now),
+            _ => self.created(generation, outcome, upload.source.etag),
         }
     }
 

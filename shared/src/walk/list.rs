@@ -9,7 +9,7 @@ use http::Response;
 use super::merge::{Sides, merged};
 use super::{Kind, PAGE, Page, SMALL_PAGE, Walk};
 use crate::access::Access;
-use crate::client::{Client, source_lost};
+use crate::client::Client;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{self, ListQuery, refusal};
 use crate::port::{Port, REPLY_LIMIT};
@@ -29,16 +29,14 @@ pub async fn next_page<P: Port>(
     walk: &mut Walk,
     seed: u128,
 ) -> Result<Page, TransferError> {
+    let mut client = Client { port, access, seed };
     // The destination first: what is written between the two looks is then seen at the source, and a
     // hint too many is sent rather than one too few.
     let (copies, more_copies) = match walk.kind {
         Kind::Backfill => (Vec::new(), false),
-        Kind::Reconcile => {
-            let mut client = Client { port, access, seed };
-            destination(&mut client, route, walk).await?
-        }
+        Kind::Reconcile => destination(&mut client, route, walk).await?,
     };
-    let Listing { objects, more } = source(port, access, route, walk).await?;
+    let Listing { objects, more } = source(&mut client, route, walk).await?;
     Ok(merged(
         walk,
         route,
@@ -52,24 +50,20 @@ pub async fn next_page<P: Port>(
 }
 
 async fn source<P: Port>(
-    port: &mut P,
-    access: &Access,
+    client: &mut Client<'_, P>,
     route: &Route,
     walk: &mut Walk,
 ) -> Result<Listing, TransferError> {
     let bucket = &route.source.bucket;
     let prefix = format!("{}{}", route.source.prefix, walk.request.prefix);
     loop {
-        let request = access.s3.list_objects(
-            route.region.as_deref(),
+        let request = client.access.s3.list_objects(
             bucket,
             &prefix,
             walk.last_key.as_deref(),
             walk.limit(),
-            port.now(),
         )?;
-        let reply = port.send(request).await;
-        let reply = reply.map_err(|lost| source_lost(&lost))?;
+        let reply = client.read(&request).await?;
         if walk.was_cut(&reply) {
             continue;
         }

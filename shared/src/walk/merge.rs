@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 use super::{Difference, Differs, Kind, Parity, Walk};
 use crate::gcs::{Object, Provenance};
-use crate::mapping::http_date;
 use crate::order::parts_folder;
 use crate::route::{OnConflict, Route};
 use crate::s3::Listed;
+use crate::time::http as http_date;
 
 /// What was found between one key and another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

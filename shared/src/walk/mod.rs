@@ -66,6 +66,7 @@ pub struct Walk {
     /// What was asked for.
     pub request: Request,
     /// When it began.
+    #[serde(deserialize_with = "crate::time::read")]
     pub started_at: Timestamp,
     /// How many keys the source had when all of them were last counted, where all of them are walked.
     pub expected: Option<u64>,
@@ -92,6 +93,7 @@ pub struct End {
     /// In which way.
     pub outcome: Outcome,
     /// When.
+    #[serde(deserialize_with = "crate::time::read")]
     pub at: Timestamp,
     /// Why it cannot go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use causeway_shared::access::{Access, GcsAccess, S3Access};
+use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
 use causeway_shared::gcs::Provenance;
 use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, REPLY_LIMIT, Sink};
-use causeway_shared::route::{Route, Routes};
+use causeway_shared::route::Route;
 use causeway_shared::sigv4::Credentials;
 use http::{Request, Response, Uri};
 use jiff::Timestamp;
@@ -55,11 +55,14 @@ pub(crate) fn route(options: &Value) -> Route {
 }
 
 pub(crate) fn access(route: &Route) -> Access {
-    let routes = Routes::new([route.clone()]).unwrap();
+    let endpoints = Endpoints {
+        s3: Some("http://s3"),
+        ..Endpoints::default()
+    };
     let credentials = Credentials::new("AKID", "secret", None).unwrap();
     Access {
-        s3: S3Access::new(&credentials, "us-east-1", Some("http://s3"), &routes).unwrap(),
-        gcs: GcsAccess::new(None, Some("http://gcs")).unwrap(),
+        s3: S3Access::new(&credentials, "us-east-1", endpoints, route).unwrap(),
+        gcs: GcsAccess::new(None, Some("http://gcs")).unwrap().into(),
     }
 }
 

@@ -124,7 +124,7 @@ fn a_route_to_nowhere() {
 #[test]
 fn a_route_with_an_unknown_field() {
     let route = json!({"source": "s3://source", "destination": "gs://destination", "regoin": "x"});
-    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `parts`, `parts_above_mib`, `carry_after_s`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`, `sns_topics`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
+    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `expected_bucket_owner`, `role_arn`, `external_id`, `parts`, `parts_above_mib`, `carry_after_s`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`, `sns_topics`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
 }
 
@@ -188,8 +188,46 @@ fn google_credentials_that_are_no_key_file() {
 }
 
 #[test]
+fn an_external_account_that_leads_elsewhere() {
+    let file = json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws",
+        "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+        "token_url": "https://sts.googleapis.com.elsewhere.example/v1/token",
+        "credential_source": {
+            "environment_id": "aws1",
+            "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+        },
+    });
+    let message = "its token_url is \"https://sts.googleapis.com.elsewhere.example/v1/token\"; expected https://sts.[<region>.]googleapis.com/….";
+    run(refuses(
+        json!({"STORAGE_EMULATOR_HOST": null, "GOOGLE_CREDENTIALS": file}),
+        "GOOGLE_CREDENTIALS",
+        message,
+    ));
+}
+
+#[test]
+fn a_routes_own_keys_are_complete_or_none() {
+    let message = "is missing: set it to the key's secret, in wrangler.toml or with `npx wrangler secret put AWS_SECRET_ACCESS_KEY_ONE`.";
+    run(refuses(
+        json!({"AWS_ACCESS_KEY_ID_ONE": "AKIDONE"}),
+        "AWS_SECRET_ACCESS_KEY_ONE",
+        message,
+    ));
+}
+
+#[test]
+fn an_external_id_without_a_role() {
+    let route =
+        json!({"source": "s3://source", "destination": "gs://destination", "external_id": "abc"});
+    let message = "external_id goes with a role_arn, and this route has none.";
+    run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
+}
+
+#[test]
 fn no_google_credentials_without_an_emulator() {
-    let message = "is missing: set the secret to the JSON key file of a service account.";
+    let message = "is missing: set the secret to the JSON file of a service account's key or of an external account.";
     run(refuses(
         json!({"STORAGE_EMULATOR_HOST": null}),
         "GOOGLE_CREDENTIALS",
@@ -204,6 +242,7 @@ fn endpoints_that_are_none() {
             ("AWS_ENDPOINT_URL_S3", "ftp://localhost"),
             ("AWS_ENDPOINT_URL_S3", "http://localhost/path"),
             ("AWS_ENDPOINT_URL_SNS", "sns.evil.example"),
+            ("AWS_ENDPOINT_URL_STS", "http://localhost?x"),
             ("STORAGE_EMULATOR_HOST", "http://"),
         ] {
             let shown = value.trim_end_matches('/');

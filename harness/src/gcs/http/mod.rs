@@ -41,7 +41,7 @@ use crate::throttle::Throttle;
 pub(super) struct Server {
     pub(super) state: Arc<State>,
     pub(super) faults: Arc<Faults>,
-    pub(super) accounts: Accounts,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) require_content_length: bool,
     /// How fast each connection's uploads are read.
     pub(super) throttle: Throttle,
@@ -204,7 +204,7 @@ async fn dispatch(
         .accounts
         .authenticate(authorization)
         .map_err(Fail::Unauthenticated)?;
-    caller.clone_into(principal);
+    *principal = caller;
     route(&call, method, &segments, body).await
 }
 

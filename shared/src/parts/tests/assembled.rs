@@ -9,9 +9,9 @@ use http::{Request, Response};
 use serde_json::json;
 
 use super::*;
-use crate::access::{Access, GcsAccess, S3Access};
+use crate::access::{Access, Endpoints, GcsAccess, S3Access};
 use crate::port::{Digest, Leave, Lost, Port, Sink};
-use crate::route::{Route, Routes};
+use crate::route::Route;
 use crate::sigv4::Credentials;
 
 /// Gives what it was made of, one answer a request; `None` is no answer.
@@ -102,11 +102,14 @@ fn assembled_along<const N: usize>(
     let options = options.as_object().unwrap().clone();
     table.as_object_mut().unwrap().extend(options);
     let route = Route::parse("ROUTE_R", table).unwrap();
-    let routes = Routes::new([route.clone()]).unwrap();
+    let endpoints = Endpoints {
+        s3: Some("http://s3"),
+        ..Endpoints::default()
+    };
     let keys = Credentials::new("AKID", "secret", None).unwrap();
     let access = Access {
-        s3: S3Access::new(&keys, "us-east-1", Some("http://s3"), &routes).unwrap(),
-        gcs: GcsAccess::new(None, Some("gcs")).unwrap(),
+        s3: S3Access::new(&keys, "us-east-1", endpoints, &route).unwrap(),
+        gcs: GcsAccess::new(None, Some("gcs")).unwrap().into(),
     };
     let mut order = order("a");
     order.precondition = precondition;

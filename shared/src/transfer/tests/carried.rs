@@ -22,7 +22,7 @@ fn after_a_slice(minutes: i64) -> Run {
 fn taken_up(session: CarriedSession) -> Run {
     let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
     message.session = Some(Box::new(session));
-    let mut run = Run::of_message(access(None), &message);
+    let mut run = Run::of_message(access(), &message);
     run.expect(&format!("send PUT /session bytes */{HUGE}"));
     run
 }
@@ -145,12 +145,12 @@ fn a_checksum_goes_on_with_the_session_and_gcs_may_not_have_less_than_it_covers(
     assert_eq!((running.offset, running.digests.crc32c), (half, 7));
     let mut message = HintMessage::new("r", hint("k", None), Timestamp::UNIX_EPOCH);
     message.session = Some(Box::new(session));
-    let mut run = Run::of_message(access(None), &message);
+    let mut run = Run::of_message(access(), &message);
     run.answer(persisted(half - 1)).waits();
     run.expect(LOOK);
 
     // What GCS has beyond the checksum takes the whole time to be read: that is progress, too.
-    let mut run = Run::of_message(access(None), &message);
+    let mut run = Run::of_message(access(), &message);
     run.answer(persisted(2 * half));
     run.answer(span(half, half, size, KMS_ETAG));
     run.expect(&format!(
@@ -171,7 +171,7 @@ fn where_an_event_came_after_its_beginning_both_sides_are_looked_at_after_it() {
         let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
         message.session = Some(Box::new(session.clone()));
         message.followed = true;
-        let mut run = Run::of_message(access(None), &message);
+        let mut run = Run::of_message(access(), &message);
         run.answer(md5(5, HUGE)).expect(LOOK);
         run.answer(md5(5, HUGE)).expect(OPEN);
         run

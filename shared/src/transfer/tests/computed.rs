@@ -31,6 +31,7 @@ fn without_a_shared_checksum_a_small_object_is_read_first() {
         sink,
         length: 3,
         digest: None,
+        ..
     } = &run.step
     else {
         panic!("{:?}", run.step)

@@ -1,66 +1,122 @@
-//! The token that requests to GCS carry, and the key that signs it.
-
-use http::header::{AUTHORIZATION, LOCATION};
+//! What requests are to carry, and what follows where there is nothing to carry.
 
 use super::*;
 
-fn account() -> ServiceAccount {
-    ServiceAccount {
-        email: "e".into(),
-        key_id: "k".into(),
-    }
+const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
+
+fn unauthorized(kind: ErrorKind) -> Event {
+    Event::Unauthorized(TransferError::new(kind, "said", "done"))
+}
+
+/// Along a route with a role.
+fn with_role() -> Run {
+    let route = route(&json!({"role_arn": ROLE}));
+    let message = HintMessage::new("r", hint("k", Some(3)), Timestamp::UNIX_EPOCH);
+    let access = access_for(&route);
+    Run::on(route, access, &message)
 }
 
 #[test]
-fn a_token_is_signed_once_and_used_by_all() {
-    let access = access(Some(account()));
-    let mut run = Run::with(Arc::clone(&access), hint("k", Some(3)));
+fn each_request_says_whose_credential_it_carries() {
+    let options = json!({"deletes": "propagate", "tags": true});
+    let mut run = Run::along(&options, hint("k", None));
+    assert!(
+        matches!(run.step, Step::Send(Pass::Google, _)),
+        "{:?}",
+        run.step
+    );
+    run.answer(reply(404, &[], ""));
+    assert!(matches!(run.step, Step::Open(_)));
     run.answer(source(3, MD5_ETAG));
-    assert!(matches!(run.step, Step::SignRs256(_)));
-    run.answer(Event::Signed(Ok(b"signature".to_vec())));
-    let Step::Pipe { sink, .. } = &run.step else {
+    assert!(
+        matches!(run.step, Step::Send(Pass::Aws, _)),
+        "{:?}",
+        run.step
+    );
+    run.answer(reply(200, &[], "<Tagging><TagSet/></Tagging>"));
+    let Step::Pipe { pass, .. } = run.step else {
         panic!("{:?}", run.step)
     };
-    assert!(sink.request.headers().contains_key(AUTHORIZATION));
-    let mut second = Run::with(access, hint("k", Some(3)));
-    second.answer(source(3, MD5_ETAG));
-    assert!(matches!(second.step, Step::Pipe { .. }));
-}
-
-#[test]
-fn a_refused_token_is_renewed_once() {
-    let mut run = Run::with(access(Some(account())), hint("k", Some(3)));
-    let signed = || Event::Signed(Ok(b"signature".to_vec()));
-    run.answer(source(3, MD5_ETAG)).answer(signed());
-    run.answer(reply(401, &[], ""));
-    assert!(matches!(run.step, Step::SignRs256(_)), "{:?}", run.step);
-    run.answer(signed())
-        .expect(LOOK)
-        .answer(reply(401, &[], ""));
-    assert_eq!(run.failed().kind, ErrorKind::DestinationCredentialRefused);
-}
-
-#[test]
-fn a_key_that_cannot_sign_is_said_without_it() {
-    let mut run = Run::with(access(Some(account())), hint("k", Some(3)));
-    run.answer(source(3, MD5_ETAG));
-    run.answer(Event::Signed(Err("not PKCS#8".into())));
-    assert_eq!(run.failed().kind, ErrorKind::ConfigurationInvalid);
+    assert_eq!(pass, Pass::Google);
+    run.answer(md5(1, 3));
+    assert!(
+        matches!(run.step, Step::Send(Pass::Aws, _)),
+        "{:?}",
+        run.step
+    );
 }
 
 #[test]
 fn the_session_gets_no_token_because_its_uri_is_one() {
-    let mut run = Run::with(access(Some(account())), hint("k", Some(LARGE)));
-    run.answer(Event::Signed(Ok(b"signature".to_vec())));
+    let mut run = Run::with(access(), hint("k", Some(LARGE)));
     run.answer(reply(404, &[], ""))
         .answer(source(LARGE, MD5_ETAG));
-    run.answer(reply(
-        200,
-        &[(LOCATION.as_str(), "http://elsewhere/session")],
-        "",
-    ));
-    let Step::Pipe { sink, .. } = &run.step else {
+    assert!(matches!(run.step, Step::Send(Pass::Google, _)));
+    run.answer(reply(200, &[("location", "http://elsewhere/session")], ""));
+    let Step::Pipe { pass, .. } = run.step else {
         panic!("{:?}", run.step)
     };
-    assert!(!sink.request.headers().contains_key(AUTHORIZATION));
+    assert_eq!(pass, Pass::None);
+    run.lose(Side::Sink).waits();
+    assert!(
+        matches!(run.step, Step::Send(Pass::None, _)),
+        "{:?}",
+        run.step
+    );
+}
+
+#[test]
+fn a_refused_token_is_got_anew_once() {
+    let mut run = Run::of(Some(3));
+    run.answer(source(3, MD5_ETAG)).answer(reply(401, &[], ""));
+    run.expect(LOOK).answer(reply(401, &[], ""));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationCredentialRefused);
+}
+
+#[test]
+fn a_roles_session_that_s3_refuses_is_got_anew_once() {
+    let expired = || reply(400, &[], "<Error><Code>ExpiredToken</Code></Error>");
+    let mut run = with_role();
+    run.expect(OPEN).answer(expired());
+    run.expect(LOOK).answer(reply(404, &[], ""));
+    run.expect(OPEN).answer(expired());
+    assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
+    // A person's own keys are the same the second time.
+    let mut run = Run::of(Some(3));
+    run.answer(expired());
+    assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
+}
+
+#[test]
+fn what_a_token_service_refuses_ends_it_and_what_passes_is_tried_again() {
+    let mut run = with_role();
+    run.answer(unauthorized(ErrorKind::SourceCredentialRefused));
+    assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
+    let mut run = with_role();
+    run.answer(unauthorized(ErrorKind::SourceUnavailable))
+        .waits();
+    run.expect(LOOK)
+        .answer(unauthorized(ErrorKind::DestinationUnavailable))
+        .waits();
+    run.expect(LOOK)
+        .answer(unauthorized(ErrorKind::DestinationUnavailable));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
+}
+
+#[test]
+fn a_session_outlasts_a_token_service_that_fails() {
+    let mut run = Run::with(access(), hint("k", Some(LARGE)));
+    run.answer(reply(404, &[], ""))
+        .answer(source(LARGE, MD5_ETAG))
+        .answer(session());
+    run.lose(Side::Source).waits();
+    run.answer(persisted(1 << 20));
+    assert!(matches!(run.step, Step::Open(_)), "{:?}", run.step);
+    run.answer(unauthorized(ErrorKind::SourceUnavailable))
+        .waits();
+    assert!(
+        matches!(run.step, Step::Send(Pass::None, _)),
+        "{:?}",
+        run.step
+    );
 }

@@ -222,7 +222,7 @@ fn what_a_person_released_does_not_ask_the_brake() {
     let mut message = HintMessage::new("r", hint("k", None), Timestamp::UNIX_EPOCH);
     message.released = true;
     let route = route(&json!({"deletes": "propagate"}));
-    let mut run = Run::on(route, access(None), &message);
+    let mut run = Run::on(route, access(), &message);
     run.answer(older(4)).answer(gone());
     run.expect(&format!("{DELETE} ifGenerationMatch=4"));
 }
@@ -308,7 +308,7 @@ fn a_session_is_followed_by_a_second_look_even_in_another_message() {
     let mut message = HintMessage::new("r", hint("k", Some(LARGE)), Timestamp::UNIX_EPOCH);
     message.session = Some(Box::new(carried));
     let route = route(&json!({"deletes": "propagate"}));
-    let mut run = Run::on(route, access(None), &message);
+    let mut run = Run::on(route, access(), &message);
     // It had been committed, and its source deleted since.
     run.answer(md5(5, LARGE));
     run.expect(HEAD).answer(nothing());

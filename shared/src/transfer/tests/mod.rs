@@ -19,14 +19,14 @@ use http::header::{CONTENT_RANGE, IF_MATCH, RANGE};
 use serde_json::json;
 
 use super::*;
-use crate::access::{GcsAccess, S3Access};
+use crate::access::{Endpoints, GcsAccess, S3Access};
 use crate::brake::Leave;
 use crate::event::ObjectHint;
-use crate::gcs::{Precondition, ServiceAccount};
+use crate::exchange::Pass;
+use crate::gcs::Precondition;
 use crate::integrity::{Digests, Proof};
 use crate::message::CarriedSession;
 use crate::plan::SINGLE_REQUEST_LIMIT;
-use crate::route::Routes;
 use crate::sigv4::Credentials;
 
 const MD5_ETAG: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";
@@ -40,16 +40,20 @@ struct Run {
     step: Step,
 }
 
-fn access(account: Option<ServiceAccount>) -> Arc<Access> {
-    let credentials = Credentials::new("AKID", "secret", None).unwrap();
-    Arc::new(Access {
-        s3: S3Access::new(&credentials, "us-east-1", Some("http://s3"), &routes()).unwrap(),
-        gcs: GcsAccess::new(account, Some("gcs")).unwrap(),
-    })
+fn access() -> Arc<Access> {
+    access_for(&route(&json!({})))
 }
 
-fn routes() -> Routes {
-    Routes::new([route(&json!({}))]).unwrap()
+fn access_for(route: &Route) -> Arc<Access> {
+    let credentials = Credentials::new("AKID", "secret", None).unwrap();
+    let endpoints = Endpoints {
+        s3: Some("http://s3"),
+        ..Endpoints::default()
+    };
+    Arc::new(Access {
+        s3: S3Access::new(&credentials, "us-east-1", endpoints, route).unwrap(),
+        gcs: GcsAccess::new(None, Some("gcs")).unwrap().into(),
+    })
 }
 
 fn route(options: &serde_json::Value) -> Route {
@@ -73,7 +77,7 @@ fn hint(key: &str, size: Option<u64>) -> ObjectHint {
 
 impl Run {
     fn of(size: Option<u64>) -> Self {
-        Self::with(access(None), hint("k", size))
+        Self::with(access(), hint("k", size))
     }
 
     fn with(access: Arc<Access>, hint: ObjectHint) -> Self {
@@ -86,7 +90,7 @@ impl Run {
 
     fn along(options: &serde_json::Value, hint: ObjectHint) -> Self {
         let message = HintMessage::new("r", hint, Timestamp::UNIX_EPOCH);
-        Self::on(route(options), access(None), &message)
+        Self::on(route(options), access(), &message)
     }
 
     fn on(route: Route, access: Arc<Access>, message: &HintMessage) -> Self {
@@ -114,7 +118,7 @@ impl Run {
     /// Method, and the part of the URL that tells requests apart.
     fn asks(&self) -> String {
         let (method, uri, headers, what) = match &self.step {
-            Step::Send(r) => (r.method(), r.uri(), r.headers(), "send"),
+            Step::Send(_, r) => (r.method(), r.uri(), r.headers(), "send"),
             Step::Open(r) => (r.method(), r.uri(), r.headers(), "open"),
             Step::Pipe { sink, .. } => {
                 let r = &sink.request;

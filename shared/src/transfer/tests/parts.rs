@@ -34,7 +34,7 @@ fn what_is_there_already_is_not_handed_over() {
 fn where_parts_cannot_be_deleted_it_goes_in_one_stream() {
     let mut message = HintMessage::new("r", hint("k", Some(SIZE)), Timestamp::UNIX_EPOCH);
     message.one_stream = true;
-    let mut run = Run::of_message(access(None), &message);
+    let mut run = Run::of_message(access(), &message);
     run.answer(reply(404, &[], ""))
         .answer(source(SIZE, KMS_ETAG));
     run.expect(&format!("{START} ifGenerationMatch=0"));

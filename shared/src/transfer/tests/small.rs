@@ -11,6 +11,7 @@ fn a_new_small_object_costs_two_requests() {
         sink,
         length,
         digest,
+        ..
     } = &run.step
     else {
         panic!("{:?}", run.step)

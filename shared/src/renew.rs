@@ -1,0 +1,88 @@
+//! Credentials are got, and got anew before they end, the moment a request needs them.
+//!
+//! What there is to ask for is [`crate::credentials`]' to say; who keeps it, and what follows what, is
+//! [`crate::access`]'.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::access::{Access, Errand};
+use crate::credentials::Turn;
+use crate::error::{ErrorKind, TransferError};
+use crate::exchange::Pass;
+use crate::port::Port;
+
+/// How often whoever waits for another's asking looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Sees to it that `access` has the credential for `pass`, good for minutes to come: whoever comes
+/// first gets it, for all.
+///
+/// # Errors
+/// Why there is none: [`ErrorKind::SourceUnavailable`] and [`ErrorKind::DestinationUnavailable`] when a
+/// token service is out of reach, [`ErrorKind::SourceCredentialRefused`] and
+/// [`ErrorKind::DestinationCredentialRefused`] when it refuses, [`ErrorKind::ConfigurationInvalid`] when
+/// nothing can be signed.
+pub(crate) async fn renew<P: Port>(
+    port: &mut P,
+    access: &Access,
+    pass: Pass,
+) -> Result<(), TransferError> {
+    for &pass in access.chain(pass, port.now()) {
+        let mut since = None;
+        let mut errand = loop {
+            let now = port.now();
+            match access.turn(pass, now, since)? {
+                Turn::Use => break Ok(Errand::Done),
+                Turn::Ask => break access.begin(pass, now),
+                Turn::Wait => {
+                    since = since.or(Some(now));
+                    port.wait_until(later(now, LOOK_AGAIN)).await;
+                }
+            }
+        };
+        loop {
+            errand = match errand {
+                Ok(Errand::Done) => break,
+                Ok(Errand::Ask(asked, request)) => match port.send(request).await {
+                    Ok(reply) => access.replied(asked, &reply, port.now()),
+                    Err(lost) => Err(asked.lost(&lost.detail)),
+                },
+                Ok(Errand::Sign(assertion)) => {
+                    let input = assertion.signing_input().to_vec();
+                    let signature = port.sign_rs256(input).await;
+                    signature.map_err(|reason| cannot_sign(&reason)).map(|it| {
+                        access.keep(&assertion.signed(&it), port.now());
+                        Errand::Done
+                    })
+                }
+                Err(error) => {
+                    access.failed(pass, error.clone());
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The Google key signs nothing, for `reason`.
+fn cannot_sign(reason: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::ConfigurationInvalid,
+        format!("GOOGLE_CREDENTIALS cannot sign: {reason}."),
+        "Set the secret to the JSON key file of a service account, unchanged.",
+    )
+}
+
+/// So long after `now`.
+pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    SignedDuration::try_from(wait)
+        .ok()
+        .and_then(|wait| now.checked_add(wait).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Times as others write them: RFC 3339, which stores, events and what we stored ourselves have, and HTTP's.
+//!
+//! Jiff reads more than these, and says at length what is wrong with a time; nobody asks here, and that
+//! alone would be a fortieth of what deploys. What is no time is `None`.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Reads `2026-01-02T03:04:05Z`, with a fraction or an offset where it has one
+/// ([RFC 3339, section 5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6)).
+#[must_use]
+pub fn rfc3339(text: &str) -> Option<Timestamp> {
+    let (date, rest) = text.split_once('T')?;
+    let (time, offset) = if let Some(time) = rest.strip_suffix('Z') {
+        (time, 0)
+    } else {
+        let (time, offset) = rest.split_at(rest.rfind(['+', '-'])?);
+        let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+        let seconds = i64::from(number(hours, 2)?) * 3600 + i64::from(number(minutes, 2)?) * 60;
+        let sign = if offset.starts_with('-') { -1 } else { 1 };
+        (time, sign * seconds)
+    };
+    let mut parts = date.split('-');
+    let mut part = |length| number(parts.next()?, length);
+    let date = (part(4)?, part(2)?, part(2)?);
+    parts.next().is_none().then_some(())?;
+    at(date, time, offset)
+}
+
+/// Reads `Fri, 02 Jan 2026 03:04:05 GMT`, whatever the day is called
+/// ([RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7)).
+#[must_use]
+pub fn http(text: &str) -> Option<Timestamp> {
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let mut word = || words.next();
+    let (day, month, year, time, zone) = (word()?, word()?, word()?, word()?, word()?);
+    let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
+    let is_utc = matches!(zone, "GMT" | "UTC" | "+0000") && word().is_none();
+    is_utc.then_some(())?;
+    at((number(year, 4)?, month, number(day, 2)?), time, 0)
+}
+
+/// The time of `date` (year, month, day) and `time`, so many seconds east of Greenwich.
+fn at((year, month, day): (i16, i16, i16), time: &str, offset: i64) -> Option<Timestamp> {
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = fraction.get(..9).unwrap_or(fraction);
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let nanoseconds: i32 = format!("{digits:0<9}")
+        .parse()
+        .ok()
+        .filter(|_| is_fraction)?;
+    let mut parts = time.split(':');
+    let mut part = || i8::try_from(number(parts.next()?, 2)?).ok();
+    // A leap second is the one before.
+    let (hour, minute, second) = (part()?, part()?, part()?.min(59));
+    parts.next().is_none().then_some(())?;
+    let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+    let local = DateTime::new(year, month, day, hour, minute, second, nanoseconds).ok()?;
+    let time = Offset::UTC.to_timestamp(local).ok()?;
+    Timestamp::new(time.as_second() - offset, time.subsec_nanosecond()).ok()
+}
+
+/// `length` digits.
+fn number(text: &str, length: usize) -> Option<i16> {
+    let is_number = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// Reads a stored time.
+///
+/// # Errors
+/// What is no time.
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    rfc3339(&text).ok_or_else(|| D::Error::custom("no time"))
+}
+
+/// Reads a stored time that may be missing.
+///
+/// # Errors
+/// What is no time.
+pub(crate) fn read_option<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let time = text.map(|text| rfc3339(&text).ok_or_else(|| D::Error::custom("no time")));
+    time.transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_others_write_is_read() {
+        for (text, expected) in [
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+            ("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05.678Z"),
+            (
+                "2014-10-02T15:01:23.045123456Z",
+                "2014-10-02T15:01:23.045123456Z",
+            ),
+            (
+                "2014-10-02T15:01:23.0451234567Z",
+                "2014-10-02T15:01:23.045123456Z",
+            ),
+            ("2014-10-02T15:01:23+05:30", "2014-10-02T09:31:23Z"),
+            ("2014-10-02T15:01:23.5-08:00", "2014-10-02T23:01:23.5Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(text).unwrap().to_string(), expected, "{text}");
+        }
+        let date = http("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(date.to_string(), "1994-11-06T08:49:37Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "T",
+            "TZ",
+            "2026-01-02",
+            "2026-01-02T03:04Z",
+            "2026-13-02T03:04:05Z",
+            "2026-02-30T03:04:05Z",
+            "2026-01-02T24:04:05Z",
+            "2026-01-02T03:04:05",
+            "2026-01-02T03:04:05.Z",
+            "2026-01-02T03:04:05.-1Z",
+            "26-1-2T3:4:5Z",
+            "2026-01-02T03:04:05+5",
+            "2026-01-02T03:04:05é",
+            "+026-01-02T03:04:05Z",
+            "2026-01-02-03T03:04:05Z",
+            "2026-01-02T03:04:05:06Z",
+        ] {
+            assert_eq!(rfc3339(text), None, "{text}");
+        }
+        for text in [
+            "",
+            ", ",
+            "Sun, 06 Nov 1994",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "06 Nov 1994",
+        ] {
+            assert_eq!(http(text), None, "{text}");
+        }
+    }
+}
