@@ -1,4 +1,5 @@
-//! The size of what deploys.
+//! The size of what deploys: a sixth of what Workers Free takes, compressed (3 MiB), so that an isolate
+//! starts in milliseconds (`cargo causeway bench --only bundle`).
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -9,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 #[test]
-fn the_worker_is_at_most_1280_kib_and_450_kib_compressed() {
+fn the_worker_is_at_most_1280_kib_and_512_kib_compressed() {
     let toolchain = ensure(&mut Reporter::stderr()).unwrap();
     let bundle = toolchain.bundle();
     let mut whole = Vec::new();
@@ -20,5 +21,5 @@ fn the_worker_is_at_most_1280_kib_and_450_kib_compressed() {
     gzip.write_all(&whole).unwrap();
     let compressed = gzip.finish().unwrap().len();
     assert!(whole.len() <= 1280 << 10, "{} bytes", whole.len());
-    assert!(compressed <= 450 << 10, "{compressed} bytes compressed");
+    assert!(compressed <= 512 << 10, "{compressed} bytes compressed");
 }

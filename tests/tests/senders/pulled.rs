@@ -55,16 +55,18 @@ async fn python(moto: &Running, script: &str, arguments: &[&str]) -> Value {
 }
 
 /// moto with its queues, and a stack that pulls them and has no other way in.
-async fn pulling() -> (Running, Stack, Vec<String>) {
+async fn pulling(more: &Value) -> (Running, Stack, Vec<String>) {
     let moto = moto().await;
     let queues = python(&moto, QUEUES, &[]).await;
     let queues: Vec<String> = serde_json::from_value(queues).unwrap();
+    let mut bindings = Map::from_iter([
+        ("AWS_ENDPOINT_URL_S3".to_owned(), json!(moto.url)),
+        ("SQS_QUEUES".to_owned(), json!(queues.join(" "))),
+        ("EVENTS_TOKEN".to_owned(), json!(null)),
+    ]);
+    bindings.extend(more.as_object().cloned().unwrap_or_default());
     let options = StackOptions {
-        bindings: Map::from_iter([
-            ("AWS_ENDPOINT_URL_S3".to_owned(), json!(moto.url)),
-            ("SQS_QUEUES".to_owned(), json!(queues.join(" "))),
-            ("EVENTS_TOKEN".to_owned(), json!(null)),
-        ]),
+        bindings,
         silent: true,
         ..StackOptions::default()
     };
@@ -86,7 +88,7 @@ fn what_s3_tells_a_queue_itself_through_sns_or_through_eventbridge_arrives() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling().await;
+        let (moto, stack, queues) = pulling(&Value::Null).await;
         for number in 0..3 {
             let lane = stack.lane();
             python(&moto, PUT, &[&lane.source, "k é+", "12"]).await;
@@ -115,7 +117,7 @@ fn what_gives_no_event_stays_and_holds_up_nothing() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling().await;
+        let (moto, stack, queues) = pulling(&Value::Null).await;
         let lane = stack.lane();
         let send = "sqs.send_message(QueueUrl=sys.argv[2], MessageBody='hello')";
         python(&moto, send, &[&queues[0]]).await;
@@ -137,12 +139,36 @@ fn what_gives_no_event_stays_and_holds_up_nothing() {
 }
 
 #[test]
+fn what_the_queue_of_hints_does_not_take_is_kept_hidden_and_not_deleted() {
+    if !are_here() {
+        return;
+    }
+    run(async {
+        // A text where the queue should be bound.
+        let (moto, stack, queues) = pulling(&json!({"HINTS": "no queue"})).await;
+        let lane = stack.lane();
+        python(&moto, PUT, &[&lane.source, "kept", "3"]).await;
+        let hidden = "names = ['ApproximateNumberOfMessagesNotVisible']\n\
+            attributes = sqs.get_queue_attributes(QueueUrl=sys.argv[2], AttributeNames=names)['Attributes']\n\
+            print(attributes[names[0]])";
+        while python(&moto, hidden, &[&queues[0]]).await != json!(3) {}
+        // For longer than the queue's own half a minute.
+        let receive = "print(len(sqs.receive_message(QueueUrl=sys.argv[2], WaitTimeSeconds=20, \
+            MaxNumberOfMessages=10).get('Messages', [])))";
+        for _ in 0..2 {
+            assert_eq!(python(&moto, receive, &[&queues[0]]).await, json!(0));
+        }
+        assert_eq!(python(&moto, LEFT, &[&queues[0]]).await, json!([0, 3]));
+    });
+}
+
+#[test]
 fn a_queue_that_is_gone_is_said_and_asked_again() {
     if !are_here() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling().await;
+        let (moto, stack, queues) = pulling(&Value::Null).await;
         python(
             &moto,
             "sqs.delete_queue(QueueUrl=sys.argv[2])",
