@@ -17,6 +17,7 @@ import { DurableObject } from "cloudflare:workers";
 export class PartsCoordinator extends DurableObject {}
 export class RouteLedger extends DurableObject {}
 export class RouteWalk extends DurableObject {}
+export class QueuePuller extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();

@@ -7,14 +7,15 @@
 use std::cell::RefCell;
 
 use causeway_shared::jwt::Jwt;
+use causeway_shared::sender::Hash;
 use jiff::Timestamp;
-use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
+use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, CryptoKey, RequestInit, RequestRedirect, Response};
+use web_sys::{AbortSignal, RequestInit, RequestRedirect, Response};
 
-use crate::platform::{self, crypto, describe, object, set};
-use crate::port::ALGORITHM;
+use crate::platform::{self, describe};
+use crate::rsa;
 
 /// How long published keys are good, in seconds.
 const FRESH: i64 = 3600;
@@ -112,18 +113,7 @@ fn find(keys: &Array, kid: &str) -> Option<Object> {
     keys.iter().find(is_it).map(JsCast::unchecked_into)
 }
 
-/// RSASSA-PKCS1-v1_5 with SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
 async fn verify(jwk: &Object, jwt: &Jwt<'_>) -> Result<bool, JsValue> {
-    let algorithm = object("name", &ALGORITHM.into());
-    set(&algorithm, "hash", &"SHA-256".into());
-    let (subtle, usages) = (crypto().subtle(), Array::of1(&"verify".into()));
-    let key = subtle.import_key_with_object("jwk", jwk, &algorithm, false, &usages)?;
-    let key: CryptoKey = JsFuture::from(key).await?.unchecked_into();
-    let (signature, signed) = (
-        Uint8Array::from(&jwt.signature[..]),
-        Uint8Array::from(jwt.signed),
-    );
-    let verified = subtle
-        .verify_with_str_and_js_u8_array_and_js_u8_array(ALGORITHM, &key, &signature, &signed)?;
-    Ok(JsFuture::from(verified).await?.is_truthy())
+    let key = rsa::import("jwk", jwk, Hash::Sha256, "verify").await?;
+    rsa::verify(&key, &jwt.signature, jwt.signed).await
 }

@@ -84,7 +84,7 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             admit("a webhook", env).await?;
             (None, body)
         }
-        Shown::Nothing => match sns::prove(&body, config, env, now).await? {
+        Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {
             Proven::Event { topic, event } => {
                 admit(&topic, env).await?;
                 (Some(topic), event.into_bytes())

@@ -1,6 +1,8 @@
-//! RSA signatures checked by WebCrypto.
-
-use std::cell::OnceCell;
+//! RSA in WebCrypto's hands: RSASSA-PKCS1-v1_5
+//! ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
+//!
+//! Which key, and what is signed, is for others to say: [`crate::port`] signs Google's tokens, the door
+//! checks SNS's messages and the API what Cloudflare Access signed.
 
 use causeway_shared::sender::Hash;
 use js_sys::{Array, Object, Uint8Array};
@@ -12,56 +14,56 @@ use crate::platform::{crypto, object, set};
 
 const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
 
-/// A public key. It is imported at its first use with each hash.
-pub(crate) struct VerifyingKey {
-    spki: Vec<u8>,
-    imported: [OnceCell<CryptoKey>; 2],
+/// The key that `data` is in `format` (`pkcs8`, `spki`, `jwk`), for one `usage` (`sign`, `verify`) with
+/// one hash.
+///
+/// # Errors
+/// WebCrypto's reason, which holds nothing of the key.
+pub(crate) async fn import(
+    format: &str,
+    data: &Object,
+    hash: Hash,
+    usage: &str,
+) -> Result<CryptoKey, JsValue> {
+    let algorithm = object("name", &ALGORITHM.into());
+    let hash = match hash {
+        Hash::Sha1 => "SHA-1",
+        Hash::Sha256 => "SHA-256",
+    };
+    set(&algorithm, "hash", &hash.into());
+    let usages = Array::of1(&usage.into());
+    let subtle = crypto().subtle();
+    let key = subtle.import_key_with_object(format, data, &algorithm, false, &usages)?;
+    Ok(JsFuture::from(key).await?.unchecked_into())
 }
 
-impl VerifyingKey {
-    /// The key of a SubjectPublicKeyInfo in DER.
-    pub(crate) fn from_spki(spki: &[u8]) -> Self {
-        Self {
-            spki: spki.to_vec(),
-            imported: Default::default(),
-        }
-    }
+/// `message` signed with `key`.
+///
+/// # Errors
+/// WebCrypto's reason.
+pub(crate) async fn sign(key: &CryptoKey, message: &[u8]) -> Result<Vec<u8>, JsValue> {
+    let message = Uint8Array::from(message);
+    let subtle = crypto().subtle();
+    let signed = subtle.sign_with_str_and_js_u8_array(ALGORITHM, key, &message)?;
+    Ok(Uint8Array::new(&JsFuture::from(signed).await?).to_vec())
+}
 
-    /// Whether `signature` is this key's over `message`
-    /// ([RFC 8017, section 8.2.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2.2)). A key that
-    /// cannot be used has signed nothing.
-    pub(crate) async fn verify(&self, hash: Hash, signature: &[u8], message: &[u8]) -> bool {
-        let verified = async {
-            let key = self.import(hash).await?;
-            let verified = crypto()
-                .subtle()
-                .verify_with_str_and_js_u8_array_and_js_u8_array(
-                    ALGORITHM,
-                    &key,
-                    &Uint8Array::from(signature),
-                    &Uint8Array::from(message),
-                )?;
-            JsFuture::from(verified).await
-        };
-        verified.await.is_ok_and(|verified| verified.is_truthy())
-    }
-
-    async fn import(&self, hash: Hash) -> Result<CryptoKey, JsValue> {
-        let (imported, name) = match hash {
-            Hash::Sha1 => (&self.imported[0], "SHA-1"),
-            Hash::Sha256 => (&self.imported[1], "SHA-256"),
-        };
-        if let Some(key) = imported.get() {
-            return Ok(key.clone());
-        }
-        let algorithm: Object = object("name", &ALGORITHM.into());
-        set(&algorithm, "hash", &name.into());
-        let usages = Array::of1(&"verify".into());
-        let data = Uint8Array::from(self.spki.as_slice());
-        let import = crypto()
-            .subtle()
-            .import_key_with_object("spki", &data, &algorithm, false, &usages)?;
-        let key: CryptoKey = JsFuture::from(import).await?.unchecked_into();
-        Ok(imported.get_or_init(|| key).clone())
-    }
+/// Whether `signature` is that of `key` over `message`.
+///
+/// # Errors
+/// WebCrypto's reason.
+pub(crate) async fn verify(
+    key: &CryptoKey,
+    signature: &[u8],
+    message: &[u8],
+) -> Result<bool, JsValue> {
+    let verified = crypto()
+        .subtle()
+        .verify_with_str_and_js_u8_array_and_js_u8_array(
+            ALGORITHM,
+            key,
+            &Uint8Array::from(signature),
+            &Uint8Array::from(message),
+        )?;
+    Ok(JsFuture::from(verified).await?.is_truthy())
 }

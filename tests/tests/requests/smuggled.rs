@@ -54,7 +54,7 @@ fn metadata_is_nothing_but_metadata_in_the_upload() {
         let values: [&[u8]; 3] = [
             b"=?UTF-8?Q?a=0D=0Ax-evil:_1=0D=0A=0D=0A--boundary?=",
             b"\", \"name\": \"evil\", \"x\": \"",
-            b"\xff\xfe\x01",
+            b"\xff\xfe\t\x80",
         ];
         let object = values.iter().zip(["one", "two", "three"]).fold(
             Scripted::new("hello"),

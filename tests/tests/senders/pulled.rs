@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::peers::{Running, are_here, boto, moto};
 
+/// The cron that wakes the pullers.
+const CRON: &str = "* * * * *";
+
 const BEFORE: &str = r"
 import boto3, json, sys
 url = sys.argv[1]
@@ -54,8 +57,8 @@ async fn python(moto: &Running, script: &str, arguments: &[&str]) -> Value {
     boto(&format!("{BEFORE}{script}"), &arguments).await
 }
 
-/// moto with its queues, and a stack that pulls them and has no other way in.
-async fn pulling(more: &Value) -> (Running, Stack, Vec<String>) {
+/// moto with its queues, and a stack that pulls them once it is time, and has no other way in.
+async fn waiting(more: &Value) -> (Running, Stack, Vec<String>) {
     let moto = moto().await;
     let queues = python(&moto, QUEUES, &[]).await;
     let queues: Vec<String> = serde_json::from_value(queues).unwrap();
@@ -70,8 +73,13 @@ async fn pulling(more: &Value) -> (Running, Stack, Vec<String>) {
         silent: true,
         ..StackOptions::default()
     };
-    let mut stack = Stack::start_with(3, options).await;
-    stack.local.runtime.schedule("* * * * *").await.unwrap();
+    (moto, Stack::start_with(3, options).await, queues)
+}
+
+/// The same, and it is time.
+async fn pulling() -> (Running, Stack, Vec<String>) {
+    let (moto, mut stack, queues) = waiting(&Value::Null).await;
+    stack.local.runtime.schedule(CRON).await.unwrap();
     (moto, stack, queues)
 }
 
@@ -88,7 +96,7 @@ fn what_s3_tells_a_queue_itself_through_sns_or_through_eventbridge_arrives() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling(&Value::Null).await;
+        let (moto, stack, queues) = pulling().await;
         for number in 0..3 {
             let lane = stack.lane();
             python(&moto, PUT, &[&lane.source, "k é+", "12"]).await;
@@ -117,7 +125,7 @@ fn what_gives_no_event_stays_and_holds_up_nothing() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling(&Value::Null).await;
+        let (moto, stack, queues) = pulling().await;
         let lane = stack.lane();
         let send = "sqs.send_message(QueueUrl=sys.argv[2], MessageBody='hello')";
         python(&moto, send, &[&queues[0]]).await;
@@ -145,20 +153,18 @@ fn what_the_queue_of_hints_does_not_take_is_kept_hidden_and_not_deleted() {
     }
     run(async {
         // A text where the queue should be bound.
-        let (moto, stack, queues) = pulling(&json!({"HINTS": "no queue"})).await;
-        let lane = stack.lane();
-        python(&moto, PUT, &[&lane.source, "kept", "3"]).await;
-        let hidden = "names = ['ApproximateNumberOfMessagesNotVisible']\n\
-            attributes = sqs.get_queue_attributes(QueueUrl=sys.argv[2], AttributeNames=names)['Attributes']\n\
-            print(attributes[names[0]])";
-        while python(&moto, hidden, &[&queues[0]]).await != json!(3) {}
-        // For longer than the queue's own half a minute.
-        let receive = "print(len(sqs.receive_message(QueueUrl=sys.argv[2], WaitTimeSeconds=20, \
-            MaxNumberOfMessages=10).get('Messages', [])))";
+        let (moto, mut stack, queues) = waiting(&json!({"HINTS": "no queue"})).await;
+        python(&moto, PUT, &["source-00", "kept", "3"]).await;
+        stack.local.runtime.schedule(CRON).await.unwrap();
+        // Beside them the test event, which S3 sent when it was told of the queue.
+        while python(&moto, LEFT, &[&queues[0]]).await != json!([0, 4]) {}
+        // For longer than the queue itself would hide them, which is half a minute.
+        let receive = "messages = sqs.receive_message(QueueUrl=sys.argv[2], WaitTimeSeconds=20)\n\
+            print(len(messages.get('Messages', [])))";
         for _ in 0..2 {
             assert_eq!(python(&moto, receive, &[&queues[0]]).await, json!(0));
         }
-        assert_eq!(python(&moto, LEFT, &[&queues[0]]).await, json!([0, 3]));
+        assert_eq!(python(&moto, LEFT, &[&queues[0]]).await, json!([0, 4]));
     });
 }
 
@@ -168,7 +174,7 @@ fn a_queue_that_is_gone_is_said_and_asked_again() {
         return;
     }
     run(async {
-        let (moto, stack, queues) = pulling(&Value::Null).await;
+        let (moto, stack, queues) = pulling().await;
         python(
             &moto,
             "sqs.delete_queue(QueueUrl=sys.argv[2])",

@@ -3,22 +3,26 @@
 //! What is fetched is a certificate from the SNS of a topic that a route names, and never what a message
 //! says. What it takes to believe one is [`causeway_shared::sender`]'s.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::port::Port as _;
-use causeway_shared::sender::{Certificate, Claim, Envelope, Kind, Refused, Topic};
+use causeway_shared::sender::{Certificate, Claim, Envelope, Hash, Kind, Refused, Topic};
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
+use js_sys::Uint8Array;
 use serde_json::json;
+use wasm_bindgen::JsValue;
+use web_sys::CryptoKey;
 use worker::Env;
 
 use super::sender::{refused_as, unknown};
 use crate::config::Config;
+use crate::platform;
 use crate::port::WorkerdPort;
 use crate::reply::Reply;
-use crate::rsa::VerifyingKey;
+use crate::rsa;
 
 /// Certificates that are kept: a region has one, and for some time two.
 const KEPT: usize = 16;
@@ -27,13 +31,19 @@ const KEPT: usize = 16;
 const PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 thread_local! {
-    static CERTIFICATES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    static SIGNERS: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A certificate, and its key for each hash once it was needed.
+struct Signer {
+    certificate: Certificate,
+    keys: [OnceCell<CryptoKey>; 2],
 }
 
 /// What a URL gave.
 struct Known {
     url: String,
-    certificate: Result<Rc<(Certificate, VerifyingKey)>, Refused>,
+    signer: Result<Rc<Signer>, Refused>,
     since: Timestamp,
 }
 
@@ -50,6 +60,7 @@ pub(super) enum Proven {
 /// # Errors
 /// The answer to whoever sent it.
 pub(super) async fn prove(
+    request: &web_sys::Request,
     body: &[u8],
     config: &Config,
     env: &Env,
@@ -62,9 +73,10 @@ pub(super) async fn prove(
     let topic = topic.ok_or_else(|| refused(Refused::Topic(envelope.topic_arn.clone())))?;
     let claim = envelope.claim(topic, now).map_err(refused)?;
     let url = topic.url(&claim.certificate, config.sns_endpoint.as_deref());
-    let known = certificate(&url, env, now).await?;
-    known.0.check(now).map_err(refused)?;
-    if !is_signed(&claim, &known.1).await {
+    let signer = signer(&url, request, env, now).await?;
+    signer.certificate.check(now).map_err(refused)?;
+    // A key that cannot be used has signed nothing.
+    if !signer.signed(&claim).await.unwrap_or_default() {
         return Err(refused(Refused::Signature(
             "SNS did not sign it, or it was changed on its way.",
         )));
@@ -81,64 +93,83 @@ pub(super) async fn prove(
     })
 }
 
-async fn is_signed(claim: &Claim, key: &VerifyingKey) -> bool {
-    key.verify(claim.hash, &claim.signature, &claim.signed)
-        .await
+impl Signer {
+    async fn signed(&self, claim: &Claim) -> Result<bool, JsValue> {
+        let place = &self.keys[usize::from(claim.hash == Hash::Sha256)];
+        let key = if let Some(key) = place.get() {
+            key.clone()
+        } else {
+            let spki = Uint8Array::from(self.certificate.key.as_slice());
+            let key = rsa::import("spki", &spki, claim.hash, "verify").await?;
+            place.get_or_init(|| key).clone()
+        };
+        rsa::verify(&key, &claim.signature, &claim.signed).await
+    }
 }
 
-/// The certificate at `url`, kept from an earlier message if there was one.
-async fn certificate(
+/// Whose certificate is at `url`, kept from an earlier message if there was one.
+async fn signer(
     url: &str,
+    request: &web_sys::Request,
     env: &Env,
     now: Timestamp,
-) -> Result<Rc<(Certificate, VerifyingKey)>, Reply> {
-    let kept = CERTIFICATES.with_borrow(|all| {
+) -> Result<Rc<Signer>, Reply> {
+    let kept = SIGNERS.with_borrow(|all| {
         let known = all.iter().find(|known| known.url == url);
-        let known = known
-            .filter(|known| known.certificate.is_ok() || now.duration_since(known.since) < PAUSE);
-        known.map(|known| known.certificate.clone())
+        let known =
+            known.filter(|known| known.signer.is_ok() || now.duration_since(known.since) < PAUSE);
+        known.map(|known| known.signer.clone())
     });
-    let certificate = match kept {
-        Some(certificate) => certificate,
-        None => fetch(url, env, now).await?,
+    let signer = if let Some(signer) = kept {
+        signer
+    } else {
+        admit(request, env).await?;
+        fetch(url, env, now).await?
     };
-    certificate.map_err(|refused| refused_as(403, &refused))
+    signer.map_err(|refused| refused_as(403, &refused))
+}
+
+/// Names of certificates can be made up: who does it has SNS asked only so often.
+async fn admit(request: &web_sys::Request, env: &Env) -> Result<(), Reply> {
+    let address = request.headers().get("cf-connecting-ip").ok().flatten();
+    let caller = platform::name_of(&format!("sns {}", address.unwrap_or_default()));
+    if platform::is_within_limit(env, "API_LIMIT", &caller).await {
+        return Ok(());
+    }
+    let reason =
+        "Too many certificates were asked for within a minute. Send it again in the next one.";
+    Err(Reply::problem(429, reason).header("retry-after", "60"))
 }
 
 /// Asks SNS for the certificate and keeps what it says. An answer that may be another soon is not kept.
-async fn fetch(
-    url: &str,
-    env: &Env,
-    now: Timestamp,
-) -> Result<Result<Rc<(Certificate, VerifyingKey)>, Refused>, Reply> {
+async fn fetch(url: &str, env: &Env, now: Timestamp) -> Result<Result<Rc<Signer>, Refused>, Reply> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = url.parse().map_err(|_| unknown())?;
     let reply = send(request, env).await?;
-    let certificate = if reply.status().is_success() {
+    let signer = if reply.status().is_success() {
         Certificate::from_pem(reply.body()).map(|certificate| {
-            let key = VerifyingKey::from_spki(&certificate.key);
-            Rc::new((certificate, key))
+            let keys = Default::default();
+            Rc::new(Signer { certificate, keys })
         })
     } else {
         let status = reply.status().as_u16();
-        Err(Refused::Certificate(format!(
-            "SNS has no certificate {url} ({status})."
-        )))
+        let message = format!("SNS has no certificate {url} ({status}).");
+        Err(Refused::Certificate(message))
     };
-    CERTIFICATES.with_borrow_mut(|all| {
+    SIGNERS.with_borrow_mut(|all| {
         all.retain(|known| known.url != url);
         if all.len() == KEPT {
             // Names that lead nowhere can be made up; one that led to a certificate cannot.
-            let useless = all.iter().position(|known| known.certificate.is_err());
+            let useless = all.iter().position(|known| known.signer.is_err());
             all.remove(useless.unwrap_or_default());
         }
         all.push(Known {
             url: url.to_owned(),
-            certificate: certificate.clone(),
+            signer: signer.clone(),
             since: now,
         });
     });
-    Ok(certificate)
+    Ok(signer)
 }
 
 /// Asks SNS; a 5xx, or no answer, has the sender send again.

@@ -12,7 +12,7 @@ mod sign;
 mod source;
 mod whole;
 
-pub(crate) use sign::{ALGORITHM, SigningKey};
+pub(crate) use sign::SigningKey;
 pub(crate) use source::chunk_of;
 
 use std::rc::Rc;

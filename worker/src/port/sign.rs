@@ -4,15 +4,15 @@ use std::cell::OnceCell;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use js_sys::{Array, Object, Uint8Array};
-use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use causeway_shared::sender::Hash;
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
 use web_sys::CryptoKey;
 
-use crate::platform::{crypto, describe, object, set};
+use crate::platform::describe;
+use crate::rsa;
 
-pub(crate) const ALGORITHM: &str = "RSASSA-PKCS1-v1_5";
-const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+pub(crate) const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
 /// An RSA key that signs with SHA-256. It is imported at its first use.
@@ -35,38 +35,21 @@ impl SigningKey {
         })
     }
 
-    /// Signs `message` ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).
+    /// Signs `message`.
     ///
     /// # Errors
     /// WebCrypto's reason, which holds nothing of the key.
     pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let signature = async {
-            let key = self.import().await?;
-            let signed = crypto().subtle().sign_with_str_and_js_u8_array(
-                ALGORITHM,
-                &key,
-                &Uint8Array::from(message),
-            )?;
-            JsFuture::from(signed).await
-        };
-        match signature.await {
-            Ok(signature) => Ok(Uint8Array::new(&signature).to_vec()),
-            Err(error) => Err(describe(&error)),
-        }
+        let signature = async { rsa::sign(&self.import().await?, message).await };
+        signature.await.map_err(|error| describe(&error))
     }
 
     async fn import(&self) -> Result<CryptoKey, JsValue> {
         if let Some(key) = self.imported.get() {
             return Ok(key.clone());
         }
-        let algorithm: Object = object("name", &ALGORITHM.into());
-        set(&algorithm, "hash", &"SHA-256".into());
-        let usages = Array::of1(&"sign".into());
         let data = Uint8Array::from(self.pkcs8.as_slice());
-        let imported = crypto()
-            .subtle()
-            .import_key_with_object("pkcs8", &data, &algorithm, false, &usages)?;
-        let key: CryptoKey = JsFuture::from(imported).await?.unchecked_into();
+        let key = rsa::import("pkcs8", &data, Hash::Sha256, "sign").await?;
         Ok(self.imported.get_or_init(|| key).clone())
     }
 }
