@@ -66,6 +66,10 @@ async function mainWorker(options) {
     ...worker,
     // A variable of a limiter's name stands in its place, and nothing is limited.
     ratelimits: Object.fromEntries(limits),
+    // And one of a queue's name stands in its place.
+    queueProducers: Object.fromEntries(
+      Object.entries(worker.queueProducers ?? {}).filter(([name]) => !(name in options.bindings)),
+    ),
     modules: await modules(options.bundle),
     modulesRoot: options.bundle,
     // Every request of ours would go through a worker of Miniflare's that takes out a header which

@@ -80,10 +80,9 @@ fn metadata_is_nothing_but_metadata_in_the_upload() {
             resource["metadata"]["two"],
             "\", \"name\": \"evil\", \"x\": \""
         );
-        assert_eq!(
-            resource["metadata"]["one"],
-            "a\r\nx-evil: 1\r\n\r\n--boundary"
-        );
+        // An encoded word with line breaks in it is none.
+        let one = String::from_utf8_lossy(values[0]);
+        assert_eq!(resource["metadata"]["one"], *one);
     });
 }
 
