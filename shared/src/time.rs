@@ -23,7 +23,9 @@ pub fn rfc3339(text: &str) -> Option<Timestamp> {
     } else {
         let (time, offset) = rest.split_at(rest.rfind(['+', '-'])?);
         let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-        let seconds = i64::from(number(hours, 2)?) * 3600 + i64::from(number(minutes, 2)?) * 60;
+        let within = |part, most| number(part, 2).filter(|number| *number <= most);
+        let (hours, minutes) = (within(hours, 23)?, within(minutes, 59)?);
+        let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
         let sign = if offset.starts_with('-') { -1 } else { 1 };
         (time, sign * seconds)
     };
@@ -59,7 +61,8 @@ fn at((year, month, day): (i16, i16, i16), time: &str, offset: i64) -> Option<Ti
     let mut parts = time.split(':');
     let mut part = || i8::try_from(number(parts.next()?, 2)?).ok();
     // A leap second is the one before.
-    let (hour, minute, second) = (part()?, part()?, part()?.min(59));
+    let (hour, minute, second) = (part()?, part()?, part()?);
+    let second = if second == 60 { 59 } else { second };
     parts.next().is_none().then_some(())?;
     let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
     let local = DateTime::new(year, month, day, hour, minute, second, nanoseconds).ok()?;
@@ -98,6 +101,24 @@ pub(crate) fn read_option<'de, D: Deserializer<'de>>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_offset_and_a_second_beyond_the_clock_are_none() {
+        for wrong in [
+            "2026-01-02T03:04:05+30:00",
+            "2026-01-02T03:04:05+24:00",
+            "2026-01-02T03:04:05-01:60",
+            "2026-01-02T03:04:61Z",
+            "2026-01-02T03:60:05Z",
+            "2026-01-02T24:04:05Z",
+        ] {
+            assert_eq!(rfc3339(wrong), None, "{wrong}");
+        }
+        assert_eq!(
+            rfc3339("2016-12-31T23:59:60+23:59"),
+            "2016-12-31T23:59:59+23:59".parse().ok()
+        );
+    }
 
     #[test]
     fn what_others_write_is_read() {

@@ -1,7 +1,7 @@
 //! Endpoints and credentials of a route: turns "read this key" and "write that object" into requests
 //! that the stores accept.
 //!
-//! A request gets its credential when it is sent ([`crate::renew`]). The private key of a Google account
+//! A request gets its credential when it is sent (`renew`). The private key of a Google account
 //! is not here: the runtime signs with it.
 
 mod errand;

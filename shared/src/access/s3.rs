@@ -102,8 +102,9 @@ impl S3Access {
     /// ([GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)).
     ///
     /// # Errors
-    /// [`ErrorKind::KeyUnreachable`] for a key with `.` or `..` segments, which HTTP clients take
-    /// out of a URL; [`ErrorKind::ConfigurationInvalid`] when the request cannot be made.
+    /// [`KeyUnreachable`](crate::error::ErrorKind::KeyUnreachable) for a key with `.` or `..` segments, which
+    /// HTTP clients take out of a URL;
+    /// [`ConfigurationInvalid`](crate::error::ErrorKind::ConfigurationInvalid) when the request cannot be made.
     pub fn get_object(
         &self,
         bucket: &str,
@@ -160,7 +161,7 @@ impl S3Access {
     /// ([ListObjectsV2](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)).
     ///
     /// # Errors
-    /// [`ErrorKind::ConfigurationInvalid`] when the request cannot be made.
+    /// [`ErrorKind::ConfigurationInvalid`](crate::error::ErrorKind::ConfigurationInvalid) when the request cannot be made.
     pub fn list_objects(
         &self,
         bucket: &str,

@@ -2,7 +2,7 @@
 //! Google's token for an identity at AWS ([`ExternalAccount`]). Requests are built here, replies read, and
 //! what came of them is kept until shortly before its end.
 //!
-//! Not here: sending ([`crate::renew`] does that), the token that a service account signs for itself
+//! Not here: sending (`renew` does that), the token that a service account signs for itself
 //! ([`crate::gcs`]), and the search for credentials: the runtime hands them over.
 
 mod external;
