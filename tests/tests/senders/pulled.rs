@@ -1,5 +1,7 @@
 //! Queues of moto's SQS, pulled: no door is open, and what S3 tells the queue arrives.
 
+use std::time::Duration;
+
 use causeway_harness::s3::store::Attributes;
 use causeway_harness::stack::StackOptions;
 use causeway_tests::{Lane, Stack, content, run};
@@ -83,6 +85,13 @@ async fn pulling() -> (Running, Stack, Vec<String>) {
     (moto, stack, queues)
 }
 
+/// Waits until the queue has so many messages: to be received, and hidden.
+async fn until_left(moto: &Running, queue: &str, expected: [u32; 2]) {
+    let asked = async { while python(moto, LEFT, &[queue]).await != json!(expected) {} };
+    let ended = tokio::time::timeout(Duration::from_mins(2), asked).await;
+    ended.unwrap_or_else(|_| panic!("{queue} never had {expected:?} messages"));
+}
+
 async fn assert_arrives(lane: &Lane<'_>, keys: impl IntoIterator<Item = String>) {
     for key in keys {
         let copied = lane.copied(&key).await;
@@ -105,8 +114,7 @@ fn what_s3_tells_a_queue_itself_through_sns_or_through_eventbridge_arrives() {
         }
         // The pullers wait for more, and what they sent on is deleted.
         for queue in &queues {
-            let left = || async { python(&moto, LEFT, &[queue]).await == json!([0, 0]) };
-            while !left().await {}
+            until_left(&moto, queue, [0, 0]).await;
         }
         let answer = stack
             .http
@@ -157,7 +165,7 @@ fn what_the_queue_of_hints_does_not_take_is_kept_hidden_and_not_deleted() {
         python(&moto, PUT, &["source-00", "kept", "3"]).await;
         stack.local.runtime.schedule(CRON).await.unwrap();
         // Beside them the test event, which S3 sent when it was told of the queue.
-        while python(&moto, LEFT, &[&queues[0]]).await != json!([0, 4]) {}
+        until_left(&moto, &queues[0], [0, 4]).await;
         // For longer than the queue itself would hide them, which is half a minute.
         let receive = "messages = sqs.receive_message(QueueUrl=sys.argv[2], WaitTimeSeconds=20)\n\
             print(len(messages.get('Messages', [])))";
