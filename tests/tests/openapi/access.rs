@@ -140,6 +140,18 @@ fn an_assertion_of_access_opens_and_nothing_like_it() {
                 .status,
             401
         );
+        // Access adds its assertion to what a page of another site has a browser send.
+        for (origin, expected) in [
+            (served.stack.local.runtime.url(), 200),
+            ("https://evil.example", 403),
+            ("http://127.0.0.1", 403),
+            ("null", 403),
+        ] {
+            let request = served.request(&Method::GET, "/v1/sources");
+            let request = request.header("cf-access-jwt-assertion", &good);
+            let answer = served.held(request.header("origin", origin)).await;
+            assert_eq!(answer.status, expected, "{origin}");
+        }
         // The keys were asked for once; an unknown one not again within the minute.
         assert_eq!(team.received_requests().await.unwrap().len(), 1);
     });

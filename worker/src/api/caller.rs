@@ -17,6 +17,17 @@ impl Call<'_> {
         Err(Reply::problem(429, reason).header("retry-after", "60"))
     }
 
+    /// Whether a browser says that a page of another site asks. Access adds its assertion to whatever a
+    /// browser sends ([RFC 6454, section 7](https://www.rfc-editor.org/rfc/rfc6454#section-7)).
+    fn is_of_another_site(self) -> bool {
+        let origin = self.request.headers().get("origin").ok().flatten();
+        let url = self.request.url();
+        origin.is_some_and(|origin| {
+            let path = url.strip_prefix(&origin);
+            !path.is_some_and(|path| path.starts_with('/'))
+        })
+    }
+
     /// A text by which who asks is known again.
     async fn caller(self) -> Result<String, Reply> {
         let (tokens, access) = (&self.config.admin_tokens, &self.config.access_jwt);
@@ -41,6 +52,10 @@ impl Call<'_> {
         let mut reason = "Send ADMIN_TOKEN as `Authorization: Bearer <token>`.".to_owned();
         if let (Some(access), Some(shown)) = (access, header("cf-access-jwt-assertion")) {
             match access.caller(&shown).await {
+                Ok(_) if self.is_of_another_site() => {
+                    let reason = "A page of another site sent this with what your browser keeps for Access. The API is not for pages.";
+                    return Err(Reply::problem(403, reason));
+                }
                 Ok(caller) => return Ok(caller),
                 Err(Refused::Token(why)) => {
                     reason = format!("The assertion of Access is not valid: {why}.");
