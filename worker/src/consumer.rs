@@ -239,6 +239,7 @@ fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
             Err(error) => match event::parse(text.as_bytes()) {
                 Ok(Notification::Records(records)) => {
                     let sorted = hints::sort(records, &config.routes, None, platform::now());
+                    sorted.log_ignored();
                     let delivery = Delivery::new(message, text, 0);
                     batch.events.push((sorted.messages, delivery));
                 }

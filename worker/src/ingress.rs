@@ -80,8 +80,8 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
     let (topic, body) = match &shown {
         Shown::Token(_) => (None, body),
         Shown::Signature(signature) => {
-            sender::check_signature(signature, &body, config, now)?;
-            admit("a webhook", env).await?;
+            let secret = sender::check_signature(signature, &body, config, now)?;
+            admit(&format!("webhook {secret}"), env).await?;
             (None, body)
         }
         Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {

@@ -179,7 +179,7 @@ pub(crate) fn log_walk(walk: &Walk) {
 }
 
 /// A line that has all fields of `of`.
-fn with_fields(event: &str, of: &impl Serialize) -> Value {
+pub(crate) fn with_fields(event: &str, of: &impl Serialize) -> Value {
     let mut line = platform::from_json(&platform::to_json(of)).unwrap_or_else(|_| json!({}));
     line["event"] = json!(event);
     line

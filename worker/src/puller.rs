@@ -123,6 +123,7 @@ impl QueuePuller {
                 .partition(|message| match event::parse(message.body.as_bytes()) {
                     Ok(Notification::Records(records)) => {
                         let sorted = hints::sort(records, &config.routes, None, platform::now());
+                        sorted.log_ignored();
                         hints.extend(sorted.messages);
                         true
                     }

@@ -54,12 +54,12 @@ impl Secrets {
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
-    /// Whether one of the secrets signed `body` at about `now`. Signatures are compared in constant
-    /// time.
+    /// Which of the secrets, by its place, signed `body` at about `now`. Signatures are compared in
+    /// constant time.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn check(&self, signed: Signed<'_>, body: &[u8], now: Timestamp) -> Result<(), Refused> {
+    pub fn check(&self, signed: Signed<'_>, body: &[u8], now: Timestamp) -> Result<usize, Refused> {
         let sent = signed.timestamp.parse().ok();
         let sent = sent.and_then(|sent| Timestamp::from_second(sent).ok());
         let sent = sent.ok_or_else(|| {
@@ -74,7 +74,7 @@ impl Secrets {
         let signatures: Vec<_> = signatures
             .filter_map(|encoded| BASE64_STANDARD.decode(encoded).ok())
             .collect();
-        let is_ours = self.0.iter().any(|secret| {
+        let ours = self.0.iter().position(|secret| {
             let mut mac = secret.clone();
             for part in [
                 signed.id.as_bytes(),
@@ -89,7 +89,7 @@ impl Secrets {
                 .iter()
                 .any(|signature| mac.clone().verify_slice(signature).is_ok())
         });
-        is_ours.then_some(()).ok_or(Refused::Signature(
+        ours.ok_or(Refused::Signature(
             "Sign `<webhook-id>.<webhook-timestamp>.<body>` with a secret of WEBHOOK_SECRET.",
         ))
     }
@@ -113,7 +113,7 @@ mod tests {
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-    fn check(secrets: &str, signed: Signed<'_>, body: &[u8], late: i64) -> Result<(), Refused> {
+    fn check(secrets: &str, signed: Signed<'_>, body: &[u8], late: i64) -> Result<usize, Refused> {
         let now = Timestamp::from_second(1_614_265_330 + late).unwrap();
         Secrets::parse(secrets).unwrap().check(signed, body, now)
     }
@@ -129,11 +129,12 @@ mod tests {
     #[test]
     fn the_example_is_believed_under_any_of_the_secrets_and_among_other_signatures() {
         let other = "whsec_QUFBQUFBQUFBQUFBQUFBQQ==";
-        for secrets in [SECRET, &format!("{other}, {SECRET}"), &SECRET[6..]] {
-            assert_eq!(check(secrets, signed(SIGNATURE), BODY, 299), Ok(()));
+        let both = format!("{other}, {SECRET}");
+        for (secrets, place) in [(SECRET, 0), (&*both, 1), (&SECRET[6..], 0)] {
+            assert_eq!(check(secrets, signed(SIGNATURE), BODY, 299), Ok(place));
         }
         let several = format!("v1a,AAAA v1,AAAA {SIGNATURE}");
-        assert_eq!(check(SECRET, signed(&several), BODY, -299), Ok(()));
+        assert_eq!(check(SECRET, signed(&several), BODY, -299), Ok(0));
         let wrong = check(other, signed(SIGNATURE), BODY, 0);
         assert!(matches!(wrong, Err(Refused::Signature(_))));
     }

@@ -53,15 +53,9 @@ pub(crate) async fn fixture() -> &'static Fixture {
         .get_or_init(|| async {
             let sns = Sns::start().await;
             let lanes = 24;
-            let mut bindings = Map::new();
-            for n in 0..lanes {
-                let table = json!({
-                    "source": format!("s3://source-{n:02}"),
-                    "destination": format!("gs://destination-{n:02}"),
-                    "sns_topics": [TOPIC],
-                });
-                bindings.insert(format!("ROUTE_LANE{n:02}"), table);
-            }
+            let topics = json!({"sns_topics": [TOPIC]});
+            let tables = (0..lanes).map(|number| Lane::table(number, &topics));
+            let mut bindings: Map<_, _> = tables.collect();
             bindings.insert("AWS_ENDPOINT_URL_SNS".into(), json!(sns.endpoint));
             bindings.insert("WEBHOOK_SECRET".into(), json!(WEBHOOK_SECRET));
             bindings.insert("EVENTS_TOKEN".into(), json!(EVENTS_TOKENS));

@@ -9,14 +9,6 @@ use crate::peers::{are_here, boto, moto, port, seaweedfs, sns_of};
 /// A key that each encoding writes in its own way.
 const KEY: &str = "dir/a b+c %20 é.txt";
 
-const BEFORE: &str = r"
-import boto3, sys
-url = sys.argv[1]
-def client(service):
-    return boto3.client(service, endpoint_url=url, aws_access_key_id='a',
-                        aws_secret_access_key='b', region_name='us-east-1')
-";
-
 const SNS: &str = r"
 s3, sns = client('s3'), client('sns')
 topic = sns.create_topic(Name='inbox')['TopicArn']
@@ -53,11 +45,7 @@ fn what_motos_s3_tells_its_sns_arrives() {
             ..StackOptions::default()
         };
         let stack = Stack::start_with(1, options).await;
-        boto(
-            &format!("{BEFORE}{SNS}"),
-            &[&moto.url, &stack.events_url(), KEY],
-        )
-        .await;
+        boto(&moto.url, SNS, &[&stack.events_url(), KEY]).await;
         let copied = stack.lane().copied(KEY).await;
         assert_eq!(content(&copied), "through sns");
         assert_eq!(copied.metadata.content_type.as_deref(), Some("text/plain"));
@@ -90,7 +78,7 @@ fn what_seaweedfs_tells_its_webhook_arrives_and_its_parts_do_not() {
         let stack = Stack::start_with(1, options).await;
         let token = stack.local.file().events_token;
         let weed = seaweedfs(folder.path(), s3, &stack.events_url(), &token).await;
-        boto(&format!("{BEFORE}{SEAWEEDFS}"), &[&weed.url, KEY]).await;
+        boto(&weed.url, SEAWEEDFS, &[KEY]).await;
         let lane = stack.lane();
         let copied = lane.copied(KEY).await;
         assert_eq!(content(&copied), "through a webhook");

@@ -86,11 +86,19 @@ pub(crate) async fn moto() -> Running {
     .await
 }
 
-/// Runs Python with boto3; gives the last line that it printed, which is JSON.
-pub(crate) async fn boto(script: &str, arguments: &[&str]) -> Value {
+/// What each script begins with: `client` gives those of the services at the first argument.
+const BEFORE: &str = r"
+import boto3, json, sys
+def client(service):
+    return boto3.client(service, endpoint_url=sys.argv[1], aws_access_key_id='a',
+                        aws_secret_access_key='b', region_name='us-east-1')
+";
+
+/// Runs Python with boto3 against `url`; gives the last line that it printed, which is JSON.
+pub(crate) async fn boto(url: &str, script: &str, arguments: &[&str]) -> Value {
     let mut python = Command::new(programs().join("python"));
     let output = python
-        .args(["-c", script])
+        .args(["-c", &format!("{BEFORE}{script}"), url])
         .args(arguments)
         .output()
         .await

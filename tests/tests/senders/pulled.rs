@@ -13,11 +13,6 @@ use crate::peers::{Running, are_here, boto, moto};
 const CRON: &str = "* * * * *";
 
 const BEFORE: &str = r"
-import boto3, json, sys
-url = sys.argv[1]
-def client(service):
-    return boto3.client(service, endpoint_url=url, aws_access_key_id='a',
-                        aws_secret_access_key='b', region_name='us-east-1')
 s3, sqs = client('s3'), client('sqs')
 def arn(queue):
     return sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=['QueueArn'])['Attributes']['QueueArn']
@@ -55,8 +50,7 @@ print(json.dumps([int(attributes[name]) for name in names]))
 ";
 
 async fn python(moto: &Running, script: &str, arguments: &[&str]) -> Value {
-    let arguments = [&[moto.url.as_str()], arguments].concat();
-    boto(&format!("{BEFORE}{script}"), &arguments).await
+    boto(&moto.url, &format!("{BEFORE}{script}"), arguments).await
 }
 
 /// moto with its queues, and a stack that pulls them once it is time, and has no other way in.
@@ -151,6 +145,27 @@ fn what_gives_no_event_stays_and_holds_up_nothing() {
         python(&moto, PUT, &[&lane.source, "after", "3"]).await;
         assert_arrives(&lane, (0..3).map(|n| format!("after{n}"))).await;
         assert_eq!(python(&moto, LEFT, &[&queues[0]]).await, json!([0, 1]));
+    });
+}
+
+#[test]
+fn what_no_route_takes_is_said_and_taken_out() {
+    if !are_here() {
+        return;
+    }
+    run(async {
+        let (moto, stack, queues) = pulling().await;
+        let event = causeway_tests::write_event("nobodys-bucket", "key", None).to_string();
+        let send = "sqs.send_message(QueueUrl=sys.argv[2], MessageBody=sys.argv[3])";
+        python(&moto, send, &[&queues[0], &event]).await;
+        let ignored = |seen: &causeway_tests::Seen| {
+            let mut lines = seen.log.iter();
+            lines.find(|line| line["event"] == "ignored").cloned()
+        };
+        let line = stack.witness.until("what no route takes", ignored).await;
+        assert_eq!(line["bucket"], "nobodys-bucket");
+        assert_eq!(line["reason"], "No route reads from this bucket.");
+        until_left(&moto, &queues[0], [0, 0]).await;
     });
 }
 

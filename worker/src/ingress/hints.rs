@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use worker::Env;
 
+use crate::outcome;
 use crate::platform::{self, MESSAGE_BYTES, Queue, to_json};
 
 /// An event's records, sorted.
@@ -57,6 +58,13 @@ pub(crate) async fn put(messages: &[String], env: &Env) -> Result<(), String> {
 }
 
 impl Sorted {
+    /// Says in the log what leads nowhere: for senders that are not answered.
+    pub(crate) fn log_ignored(&self) {
+        for ignored in &self.ignored {
+            outcome::log_line(&outcome::with_fields("ignored", ignored));
+        }
+    }
+
     fn place(&mut self, hint: &ObjectHint, routes: &Routes, topic: Option<&str>, now: Timestamp) {
         let mut matched = false;
         let takes = routes.matching(&hint.bucket, &hint.key);

@@ -70,7 +70,7 @@ pub(super) fn password(credentials: &str) -> Option<String> {
     Some(password.to_owned())
 }
 
-/// Whether one of WEBHOOK_SECRET signed `body`.
+/// Which of WEBHOOK_SECRET, by its place, signed `body`.
 ///
 /// # Errors
 /// The answer to whoever signed it.
@@ -79,7 +79,7 @@ pub(super) fn check_signature(
     body: &[u8],
     config: &Config,
     now: Timestamp,
-) -> Result<(), Reply> {
+) -> Result<usize, Reply> {
     let secrets = config.webhook_secrets.as_ref().ok_or_else(|| {
         Reply::problem(
             401,
