@@ -74,31 +74,32 @@ impl Transfer {
 }
 
 fn row(transfer: &State) -> Vec<String> {
-    let kind = transfer.kind.map(|kind| format!(" {kind}"));
+    let record = &transfer.record;
+    let kind = record.kind.map(|kind| format!(" {kind}"));
     vec![
-        time(transfer.at),
-        format!("{}{}", transfer.outcome, kind.unwrap_or_default()),
-        transfer.bytes.map(human).unwrap_or_default(),
-        transfer.ms.map(duration).unwrap_or_default(),
+        time(record.at),
+        format!("{}{}", record.outcome, kind.unwrap_or_default()),
+        record.bytes.map(human).unwrap_or_default(),
+        record.ms.map(duration).unwrap_or_default(),
         format!("s3://{}", transfer.id),
     ]
 }
 
 fn lines(transfer: &State) -> Vec<String> {
     let mut lines = vec![shown(&format!("s3://{}", transfer.id))];
-    let entry = transfer.quarantine.as_ref();
+    let (record, entry) = (&transfer.record, transfer.quarantine.as_ref());
     let facts = [
-        ("outcome", Some(transfer.outcome.clone())),
-        ("at", Some(time(transfer.at))),
+        ("outcome", Some(record.outcome.clone())),
+        ("at", Some(time(record.at))),
         (
             "bytes",
-            transfer
+            record
                 .bytes
                 .map(|bytes| format!("{bytes} ({})", human(bytes))),
         ),
-        ("took", transfer.ms.map(duration)),
-        ("since the event", transfer.event_ms.map(duration)),
-        ("kind", transfer.kind.map(|kind| kind.to_string())),
+        ("took", record.ms.map(duration)),
+        ("since the event", record.event_ms.map(duration)),
+        ("kind", record.kind.map(|kind| kind.to_string())),
         (
             "in quarantine",
             entry.map(|entry| format!("since {}", time(entry.first_failed_at))),

@@ -3,11 +3,9 @@
 //! A transfer is named by what it copies, `bucket/key`, as the entries of quarantine are: however many
 //! events tell of a key, what is to be done is one thing.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
-use crate::error::ErrorKind;
 use crate::ledger::{Ledger, Record};
 
 /// What became of a key, the last time or one of the last times.
@@ -15,26 +13,9 @@ use crate::ledger::{Ledger, Record};
 pub struct Transfer {
     /// `bucket/key`.
     pub id: String,
-    /// When it ended so.
-    pub at: Timestamp,
-    /// The source's bucket.
-    pub bucket: String,
-    /// The source's key.
-    pub key: String,
-    /// How: `copied`, `identical`, `deleted`, `kept`, `source-gone`, `retried` or `quarantined`.
-    pub outcome: String,
-    /// How many bytes were copied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-    /// Milliseconds since the worker took the event in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ms: Option<u64>,
-    /// Milliseconds since the time that the event itself tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event_ms: Option<u64>,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ErrorKind>,
+    /// What the ledger has of it.
+    #[serde(flatten)]
+    pub record: Record,
     /// Its entry in quarantine, where it has one and one transfer is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Entry>,
@@ -53,14 +34,7 @@ impl From<Record> for Transfer {
     fn from(record: Record) -> Self {
         Self {
             id: format!("{}/{}", record.bucket, record.key),
-            at: record.at,
-            bucket: record.bucket,
-            key: record.key,
-            outcome: record.outcome,
-            bytes: record.bytes,
-            ms: record.ms,
-            event_ms: record.event_ms,
-            kind: record.kind,
+            record,
             quarantine: None,
         }
     }
@@ -85,8 +59,7 @@ impl Transfer {
 
     /// What an entry says of the last time.
     fn of(entry: &Entry) -> Self {
-        Self {
-            id: entry.id.clone(),
+        Record {
             at: entry.last_failed_at,
             bucket: entry.bucket.clone(),
             key: entry.key.clone(),
@@ -95,8 +68,8 @@ impl Transfer {
             ms: None,
             event_ms: None,
             kind: Some(entry.kind),
-            quarantine: None,
         }
+        .into()
     }
 }
 
@@ -129,6 +102,7 @@ impl Transfers {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::error::ErrorKind;
 
     fn record(bucket: &str, key: &str, outcome: &str) -> Record {
         serde_json::from_value(serde_json::json!({
@@ -146,7 +120,10 @@ mod tests {
                 .collect(),
         );
         let keys = |page: &Transfers| -> Vec<String> {
-            page.transfers.iter().map(|one| one.key.clone()).collect()
+            page.transfers
+                .iter()
+                .map(|one| one.record.key.clone())
+                .collect()
         };
         let first = Transfers::of(&ledger, 3, None);
         assert_eq!(keys(&first), ["69", "68", "67"]);
@@ -168,7 +145,7 @@ mod tests {
             record("b", "a/k", "copied"),
             record("b/a", "other", "kept"),
         ]);
-        let last = |id: &str| Transfer::last(&ledger, id, None).map(|last| last.outcome);
+        let last = |id: &str| Transfer::last(&ledger, id, None).map(|last| last.record.outcome);
         assert_eq!(last("b/a/k").as_deref(), Some("copied"));
         for unknown in ["", "b", "b/", "b/a", "ba/k", "a/k", "b/a/k/"] {
             assert_eq!(last(unknown), None, "{unknown}");
@@ -185,11 +162,11 @@ mod tests {
         .unwrap();
         let last = Transfer::last(&Ledger::default(), "b/k", Some(entry.clone())).unwrap();
         assert_eq!(
-            (&*last.outcome, last.kind),
+            (&*last.record.outcome, last.record.kind),
             ("quarantined", Some(ErrorKind::TooLarge))
         );
         assert_eq!(
-            (last.at, last.quarantine),
+            (last.record.at, last.quarantine),
             (entry.last_failed_at, Some(entry))
         );
     }
