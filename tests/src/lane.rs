@@ -7,7 +7,7 @@ use causeway_harness::gcs::state::{ListQuery, NewObject, Object as Stored};
 use causeway_harness::gcs::{Commit, FaultSpec};
 use causeway_harness::s3::store::{Attributes, Change, Object, Store, WriteCondition};
 use causeway_shared::message::DeadLetter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Seen, Stack, Witness};
 
@@ -43,6 +43,20 @@ impl<'a> Lane<'a> {
 
     pub(crate) fn destination_of(number: usize) -> String {
         format!("destination-{number:02}")
+    }
+
+    /// The variable of the route of lane `number`, and its table with `options`.
+    #[must_use]
+    pub fn table(number: usize, options: &Value) -> (String, Value) {
+        let mut table = json!({
+            "source": format!("s3://{}", Self::source_of(number)),
+            "destination": format!("gs://{}", Self::destination_of(number)),
+        });
+        if let (Some(table), Some(options)) = (table.as_object_mut(), options.as_object()) {
+            table.extend(options.clone());
+        }
+        let variable = format!("ROUTE_{}", Self::route_of(number).to_ascii_uppercase());
+        (variable, table)
     }
 
     /// The source's state.

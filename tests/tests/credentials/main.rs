@@ -27,17 +27,6 @@ fn role(name: &str, external_id: Option<&str>, life: i64) -> Role {
     }
 }
 
-/// The table of lane `number`, with `options`.
-fn table(number: usize, options: &Value) -> (String, Value) {
-    let mut table = json!({
-        "source": format!("s3://source-{number:02}"),
-        "destination": format!("gs://destination-{number:02}"),
-    });
-    let options = options.as_object().unwrap().clone();
-    table.as_object_mut().unwrap().extend(options);
-    (format!("ROUTE_LANE{number:02}"), table)
-}
-
 /// A stack with these routes' options, whose tokens come from `services`, and with `more` variables.
 async fn stack(services: &TokenServices, routes: &[Value], more: &Value) -> Stack {
     let mut bindings = Map::from_iter([
@@ -45,7 +34,11 @@ async fn stack(services: &TokenServices, routes: &[Value], more: &Value) -> Stac
         ("AWS_SECRET_ACCESS_KEY".to_owned(), json!(KEY.1)),
         ("AWS_ENDPOINT_URL_STS".to_owned(), json!(services.url())),
     ]);
-    bindings.extend((0..).zip(routes).map(|(n, options)| table(n, options)));
+    bindings.extend(
+        (0..)
+            .zip(routes)
+            .map(|(n, options)| Lane::table(n, options)),
+    );
     bindings.extend(more.as_object().unwrap().clone());
     let stack = Stack::start(routes.len(), bindings).await;
     services.serve(&stack.local);

@@ -8,23 +8,15 @@ use causeway_harness::gcs::state::Preconditions;
 use causeway_harness::s3::store::{Attributes, BucketSettings, Versioning, WriteCondition};
 use causeway_tests::{Lane, Stack, content, noise, run, shared};
 use reqwest::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 const LANES: usize = 8;
 
 /// A stack whose routes have `options`.
 async fn with_options(options: Value) -> Stack {
-    let routes: Map<String, Value> = (0..LANES)
-        .map(|number| {
-            let mut table = json!({
-                "source": format!("s3://source-{number:02}"),
-                "destination": format!("gs://destination-{number:02}"),
-            });
-            let options = options.as_object().unwrap().clone();
-            table.as_object_mut().unwrap().extend(options);
-            (format!("ROUTE_LANE{number:02}"), table)
-        })
+    let routes = (0..LANES)
+        .map(|number| Lane::table(number, &options))
         .collect();
     Stack::start(LANES, routes).await
 }

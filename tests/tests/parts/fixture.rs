@@ -28,15 +28,7 @@ pub(crate) async fn with_options(options: Value) -> Stack {
 /// The routes of the lanes, all with `options`.
 pub(crate) fn bindings(options: &Value) -> Map<String, Value> {
     (0..SHARED_LANES)
-        .map(|number| {
-            let mut table = json!({
-                "source": format!("s3://source-{number:02}"),
-                "destination": format!("gs://destination-{number:02}"),
-            });
-            let options = options.as_object().unwrap().clone();
-            table.as_object_mut().unwrap().extend(options);
-            (format!("ROUTE_LANE{number:02}"), table)
-        })
+        .map(|number| Lane::table(number, options))
         .collect()
 }
 
