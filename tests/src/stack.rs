@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use causeway_harness::client::OperatorClient;
+use causeway_harness::client::AdminClient;
 use causeway_harness::stack::{LocalStack, StackOptions};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
@@ -123,9 +123,9 @@ impl Stack {
     /// # Panics
     /// Never: the stack has an address and a token.
     #[must_use]
-    pub fn operator(&self) -> OperatorClient {
+    pub fn admin(&self) -> AdminClient {
         let file = self.local.file();
-        let client = OperatorClient::new(&file.worker_url, &file.admin_token);
+        let client = AdminClient::new(&file.worker_url, &file.admin_token);
         client.expect("the stack has an address and a token")
     }
 

@@ -145,7 +145,7 @@ pub(super) enum Api {
     /// `/events`
     Events,
     /// `/v1`
-    Operator,
+    Admin,
 }
 
 /// A worker's address and the token for `api`: what was given on the command line or in the
@@ -157,7 +157,7 @@ pub(super) fn worker(
 ) -> Result<(String, String), Failure> {
     let variable = match api {
         Api::Events => "CAUSEWAY_EVENTS_TOKEN",
-        Api::Operator => "CAUSEWAY_ADMIN_TOKEN",
+        Api::Admin => "CAUSEWAY_ADMIN_TOKEN",
     };
     let otherwise = format!(
         "set CAUSEWAY_URL and {variable} (or give --url and --token), or start a local stack with \
@@ -169,7 +169,7 @@ pub(super) fn worker(
             let stack = local_stack(&otherwise)?;
             let token = match api {
                 Api::Events => stack.events_token,
-                Api::Operator => stack.admin_token,
+                Api::Admin => stack.admin_token,
             };
             Ok((stack.worker_url, token))
         }
@@ -238,7 +238,7 @@ mod tests {
         );
         let error = worker(Api::Events, None, Some("hunter2".to_owned())).unwrap_err();
         assert!(!error.what.contains("hunter2"));
-        let error = worker(Api::Operator, Some("http://w".to_owned()), None).unwrap_err();
+        let error = worker(Api::Admin, Some("http://w".to_owned()), None).unwrap_err();
         assert!(
             error.what.contains("CAUSEWAY_ADMIN_TOKEN"),
             "{}",

@@ -13,7 +13,7 @@ use super::selection::{self, Which};
 use super::worker::Worker;
 use causeway_shared::api::Entry;
 
-use crate::client::operator::{Action, Filter};
+use crate::client::admin::{Action, Filter};
 
 const AFTER_HELP: &str = "\
 Examples:

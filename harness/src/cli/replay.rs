@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::selection::{self, Which};
 use super::worker::Worker;
-use crate::client::operator::Action;
+use crate::client::admin::Action;
 
 const AFTER_HELP: &str = "\
 Examples:

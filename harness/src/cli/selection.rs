@@ -8,8 +8,8 @@ use super::failure::{Code, Failure};
 use super::output::{Output, entries, shown};
 use causeway_shared::api::Entry;
 
-use crate::client::operator::{Action, Filter, Selection};
-use crate::client::{ClientError, OperatorClient};
+use crate::client::admin::{Action, Filter, Selection};
+use crate::client::{AdminClient, ClientError};
 
 /// One entry, those of a kind, or every one.
 #[derive(Debug, Args)]
@@ -41,11 +41,7 @@ pub(super) struct Chosen {
 
 impl Which {
     /// Looks it up at the worker.
-    pub(super) async fn choose(
-        self,
-        worker: &OperatorClient,
-        route: &str,
-    ) -> Result<Chosen, Failure> {
+    pub(super) async fn choose(self, worker: &AdminClient, route: &str) -> Result<Chosen, Failure> {
         if let Some(name) = self.key {
             let entry = find(worker, route, &name).await?;
             return Ok(Chosen {
@@ -74,11 +70,7 @@ impl Which {
 }
 
 /// The entry that a person's name for it means.
-pub(super) async fn find(
-    worker: &OperatorClient,
-    route: &str,
-    name: &str,
-) -> Result<Entry, Failure> {
+pub(super) async fn find(worker: &AdminClient, route: &str, name: &str) -> Result<Entry, Failure> {
     for id in ids(worker, route, name).await? {
         let key = id.split_once('/').map(|(_, key)| key.to_owned());
         let filter = Filter { kind: None, key };
@@ -103,7 +95,7 @@ pub(super) async fn find(
 
 /// The ids that `name` may mean: a key of the source bucket before an id.
 pub(super) async fn ids(
-    worker: &OperatorClient,
+    worker: &AdminClient,
     route: &str,
     name: &str,
 ) -> Result<Vec<String>, Failure> {
@@ -118,7 +110,7 @@ pub(super) async fn ids(
 
 /// Calls the worker until nothing of what was chosen is left, and says what was done.
 pub(super) async fn act(
-    worker: &OperatorClient,
+    worker: &AdminClient,
     action: Action,
     route: &str,
     chosen: Chosen,

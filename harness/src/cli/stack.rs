@@ -26,7 +26,7 @@ pub struct Stack {
     pub worker_url: String,
     /// Bearer token that the worker expects with events
     pub events_token: String,
-    /// Bearer token that the worker expects of operators
+    /// Bearer token that the worker expects of administrators
     pub admin_token: String,
 }
 

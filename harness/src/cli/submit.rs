@@ -9,7 +9,7 @@ use super::name::ObjectName;
 use super::output::Output;
 use super::send::say;
 use super::worker::Worker;
-use crate::client::OperatorClient;
+use crate::client::AdminClient;
 use crate::client::events::TakenIn;
 
 /// The most keys that the worker takes at once.
@@ -61,7 +61,7 @@ impl Submit {
 
 /// The keys that `names` mean.
 async fn keys(
-    worker: &OperatorClient,
+    worker: &AdminClient,
     route: &str,
     names: Vec<String>,
 ) -> Result<Vec<String>, Failure> {

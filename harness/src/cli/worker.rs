@@ -1,10 +1,10 @@
-//! Which worker an operator's command speaks with, as the command line says it.
+//! Which worker an administrator's command speaks with, as the command line says it.
 
 use clap::Args;
 
 use super::environment::{self, Api};
 use super::failure::Failure;
-use crate::client::OperatorClient;
+use crate::client::AdminClient;
 
 /// A bearer token, which `Debug` does not show.
 #[derive(Clone)]
@@ -24,20 +24,20 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// The worker's address and the token of its operators.
+/// The worker's address and the token of its administrators.
 #[derive(Debug, Args)]
 pub(super) struct Worker {
     /// The worker's URL
     #[arg(long, env = "CAUSEWAY_URL")]
     url: Option<String>,
-    /// The worker's token for operators; better kept in the variable, where `ps` does not show it
+    /// The worker's token for administrators; better kept in the variable, where `ps` does not show it
     #[arg(long, env = "CAUSEWAY_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<Token>,
 }
 
 impl Worker {
     /// Its client; where nothing was said, the local stack's.
-    pub(super) fn connect(self) -> Result<OperatorClient, Failure> {
+    pub(super) fn connect(self) -> Result<AdminClient, Failure> {
         let token = self.token.map(|token| token.0);
         // The local stack is behind nothing.
         let service = match &self.url {
@@ -45,13 +45,13 @@ impl Worker {
             None => None,
         };
         let Some((id, secret)) = service else {
-            let (url, token) = environment::worker(Api::Operator, self.url, token)?;
-            return Ok(OperatorClient::new(&url, &token)?);
+            let (url, token) = environment::worker(Api::Admin, self.url, token)?;
+            return Ok(AdminClient::new(&url, &token)?);
         };
         // Whoever Access lets in needs no token beside.
         let token = token.unwrap_or_default();
-        let (url, token) = environment::worker(Api::Operator, self.url, Some(token))?;
-        Ok(OperatorClient::new(&url, &token)?.through_access(&id, &secret)?)
+        let (url, token) = environment::worker(Api::Admin, self.url, Some(token))?;
+        Ok(AdminClient::new(&url, &token)?.through_access(&id, &secret)?)
     }
 }
 

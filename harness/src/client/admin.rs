@@ -47,12 +47,12 @@ pub enum Action {
 
 /// A client of one worker's API.
 #[derive(Debug, Clone)]
-pub struct OperatorClient(WorkerClient);
+pub struct AdminClient(WorkerClient);
 
 /// Each fails as HTTP does: `Refused` with another token than the worker's `ADMIN_TOKEN`, or where
 /// it has none; `NotFound` without such a route; `Unreachable`; `Failed` otherwise.
 #[allow(clippy::missing_errors_doc)]
-impl OperatorClient {
+impl AdminClient {
     /// For the worker at `url`.
     pub fn new(url: &str, token: &str) -> Result<Self, ClientError> {
         WorkerClient::new(url, token).map(Self)

@@ -3,26 +3,26 @@
 //! They upload, read back, list, look at and delete objects, and check every byte they move against
 //! a checksum. They are not the road that Causeway's transfers take: that is
 //! `causeway_shared::transfer`, driven by the worker. With the worker itself speak [`WorkerClient`] and,
-//! above it, [`OperatorClient`].
+//! above it, [`AdminClient`].
 
+pub mod admin;
 mod attributes;
 mod checksum;
 mod error;
 pub mod events;
 pub mod gcs;
 mod object;
-pub mod operator;
 mod progress;
 pub mod s3;
 mod source;
 mod transport;
 mod worker;
 
+pub use admin::AdminClient;
 pub use attributes::Attributes;
 pub use error::{ClientError, ErrorKind};
 pub use gcs::{GcsClient, GcsConfig, ServiceAccount};
 pub use object::{ListOptions, ListPage, ObjectInfo};
-pub use operator::OperatorClient;
 pub use progress::Progress;
 pub use s3::{S3Client, S3Config};
 pub use source::Source;

@@ -21,7 +21,7 @@ use serde_json::{Map, json};
 pub use parity::{Parity, Side};
 
 use crate::bench::process;
-use crate::client::{OperatorClient, WorkerClient};
+use crate::client::{AdminClient, WorkerClient};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, StackOptions};
@@ -145,7 +145,7 @@ pub async fn run(options: SoakOptions) -> anyhow::Result<Summary> {
     let file = stack.file();
     let unfit = |error: crate::client::ClientError| anyhow!(error.what);
     let worker = WorkerClient::new(&file.worker_url, &file.events_token).map_err(unfit)?;
-    let operator = OperatorClient::new(&file.worker_url, &file.admin_token).map_err(unfit)?;
+    let admin = AdminClient::new(&file.worker_url, &file.admin_token).map_err(unfit)?;
 
     let began = Instant::now();
     let bar = bar(plan.events, options.visible);
@@ -163,7 +163,7 @@ pub async fn run(options: SoakOptions) -> anyhow::Result<Summary> {
     bar.finish_and_clear();
 
     let parity = Parity::of(stack.s3.store(), SOURCE, stack.gcs.state(), DESTINATION)?;
-    let quarantined = operator.route(ROUTE).await.map_err(unfit)?.quarantined;
+    let quarantined = admin.route(ROUTE).await.map_err(unfit)?.quarantined;
     stack.stop().await?;
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = plan.events as f64 / elapsed.as_secs_f64().max(f64::EPSILON);

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::operator_double::{self, Ledger};
+use crate::admin_double::{self, Ledger};
 
-/// Answers events as the worker does: one route, for `bucket`, and the token `t0k3n`; and operators,
+/// Answers events as the worker does: one route, for `bucket`, and the token `t0k3n`; and administrators,
 /// from its ledger.
 pub(crate) struct Worker {
     pub(crate) ledger: Arc<Mutex<Ledger>>,
@@ -21,7 +21,7 @@ impl Worker {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let app = axum::Router::new()
             .route("/events", axum::routing::post(answer))
-            .merge(operator_double::router(&ledger));
+            .merge(admin_double::router(&ledger));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
             ledger,

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use causeway_harness::client::operator::{Action, Filter, Selection};
+use causeway_harness::client::admin::{Action, Filter, Selection};
 use causeway_harness::s3::store::{Algorithm, Attributes, SparseSpec};
 use causeway_harness::{gcs, s3};
 use causeway_tests::{Lane, Seen, Stack, content, noise};
@@ -151,8 +151,8 @@ impl Cell {
     /// Waits until the hint is in quarantine, and checks what a person finds there.
     async fn quarantined(&self, lane: &Lane<'_>, reason: &str) {
         lane.letter().await;
-        let (operator, all) = (lane.stack.operator(), Filter::default());
-        let listed = operator.quarantine(&lane.route, &all, None).await;
+        let (admin, all) = (lane.stack.admin(), Filter::default());
+        let listed = admin.quarantine(&lane.route, &all, None).await;
         let entries = listed.unwrap().entries;
         let [entry] = &*entries else {
             panic!("one entry in quarantine, not {entries:?}")
@@ -177,8 +177,8 @@ impl Cell {
             .stack
             .witness
             .now(|seen| seen.outcomes(&lane.source, "key").len());
-        let operator = lane.stack.operator();
-        let replayed = operator.act(Action::Replay, &lane.route, &Selection::All(true));
+        let admin = lane.stack.admin();
+        let replayed = admin.act(Action::Replay, &lane.route, &Selection::All(true));
         assert_eq!(replayed.await.unwrap().count, 1);
         so_far
     }

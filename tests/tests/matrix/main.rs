@@ -60,7 +60,7 @@ fn every_request_survives_every_fault() {
             asked,
             "each fault was suffered, and by one request"
         );
-        for route in stack.operator().routes().await.unwrap() {
+        for route in stack.admin().routes().await.unwrap() {
             assert_eq!(route.quarantined, 0, "{}", route.route);
         }
         println!("{} cells, {asked} faults", wanted.len());

@@ -141,7 +141,7 @@ fn what_the_platform_gave_up_is_kept_as_it_stood_and_is_replayed() {
                 .then_some(())
         };
         stack.witness.until("the other message", unrouted).await;
-        let routes = stack.operator().routes().await.unwrap();
+        let routes = stack.admin().routes().await.unwrap();
         assert_eq!(routes[1].route, "unrouted");
         assert_eq!((routes[1].quarantined, routes.len()), (1, 2));
         let nobody = causeway_tests::Lane {
@@ -150,6 +150,6 @@ fn what_the_platform_gave_up_is_kept_as_it_stood_and_is_replayed() {
         };
         assert_eq!(take(&nobody, "replay", json!({"all": true})).await, 0);
         assert_eq!(take(&nobody, "drop", json!({"all": true})).await, 1);
-        assert_eq!(stack.operator().routes().await.unwrap().len(), 1);
+        assert_eq!(stack.admin().routes().await.unwrap().len(), 1);
     });
 }

@@ -33,16 +33,16 @@ async fn ended(lane: &Lane<'_>, nth: usize) -> Walk {
     };
     let what = format!("the end of reconcile {nth} of {}", lane.route);
     lane.stack.witness.until(&what, look).await;
-    let operator = lane.stack.operator();
-    let walk = operator.walk(Kind::Reconcile, &lane.route).await.unwrap();
+    let admin = lane.stack.admin();
+    let walk = admin.walk(Kind::Reconcile, &lane.route).await.unwrap();
     let end = walk.end.as_ref().unwrap();
     assert_eq!((end.outcome, &end.error), (Outcome::Done, &None));
     walk
 }
 
 async fn reconciled(lane: &Lane<'_>, nth: usize, request: Request) -> Walk {
-    let operator = lane.stack.operator();
-    let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &request);
+    let admin = lane.stack.admin();
+    let begun = admin.begin_walk(Kind::Reconcile, &lane.route, &request);
     assert_eq!(begun.await.unwrap().kind, Kind::Reconcile);
     ended(lane, nth).await
 }
@@ -121,7 +121,7 @@ fn what_no_event_told_of_is_found_and_brought_in_step() {
         assert_eq!(counts(&walk), [38, 39, 38, 0, 0, 0, 1]);
         assert_eq!((walk.sent, walk.parity.source), (0, walk.parity.equal));
         // The ledger keeps what there was, the newest first.
-        let status = lane.stack.operator().route(&lane.route).await.unwrap();
+        let status = lane.stack.admin().route(&lane.route).await.unwrap();
         let sent: Vec<_> = status.walks.iter().map(|walk| walk.sent).collect();
         assert_eq!((sent, status.objects), (vec![0, 5, 40, 0], Some(38)));
     });
@@ -188,11 +188,11 @@ fn one_may_begin_the_moment_that_the_last_has_ended() {
         let stack = silent(json!({})).await;
         let lane = stack.lane();
         write(&lane, 1, "one");
-        let (operator, request) = (stack.operator(), dry());
+        let (admin, request) = (stack.admin(), dry());
         // Most are refused, because another is under way; none that is begun is lost.
         let mut begun = BTreeSet::new();
         while begun.len() < 100 {
-            let all = (0..8).map(|_| operator.begin_walk(Kind::Reconcile, &lane.route, &request));
+            let all = (0..8).map(|_| admin.begin_walk(Kind::Reconcile, &lane.route, &request));
             let all = join_all(all).await.into_iter().flatten();
             begun.extend(all.map(|walk| walk.started_at.to_string()));
         }
@@ -239,8 +239,8 @@ fn it_goes_on_by_itself_after_the_runtime_was_killed() {
             rate: 100,
             ..Request::default()
         };
-        let operator = stack.operator();
-        let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &slow);
+        let admin = stack.admin();
+        let begun = admin.begin_walk(Kind::Reconcile, &lane.route, &slow);
         let begun = begun.await.unwrap();
         lane.commits(&name(0), 1).await;
         stack.local.runtime.kill().await.unwrap();
@@ -275,9 +275,9 @@ fn a_store_that_refuses_ends_it_with_the_reason_and_one_that_is_busy_does_not() 
         assert!(lane.pending_faults().is_empty());
 
         lane.store().deny(&lane.source, None).unwrap();
-        let operator = stack.operator();
+        let admin = stack.admin();
         let dry = dry();
-        let begun = operator.begin_walk(Kind::Reconcile, &lane.route, &dry);
+        let begun = admin.begin_walk(Kind::Reconcile, &lane.route, &dry);
         begun.await.unwrap();
         let look = |seen: &Seen| {
             let is_end = |line: &&Value| line["end"]["outcome"] == "failed";
