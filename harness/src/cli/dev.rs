@@ -88,8 +88,7 @@ impl Dev {
             ("--gcs-port", "the embedded GCS", self.gcs_port),
             ("--worker-port", "the worker", self.worker_port),
         ];
-        let mut held = Vec::new();
-        for (nth, (option, server, port)) in ports.iter().enumerate() {
+        for (nth, (option, _, port)) in ports.iter().enumerate() {
             let same = ports[..nth].iter().find(|(_, _, other)| other == port);
             if let (Some((other, ..)), 1..) = (same, *port) {
                 return Err(Failure::usage(
@@ -97,8 +96,10 @@ impl Dev {
                     "give each server a port of its own; 0 takes a free one",
                 ));
             }
-            let listener = TcpListener::bind(("127.0.0.1", *port));
-            held.push(listener.map_err(|error| no_port(option, server, *port, &error))?);
+        }
+        for (option, server, port) in ports {
+            let listener = TcpListener::bind(("127.0.0.1", port));
+            listener.map_err(|error| no_port(option, server, port, &error))?;
         }
         Ok(())
     }

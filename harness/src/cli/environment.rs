@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::name::{ObjectName, Scheme};
 use super::stack::Stack;
 use super::store::Store;
-use super::target::{Chosen, Effect, Service, TargetArgs};
+use super::target::{Effect, Service, TargetArgs};
 use crate::client::gcs::GOOGLE;
 use crate::client::{GcsClient, GcsConfig, S3Client, S3Config, ServiceAccount};
 

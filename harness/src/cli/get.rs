@@ -30,8 +30,8 @@ Examples:
 What arrives are the stored bytes: objects with a Content-Encoding stay encoded. A file appears
 under its name only once it is whole and matches the store's checksum.
 
-With --json: {\"name\", \"file\", \"key\", \"size\", \"checksums\", ...}; of several or with --recursive {\"count\",
-\"bytes\", \"objects\": [those], \"failed\": [{\"name\", \"error\"}]}.";
+With --json: {\"name\", \"file\", \"key\", \"size\", \"checksums\", ...}; of several or with
+--recursive {\"count\", \"bytes\", \"objects\": [those], \"failed\": [{\"name\", \"error\"}]}.";
 
 /// Download objects, or all below a prefix
 #[derive(Debug, Args)]

@@ -29,8 +29,8 @@ in pieces leaves those on S3, unseen, until a lifecycle rule (AbortIncompleteMul
 them away; on GCS they go by themselves.
 
 With --json: {\"name\", \"key\", \"size\", \"etag\", \"version_id\" or \"generation\", \"checksums\",
-\"content_type\", ...}; of several files or with --recursive {\"count\", \"bytes\", \"objects\": [those], \"failed\":
-[{\"name\", \"error\"}]}.";
+\"content_type\", ...}; of several files or with --recursive {\"count\", \"bytes\",
+\"objects\": [those], \"failed\": [{\"name\", \"error\"}]}.";
 
 /// Upload files, a folder or standard input
 #[derive(Debug, Args)]

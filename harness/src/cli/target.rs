@@ -23,7 +23,7 @@ pub(super) struct TargetArgs {
     /// Use what the environment names, never a local stack
     #[arg(long, conflicts_with = "stack")]
     no_local: bool,
-    /// Use the local stack that `causeway dev` runs in this folder, or that this file describes
+    /// Use the local stack that `causeway dev` runs in FOLDER, which may also be the dev.json there
     #[arg(long, value_name = "FOLDER")]
     stack: Option<PathBuf>,
 }
@@ -54,26 +54,14 @@ pub(super) struct Service {
 /// A configuration and where it came from.
 pub(super) struct Chosen<C> {
     pub(super) config: C,
-    /// Whether it is a local stack's
-    pub(super) local: bool,
     /// For people: `local stack in /project`
     origin: String,
 }
 
 impl<C> Chosen<C> {
-    /// What the command line itself names.
-    pub(super) fn by_option(config: C, option: &str) -> Self {
+    pub(super) fn new(config: C, origin: impl Into<String>) -> Self {
         Self {
             config,
-            local: false,
-            origin: option.to_owned(),
-        }
-    }
-
-    fn by_environment(config: C, origin: impl Into<String>) -> Self {
-        Self {
-            config,
-            local: false,
             origin: origin.into(),
         }
     }
@@ -116,7 +104,6 @@ impl TargetArgs {
         let of_stack = |found: &FoundStack| {
             Ok(Chosen {
                 config: stack(&found.stack)?,
-                local: true,
                 origin: found.to_string(),
             })
         };
@@ -127,7 +114,7 @@ impl TargetArgs {
         if self.no_local {
             let what = format!("the environment names no {}", bare(service.name));
             let named = named.ok_or_else(|| Failure::usage(what, service.advice.as_str()));
-            return Ok(Chosen::by_environment(named?, "environment"));
+            return Ok(Chosen::new(named?, "environment"));
         }
         let deletes = effect == Effect::Deletes;
         match (named, Stack::find()) {
@@ -137,10 +124,10 @@ impl TargetArgs {
             }
             (Some(config), Ok(Some(found))) => {
                 let origin = format!("environment; --local takes the {found}");
-                Ok(Chosen::by_environment(config, origin))
+                Ok(Chosen::new(config, origin))
             }
             // What can't be read is no stack.
-            (Some(config), _) => Ok(Chosen::by_environment(config, "environment")),
+            (Some(config), _) => Ok(Chosen::new(config, "environment")),
             (None, Ok(Some(found))) => match &service.unusable {
                 Some(unusable) if deletes => Err(refusal(service, unusable, &found)),
                 _ => of_stack(&found),

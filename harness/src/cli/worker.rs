@@ -144,7 +144,7 @@ impl Names {
             advice: self.advice(),
         };
         let chosen = match &self.url {
-            Some(url) => Chosen::by_option((url.clone(), self.token()?), "--url"),
+            Some(url) => Chosen::new((url.clone(), self.token()?), "--url"),
             None => target.choose(
                 &service,
                 effect,

@@ -157,7 +157,7 @@ async fn exit_codes_say_what_was_wrong() {
         &["quarantine", "list", "nowhere"],
         &["quarantine", "show", "nowhere", "k"],
         &["quarantine", "drop", "nowhere", "--all"],
-        &["replay", "nowhere", "--kind", "k"],
+        &["replay", "nowhere", "--kind", "source-denied"],
     ];
     for arguments in commands {
         let (code, error) = admin.fails(arguments).await;
@@ -196,7 +196,7 @@ async fn exit_codes_say_what_was_wrong() {
         &["status", ".."][..],
         &["replay", "photos"],
         &["replay", "photos", "k", "--all"],
-        &["replay", "photos", "--all", "--kind", "k"],
+        &["replay", "photos", "--all", "--kind", "source-denied"],
         &["quarantine", "drop", "photos"],
         &["quarantine"],
     ] {

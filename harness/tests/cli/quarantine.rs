@@ -87,7 +87,8 @@ async fn an_entry_is_shown_by_key_by_name_and_by_id() {
         ("s3://older/2025/a", "older/2025/a"),
         ("older/2025/a", "older/2025/a"),
     ] {
-        let entry = admin.json(&["quarantine", "show", "photos", name]).await;
+        let mut entry = admin.json(&["quarantine", "show", "photos", name]).await;
+        entry.as_object_mut().unwrap().remove("target").unwrap();
         let ledger = admin.worker.ledger.lock().unwrap();
         assert!(ledger.quarantine["photos"].contains(&entry), "{entry}");
         assert_eq!(entry["id"], id);
