@@ -73,17 +73,19 @@ pub(super) fn open(scheme: Scheme, target: &TargetArgs, effect: Effect) -> Resul
     match scheme {
         Scheme::S3 => {
             let service = s3_service(&variable);
-            let chosen = target.choose(&service, effect, || s3_from(&variable), s3_of)?;
-            let url = s3_url(&chosen.config);
+            let from = || s3_from(&variable);
+            let chosen = target.choose(&service, effect, from, s3_of, s3_url)?;
             let client = S3Client::new(chosen.config.clone())?;
-            chosen.announce(&service, &url);
+            chosen.announce(&service);
             Ok(Store::S3(client))
         }
         Scheme::Gs => {
             let service = gcs_service(&variable);
-            let chosen = target.choose(&service, effect, || gcs_from(&variable), gcs_of)?;
+            let from = || gcs_from(&variable);
+            let url = |config: &GcsConfig| config.endpoint.clone();
+            let chosen = target.choose(&service, effect, from, gcs_of, url)?;
             let client = GcsClient::new(chosen.config.clone())?;
-            chosen.announce(&service, &chosen.config.endpoint);
+            chosen.announce(&service);
             Ok(Store::Gcs(client))
         }
     }

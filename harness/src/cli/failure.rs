@@ -108,3 +108,20 @@ impl From<ClientError> for Failure {
         Self::new(code, error.what, error.advice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_program_said_stays_in_its_lines() {
+        let error = anyhow::anyhow!("it ended with 1:\nerror: no `x`\n --> lib.rs:1\n");
+        let failure = Failure::from_setup(&error.context("building the worker"));
+        assert_eq!(failure.what, "building the worker: it ended with 1:");
+        assert_eq!(failure.lines, ["error: no `x`", " --> lib.rs:1"]);
+        assert_eq!(
+            failure.json()["message"],
+            "building the worker: it ended with 1:\nerror: no `x`\n --> lib.rs:1"
+        );
+    }
+}

@@ -182,6 +182,9 @@ impl Put {
             let length = length(source)?;
             let relative = file_name(source)?.to_owned();
             if let Some(other) = files.iter().find(|file| file.relative == relative) {
+                if other.path == *source {
+                    continue;
+                }
                 let (one, other) = (source.display(), other.path.display());
                 return Err(Failure::usage(
                     format!("{other} and {one} would both become {target}{relative}"),
@@ -297,7 +300,7 @@ fn length(source: &Path) -> Result<Option<u64>, Failure> {
             "add --recursive to upload everything in it, or leave it out",
         ));
     }
-    Ok(metadata.is_file().then(|| metadata.len()))
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 fn file_name(path: &Path) -> Result<&str, Failure> {

@@ -47,13 +47,18 @@ pub(super) struct Send {
     )]
     names: Vec<ObjectName>,
     /// The event's name
-    #[arg(long, default_value = "ObjectCreated:Put", value_name = "EVENT")]
+    #[arg(
+        long,
+        default_value = "ObjectCreated:Put",
+        conflicts_with = "file",
+        value_name = "EVENT"
+    )]
     event: String,
     /// The version that it is about
-    #[arg(long, value_name = "ID")]
+    #[arg(long, conflicts_with = "file", value_name = "ID")]
     version_id: Option<String>,
     /// The object's size in bytes
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, conflicts_with = "file", value_name = "BYTES")]
     size: Option<u64>,
     /// A JSON file to send as it is, - for standard input
     #[arg(long, value_name = "FILE")]

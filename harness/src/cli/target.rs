@@ -54,21 +54,23 @@ pub(super) struct Service {
 /// A configuration and where it came from.
 pub(super) struct Chosen<C> {
     pub(super) config: C,
+    url: String,
     /// For people: `local stack in /project`
     origin: String,
 }
 
 impl<C> Chosen<C> {
-    pub(super) fn new(config: C, origin: impl Into<String>) -> Self {
+    pub(super) fn new(config: C, url: String, origin: impl Into<String>) -> Self {
         Self {
             config,
+            url,
             origin: origin.into(),
         }
     }
 
     /// Says on standard error what the target is, and remembers it for `--json`.
-    pub(super) fn announce(&self, service: &Service, url: &str) {
-        let Some(address) = address(url) else {
+    pub(super) fn announce(&self, service: &Service) {
+        let Some(address) = address(&self.url) else {
             // Whoever uses it says what is wrong with it.
             return;
         };
@@ -90,7 +92,8 @@ impl TargetArgs {
         self.local || self.stack.is_some()
     }
 
-    /// Chooses between what the environment has (`None` where it names nothing) and a local stack.
+    /// Chooses between what the environment has (`None` where it names nothing) and a local stack. `url`
+    /// tells where a configuration leads.
     ///
     /// # Errors
     /// A usage error when there is neither, and when there are both and the command deletes.
@@ -100,34 +103,41 @@ impl TargetArgs {
         effect: Effect,
         environment: impl FnOnce() -> Result<Option<C>, Failure>,
         stack: impl FnOnce(&Stack) -> Result<C, Failure>,
+        url: impl Fn(&C) -> String,
     ) -> Result<Chosen<C>, Failure> {
         let of_stack = |found: &FoundStack| {
-            Ok(Chosen {
-                config: stack(&found.stack)?,
-                origin: found.to_string(),
-            })
+            let config = stack(&found.stack)?;
+            let url = url(&config);
+            Ok::<_, Failure>(Chosen::new(config, url, found.to_string()))
+        };
+        let of_environment = |config: C, origin: &str| {
+            let url = url(&config);
+            Ok(Chosen::new(config, url, origin))
         };
         if self.asks_for_local() {
             return of_stack(&self.asked_for()?);
         }
-        let named = environment()?;
+        let named = environment().map_err(|failure| self.with_local(failure))?;
         if self.no_local {
             let what = format!("the environment names no {}", bare(service.name));
             let named = named.ok_or_else(|| Failure::usage(what, service.advice.as_str()));
-            return Ok(Chosen::new(named?, "environment"));
+            return of_environment(named?, "environment");
         }
         let deletes = effect == Effect::Deletes;
         match (named, Stack::find()) {
-            (Some(_), Ok(Some(found))) if deletes => {
-                let variable = service.variable.unwrap_or("the environment");
-                Err(refusal(service, &format!("{variable} names one"), &found))
-            }
             (Some(config), Ok(Some(found))) => {
-                let origin = format!("environment; --local takes the {found}");
-                Ok(Chosen::new(config, origin))
+                let same = address(&url(&config)) == address(&of_stack(&found)?.url);
+                if same {
+                    of_environment(config, &format!("environment, the {found}"))
+                } else if deletes {
+                    let variable = service.variable.unwrap_or("the environment");
+                    Err(refusal(service, &format!("{variable} names one"), &found))
+                } else {
+                    of_environment(config, &format!("environment; --local takes the {found}"))
+                }
             }
             // What can't be read is no stack.
-            (Some(config), _) => Ok(Chosen::new(config, "environment")),
+            (Some(config), _) => of_environment(config, "environment"),
             (None, Ok(Some(found))) => match &service.unusable {
                 Some(unusable) if deletes => Err(refusal(service, unusable, &found)),
                 _ => of_stack(&found),
@@ -148,6 +158,14 @@ impl TargetArgs {
                 "start the stack again with `causeway dev`",
             )),
         }
+    }
+
+    /// A failure of the environment, with the way round it where there is a stack.
+    fn with_local(&self, mut failure: Failure) -> Failure {
+        if let (false, Ok(Some(found))) = (self.no_local, Stack::find()) {
+            failure.advice = format!("add --local for the {found}, or: {}", failure.advice);
+        }
+        failure
     }
 
     /// The stack that `--stack` or `--local` means.

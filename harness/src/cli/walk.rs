@@ -234,7 +234,12 @@ fn differences(walk: &Walk) -> Option<String> {
     let found: Vec<_> = found
         .map(|(name, tally)| format!("{} {name}", tally.keys))
         .collect();
-    (!found.is_empty()).then(|| format!("the sides differ: {}", found.join(", ")))
+    let verb = if walk.request.dry_run {
+        "differ"
+    } else {
+        "differed"
+    };
+    (!found.is_empty()).then(|| format!("the sides {verb}: {}", found.join(", ")))
 }
 
 /// The differences, and how many objects there are of each sort.

@@ -144,15 +144,16 @@ impl Names {
             advice: self.advice(),
         };
         let chosen = match &self.url {
-            Some(url) => Chosen::new((url.clone(), self.token()?), "--url"),
+            Some(url) => Chosen::new((url.clone(), self.token()?), url.clone(), "--url"),
             None => target.choose(
                 &service,
                 effect,
                 || self.of_environment(),
                 |stack| Ok((stack.worker_url.clone(), of_stack(stack))),
+                |(url, _)| url.clone(),
             )?,
         };
-        chosen.announce(&service, &chosen.config.0);
+        chosen.announce(&service);
         Ok(chosen.config)
     }
 

@@ -118,6 +118,26 @@ async fn credentials_come_first_and_options_before_them() {
             );
         }
     }
+    // Half of the credentials, or those of another kind, are an error that names the way round it.
+    for (environment, name) in [
+        ([("AWS_ACCESS_KEY_ID", "AKID".to_owned())], "s3://bucket/k"),
+        ([("GOOGLE_CREDENTIALS", "{}".to_owned())], "gs://bucket/k"),
+        (
+            [("CAUSEWAY_URL", "http://127.0.0.1:1".to_owned())],
+            "photos",
+        ),
+    ] {
+        let command = if name == "photos" { "status" } else { "stat" };
+        let (code, said, _) = both.run_with(&environment, &[command, name]).await;
+        assert!(
+            code == 2 && said.contains("add --local for the local stack in"),
+            "{said}"
+        );
+        let (code, said, _) = both
+            .run_with(&environment, &[command, name, "--local"])
+            .await;
+        assert!(code == 0 || command == "status" && code == 5, "{said}");
+    }
     for options in [
         &["--local", "--no-local"][..],
         &["--local", "--stack", "."],
@@ -188,6 +208,14 @@ async fn credentials_of_other_programs_count_where_something_is_deleted() {
         }
         assert_eq!(both.left(bucket).await, [1, 1]);
     }
+    // The stack under its own URL is one target and not two, as `causeway dev` says for other tools.
+    let own = both.local.environment();
+    let (code, said, _) = both.run_with(&own, &["rm", "gs://bucket/k"]).await;
+    assert!(
+        code == 0 && said.contains("(environment, the local stack in"),
+        "{said}"
+    );
+    assert_eq!(both.left("gs://bucket").await, [1, 0]);
     // Alone, the stack is what can be meant.
     let (code, said, _) = both.run_with(&[], &["rm", "s3://bucket/k"]).await;
     assert_eq!(code, 0, "{said}");

@@ -43,6 +43,9 @@ async fn send_tells_what_the_worker_made_of_it() {
     assert!(!common::text(&run.stderr).contains("wr0ng"));
     assert_eq!(send(&["gs://bucket/k"], b"").await.status.code(), Some(2));
     assert_eq!(send(&[], b"").await.status.code(), Some(2));
+    // Options about records that are made are of no use with a file.
+    let run = send(&["--file", "-", "--event", "ObjectRemoved:Delete"], b"{}").await;
+    assert_eq!(run.status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
