@@ -126,8 +126,8 @@ impl TargetArgs {
         let deletes = effect == Effect::Deletes;
         match (named, Stack::find()) {
             (Some(config), Ok(Some(found))) => {
-                let same = address(&url(&config)) == address(&of_stack(&found)?.url);
-                if same {
+                let here = address(&url(&config));
+                if of_stack(&found).is_ok_and(|local| address(&local.url) == here) {
                     of_environment(config, &format!("environment, the {found}"))
                 } else if deletes {
                     let variable = service.variable.unwrap_or("the environment");

@@ -119,6 +119,12 @@ fn service() -> Result<Option<(String, String)>, Failure> {
     }
 }
 
+/// The worker's own URL, where that for its senders may have been given.
+fn base(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/events").unwrap_or(url).to_owned()
+}
+
 /// What the command line and the environment say of a worker.
 struct Names {
     /// From the command line
@@ -144,13 +150,13 @@ impl Names {
             advice: self.advice(),
         };
         let chosen = match &self.url {
-            Some(url) => Chosen::new((url.clone(), self.token()?), url.clone(), "--url"),
+            Some(url) => Chosen::new((url.clone(), self.token()?), base(url), "--url"),
             None => target.choose(
                 &service,
                 effect,
                 || self.of_environment(),
                 |stack| Ok((stack.worker_url.clone(), of_stack(stack))),
-                |(url, _)| url.clone(),
+                |(url, _)| base(url),
             )?,
         };
         chosen.announce(&service);

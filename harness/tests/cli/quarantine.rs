@@ -112,7 +112,7 @@ async fn one_entry_is_replayed_or_dropped() {
     let dropped = admin
         .json(&["quarantine", "drop", "photos", "s3://older/2025/a"])
         .await;
-    let target = json!({"worker": format!("{}/events", admin.worker.url())});
+    let target = json!({"worker": admin.worker.url()});
     assert_eq!(
         dropped,
         json!({"route": "photos", "dropped": 1, "more": false, "target": target})
