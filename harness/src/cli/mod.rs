@@ -94,8 +94,8 @@ Where it goes:
          CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET, a service token of its
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
   --local takes the local stack whatever is set, --stack FOLDER that of another folder, --no-local
-  never takes one. Each command says on standard error which target it uses. `rm`, `quarantine drop`,
-  `replay` and `reconcile`, which delete or may release deletes, do nothing where both could be meant.
+  never takes one. Each command says on standard error which target it uses. rm, quarantine drop,
+  replay and reconcile, which delete or may release deletes, do nothing where both could be meant.
 
 Exit codes:
   0  done

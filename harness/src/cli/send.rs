@@ -26,8 +26,8 @@ Examples:
   causeway send --file event.json
   aws s3api ... | causeway send --file -
 
-An event that no route takes is ignored. Exits with 1 if every one was. Whether an accepted event led
-to a copy is not known here: ask `causeway transfer ROUTE KEY`, or `causeway stat` of the copy.
+An event that no route takes is ignored. Exits with 1 if every one was. Whether an accepted event
+led to a copy is not known here: ask `causeway transfer ROUTE KEY`, or `causeway stat` of the copy.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_EVENTS_TOKEN or --token; where neither is
 set, the local stack's.

@@ -22,7 +22,8 @@ Examples:
 
 The worker lists the source page by page and puts a hint for each key into its queue. What is there
 already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it
-alone. What became of the keys: `causeway status ROUTE`. --cancel exits with 3 where none is under way.
+alone. What became of the keys: `causeway status ROUTE`. --cancel exits with 3 where none is under
+way.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
@@ -51,8 +52,8 @@ among the differences, too; sending it once more changes nothing. It goes on by 
 becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
 To have it done each night: [triggers] in wrangler.toml.
 
-Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where none
-is under way.
+Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where
+none is under way.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
@@ -77,11 +78,11 @@ pub(super) struct Backfill {
 #[derive(Debug, Args)]
 #[command(after_help = RECONCILE_HELP)]
 pub(super) struct Reconcile {
-    #[command(flatten)]
-    arguments: Arguments,
     /// Exit with 6 if anything is missing, different or extra
     #[arg(long, conflicts_with_all = ["cancel", "detach"])]
     exit_code: bool,
+    #[command(flatten)]
+    arguments: Arguments,
 }
 
 #[derive(Debug, Args)]
