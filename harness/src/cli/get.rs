@@ -79,7 +79,8 @@ impl Wanted {
         let target = match last {
             None => Target::Folder(PathBuf::from(".")),
             Some(path) if path.as_os_str() == "-" => Target::Stdout,
-            Some(path) if path.is_dir() || ends_in_slash(&path) => Target::Folder(path),
+            Some(path) if path.is_dir() => Target::Folder(path),
+            Some(path) if ends_in_slash(&path) => Target::Folder(unless_a_file(path)?),
             Some(path) => Target::Path(path),
         };
         let names: Result<Vec<_>, _> = arguments.iter().map(parsed).collect();
@@ -103,6 +104,23 @@ fn parsed(name: &OsString) -> Result<ObjectName, Failure> {
         let name = name.display();
         Failure::usage(format!("{name} is no object's name: {why}"), "")
     })
+}
+
+/// A folder to be made, unless a file has its name.
+fn unless_a_file(folder: PathBuf) -> Result<PathBuf, Failure> {
+    let bare: PathBuf = folder.components().collect();
+    if bare.exists() {
+        let what = format!(
+            "{} is a file, and {} a folder",
+            bare.display(),
+            folder.display()
+        );
+        return Err(Failure::usage(
+            what,
+            "leave the / out, or name another folder",
+        ));
+    }
+    Ok(folder)
 }
 
 fn ends_in_slash(path: &Path) -> bool {

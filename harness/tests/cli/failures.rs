@@ -27,6 +27,7 @@ async fn exit_codes_say_what_was_wrong() {
             (2, "usage", vec!["get", "-r", &missing, "/dev/null"]),
             (2, "usage", vec!["get", "-r", &missing, &missing]),
             (2, "usage", vec!["get", &folder]),
+            (2, "usage", vec!["get", &missing, "/dev/null/"]),
             (2, "usage", vec!["get", &missing, &missing, "file"]),
             (2, "usage", vec!["get", &missing, "bucket/key", "folder/"]),
             (2, "usage", vec!["get", "folder/"]),
