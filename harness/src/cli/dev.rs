@@ -242,3 +242,34 @@ fn invocation() -> String {
     }
     called
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_examples_are_commands_and_mean_this_stack_whatever_the_environment() {
+        let stack = json!({
+            "s3_endpoint": "http://s3", "access_key_id": "id", "secret_access_key": "secret",
+            "region": "r", "gcs_endpoint": "http://gcs", "google_credentials": null,
+            "worker_url": "http://w", "events_token": "e", "admin_token": "a",
+        });
+        let stack = serde_json::from_value(stack).unwrap();
+        let lines = introduction(&stack, std::path::Path::new("key.json"));
+        let called = invocation();
+        let examples: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.split_once(&format!("{called} ")))
+            .collect();
+        assert_eq!(examples.len(), 4, "{lines:?}");
+        for (_, arguments) in examples {
+            assert!(arguments.contains(" --local "), "{arguments}");
+            let arguments = arguments.split_whitespace();
+            Cli::try_parse_from(std::iter::once("causeway").chain(arguments)).unwrap();
+        }
+    }
+}
