@@ -14,7 +14,10 @@ mod token;
 pub use compose::{COMPOSE_LIMIT, Component};
 pub use list::{ListQuery, Page};
 pub use multipart::{buffered_upload, multipart_upload};
-pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
+pub use object::{
+    CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Generation, HEADER_FIELDS,
+    Object, Precondition, object_fields,
+};
 pub use provenance::Provenance;
 pub use refusal::refusal;
 pub use resumable::{
@@ -56,7 +59,11 @@ impl ObjectAddress {
     /// # Errors
     /// [`ErrorKind::DestinationRefused`] for a name that cannot stand in a URL.
     pub fn get(&self) -> Result<Request<Bytes>, TransferError> {
-        let url = format!("{}?fields={}", self.object_url(), object_fields());
+        let url = format!(
+            "{}?fields={},{HEADER_FIELDS}",
+            self.object_url(),
+            object_fields()
+        );
         request(Method::GET, &url, Bytes::new())
     }
 

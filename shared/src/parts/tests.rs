@@ -54,7 +54,7 @@ fn order(etag: &str) -> Order {
         etag: etag.into(),
         stored: StoredChecksums {
             shared: Some(Checksum::Crc32c(1)),
-            full: None,
+            ..StoredChecksums::default()
         },
         parts: Parts {
             total: 5,

@@ -11,7 +11,7 @@ mod range;
 mod refusal;
 mod tagging;
 
-pub use checksum::StoredChecksums;
+pub use checksum::{Origin, StoredChecksums};
 pub use encoded_word::decode as decode_words;
 pub use list::{Listed, Listing};
 pub use object::SourceObject;

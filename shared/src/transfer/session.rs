@@ -417,7 +417,8 @@ impl Transfer {
             proof: stored.proof(),
             omitted: mapping::omitted(object),
         };
-        if self.message.followed {
+        // Once: what came before has then been seen.
+        if std::mem::take(&mut self.message.followed) {
             self.created = Some(generation);
             return self.look();
         }
