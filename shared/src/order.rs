@@ -31,6 +31,13 @@ pub struct Order {
     pub stored: StoredChecksums,
     /// How it is cut.
     pub parts: Parts,
+    /// After so many seconds without a part another hint has those that are missing sent again.
+    #[serde(default = "quiet_after")]
+    pub quiet_after: u32,
+}
+
+fn quiet_after() -> u32 {
+    300
 }
 
 /// Where parts stand at `destination`.

@@ -87,6 +87,7 @@ impl Transfer {
             etag: upload.source.etag,
             stored: upload.source.checksums,
             parts,
+            quiet_after: self.route.carry_after,
         };
         Step::Done(Ending::Parts(Box::new(order)))
     }
