@@ -110,6 +110,16 @@ impl Route {
         Some(format!("{}{rest}", self.destination.prefix))
     }
 
+    /// Whether `key` is a folder's marker, as consoles make one, that has no name left behind the route's
+    /// prefix.
+    #[must_use]
+    pub fn is_own_folder(&self, key: &str) -> bool {
+        key.ends_with('/')
+            && self
+                .destination_name(key)
+                .is_some_and(|name| name.is_empty())
+    }
+
     /// The key that `name` at the destination would be a copy of, if the name is this route's.
     #[must_use]
     pub fn source_key(&self, name: &str) -> Option<String> {

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::access::{Access, check_reachable};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Lost, Side};
-use crate::gcs::{Generation, Object, ObjectAddress};
+use crate::gcs::{Generation, Object, ObjectAddress, check_name};
 use crate::message::HintMessage;
 use crate::retry;
 use crate::route::Route;
@@ -157,15 +157,18 @@ impl Transfer {
         let key = &message.hint.key;
         check_reachable(key)?;
         let name = route.destination_name(key).unwrap_or_default();
-        if matches!(name.as_str(), "" | "." | "..") {
-            return Err(TransferError::new(
-                ErrorKind::DestinationRefused,
-                format!(
-                    "The key {:?} would be called {name:?} at the destination of the route {}, which GCS does not take.",
-                    key, route.name
-                ),
-                "Change the route's prefixes, or rename the object at the source.",
-            ));
+        let is_marker = route.is_own_folder(key) && message.hint.size.unwrap_or_default() == 0;
+        if !is_marker {
+            check_name(&name).map_err(|why| {
+                TransferError::new(
+                    ErrorKind::DestinationRefused,
+                    format!(
+                        "The key {key:?} would be called {name:?} at the destination of the route {}, which GCS does not take: a name {why}.",
+                        route.name
+                    ),
+                    "Change the route's prefixes, or rename the object at the source.",
+                )
+            })?;
         }
         Ok(Self {
             address: access.gcs.address(&route.destination.bucket, &name),

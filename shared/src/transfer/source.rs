@@ -26,6 +26,9 @@ impl Transfer {
         if self.session.is_some() {
             return self.query();
         }
+        if self.address.name.is_empty() {
+            return Ok(Self::done(Outcome::FolderMarker));
+        }
         match self.message.hint.size {
             Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(),
             None if !self.route.propagates_deletes() => self.open(),

@@ -57,7 +57,7 @@ pub(super) fn merged(walk: &Walk, route: &Route, sides: Sides) -> Page {
     };
     let mut source = source
         .iter()
-        .filter(|listed| is_known(&listed.key))
+        .filter(|listed| is_known(&listed.key) && !is_marker(listed, route))
         .peekable();
     let mut copies = copies
         .iter()
@@ -125,6 +125,11 @@ impl Page {
 /// Where `object` came from, if it is a copy of `key`.
 fn provenance(route: &Route, key: &str, object: &Object) -> Option<Provenance> {
     Provenance::of(&object.metadata, &route.source.bucket, key)
+}
+
+/// Whether there is nothing to copy of what was listed.
+fn is_marker(listed: &Listed, route: &Route) -> bool {
+    listed.size == 0 && route.is_own_folder(&listed.key)
 }
 
 /// Whether `name` is that of a part of a large object.
