@@ -25,7 +25,7 @@ pub struct Order {
     pub object: Object,
     /// What stood there before the source was read.
     pub precondition: Precondition,
-    /// The source's ETag, with its quotes.
+    /// The source's validator.
     pub etag: String,
     /// What S3 has of its bytes.
     pub stored: StoredChecksums,

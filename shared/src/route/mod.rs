@@ -35,6 +35,8 @@ pub struct Route {
     pub parts_above: Option<u64>,
     /// An upload in one stream goes on with another message after this many seconds.
     pub carry_after: u32,
+    /// Whether an ETag that looks like an MD5 is one; none said: until GCS refuses the bytes.
+    pub etag_md5: Option<bool>,
     /// Whether objects' tags are asked for and carried over.
     pub tags: bool,
     /// Whether `customTime` says when the source was last modified.

@@ -5,11 +5,12 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away; `step` is what
-//! goes between them and the runtime, and this file holds what they share.
+//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away, `etag` doubts an
+//! MD5 that is none; `step` is what goes between them and the runtime, and this file holds what they share.
 //! Nothing here does I/O: [`crate::drive`] carries the steps out.
 
 mod deletes;
+mod etag;
 mod session;
 mod source;
 mod step;
@@ -26,6 +27,7 @@ use crate::access::{Access, check_reachable};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Lost, Side};
 use crate::gcs::{Generation, Object, ObjectAddress, check_name};
+use crate::mapping::Less;
 use crate::message::HintMessage;
 use crate::retry;
 use crate::route::Route;
@@ -33,6 +35,7 @@ use crate::s3::SourceObject;
 
 pub use step::{Ending, Event, Outcome, Step};
 
+use etag::{EtagMd5, Measure};
 use session::{Piece, Underway};
 use upload::Upload;
 
@@ -73,6 +76,14 @@ pub struct Transfer {
     granted: bool,
     /// A refused credential was got anew, or could not be.
     renewed: bool,
+    /// The source refused an `If-Match`; whether rightly, the replies without it tell.
+    is_match_refused: bool,
+    /// What GCS refused to take of the metadata.
+    less: Less,
+    /// The body under way was not read in one go.
+    is_broken_off: bool,
+    /// Whether an ETag that looks like an MD5 is one.
+    etag_md5: EtagMd5,
 }
 
 #[derive(Debug)]
@@ -111,6 +122,10 @@ enum State {
     Reopening(Piece),
     /// Bytes that GCS has are being read for their checksum.
     CatchingUp(Piece),
+    /// The source was asked for half of its bytes.
+    Measuring(Measure),
+    /// They are being read for their checksum.
+    Measured(Measure),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
     /// The brake was asked whether this generation may be deleted.
@@ -191,6 +206,10 @@ impl Transfer {
             deleted: None,
             granted: false,
             renewed: false,
+            is_match_refused: false,
+            less: Less::default(),
+            is_broken_off: false,
+            etag_md5: EtagMd5::default(),
         })
     }
 
@@ -233,6 +252,10 @@ impl Transfer {
             (State::CatchingUp(piece), Event::Digested(digests)) => {
                 self.caught_up(digests, piece, now)
             }
+            (State::Measuring(measure), Event::Reply(reply)) => self.half_opened(&reply, measure),
+            (State::Measured(measure), Event::Digested(digests)) => {
+                self.half_measured(&digests, measure)
+            }
             (
                 State::Cancelling(error),
                 Event::Reply(_) | Event::Lost(_) | Event::Unauthorized(_),
@@ -257,11 +280,15 @@ impl Transfer {
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
         let opening = matches!(
             state,
-            State::Opening | State::Tagging(_) | State::Reopening(_) | State::Rechecking { .. }
+            State::Opening
+                | State::Tagging(_)
+                | State::Reopening(_)
+                | State::Measuring(_)
+                | State::Rechecking { .. }
         );
         let reading = matches!(
             state,
-            State::Buffering | State::Holding { .. } | State::CatchingUp(_)
+            State::Buffering | State::Holding { .. } | State::CatchingUp(_) | State::Measured(_)
         );
         // Some of the runtime's sentences have their full stop already.
         let detail = lost.detail.trim_end_matches('.');
@@ -308,14 +335,28 @@ impl Transfer {
     /// An error: first it is seen what becomes of a session, then the error is weighed.
     fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
         match self.session.take() {
-            Some(session) => self.leave(session, error),
+            Some(session) => {
+                let error = self.learn(error, session.checksums().from);
+                self.leave(session, error)
+            }
             None => self.conclude(error, now),
         }
     }
 
     /// Starts over if the error is one that passes, and ends otherwise.
-    fn conclude(&mut self, error: TransferError, now: Timestamp) -> Next {
-        self.upload = None;
+    fn conclude(&mut self, mut error: TransferError, now: Timestamp) -> Next {
+        if let Some(upload) = self.upload.take() {
+            error = self.learn(error, upload.source.checksums.from);
+            let less = upload.less_than(self.less, &self.route, &self.address.name);
+            if let Some(less) = less.filter(|_| error.is_of_metadata()) {
+                self.less = less;
+                return self.look();
+            }
+        }
+        // Once: nothing is sent as before.
+        if error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved() {
+            return self.look();
+        }
         if self.access.forget_refused(&error, &mut self.renewed) {
             return self.look();
         }

@@ -78,7 +78,7 @@ impl Transfer {
         self.open()
     }
 
-    fn open(&mut self) -> Next {
+    pub(super) fn open(&mut self) -> Next {
         let step = self.read_source(&Read::default())?;
         self.state = State::Opening;
         Ok(step)
@@ -97,7 +97,8 @@ impl Transfer {
                 Refusal::Failed(error) => Err(error),
             };
         }
-        let source = SourceObject::read(reply.headers())?;
+        let mut source = SourceObject::read(reply.headers())?;
+        self.weigh_etag(&mut source);
         let plan = self.plan(&source)?;
         let is_small = source.size <= SINGLE_REQUEST_LIMIT && !matches!(plan, Plan::Parts(_));
         if matches!(self.destination, Destination::Unknown) && !is_small {
@@ -147,6 +148,9 @@ impl Transfer {
                 && mapping::describes(object, &source, &provenance, self.route.tags)
         }) {
             return Ok(Self::done(self.already_there(object, &source)));
+        }
+        if self.has_to_be_measured(&source) {
+            return self.measure(&source);
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())

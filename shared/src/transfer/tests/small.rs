@@ -75,7 +75,7 @@ fn a_commit_with_another_checksum_is_no_success() {
     let mut run = Run::of(Some(3));
     run.answer(source(3, MD5_ETAG));
     run.answer(stored(5, 3, ("md5Hash", "AAAA"), None));
-    run.waits().expect(LOOK);
+    run.expect(LOOK);
 }
 
 /// A copy of the source with `MD5_ETAG` that says this, beside what it always does.
