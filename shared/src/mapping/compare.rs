@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn whatever_the_source_says_is_compared_and_nothing_else() {
+        type Change = fn(&mut SourceObject);
         let copy = copy_of(&source());
         assert!(is_described(&copy, &source(), true));
-        type Change = fn(&mut SourceObject);
         let changes: [Change; 6] = [
             |source| source.content_type = Some("text/html".into()),
             |source| source.cache_control = None,

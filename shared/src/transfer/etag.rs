@@ -64,7 +64,7 @@ impl Transfer {
                 error.advice.push_str(
                     " If the ETags of this store are no MD5s, say etag_md5 = false in the route.",
                 );
-                let is_in_doubt = self.route.etag_md5.is_none() && !self.is_broken_off;
+                let is_in_doubt = self.route.etag_md5.is_none() && !self.reading.is_broken_off;
                 if is_in_doubt && self.etag_md5 == EtagMd5::Trusted {
                     self.etag_md5 = EtagMd5::Disproved(error.clone());
                 }

@@ -76,14 +76,20 @@ pub struct Transfer {
     granted: bool,
     /// A refused credential was got anew, or could not be.
     renewed: bool,
-    /// The source refused an `If-Match`; whether rightly, the replies without it tell.
-    is_match_refused: bool,
+    reading: Reading,
     /// What GCS refused to take of the metadata.
     less: Less,
-    /// The body under way was not read in one go.
-    is_broken_off: bool,
     /// Whether an ETag that looks like an MD5 is one.
     etag_md5: EtagMd5,
+}
+
+/// How the source is being read.
+#[derive(Debug, Default)]
+struct Reading {
+    /// It refused an `If-Match`; whether rightly, the replies without it tell.
+    is_match_refused: bool,
+    /// The body under way was not read in one go.
+    is_broken_off: bool,
 }
 
 #[derive(Debug)]
@@ -206,9 +212,8 @@ impl Transfer {
             deleted: None,
             granted: false,
             renewed: false,
-            is_match_refused: false,
+            reading: Reading::default(),
             less: Less::default(),
-            is_broken_off: false,
             etag_md5: EtagMd5::default(),
         })
     }

@@ -314,15 +314,16 @@ impl Transfer {
     pub(super) fn read_span(&self, span: Option<(u64, u64)>, etag: &str) -> Next {
         self.read_source(&Read {
             span,
-            if_match: if_match(etag).filter(|_| !self.is_match_refused),
+            if_match: if_match(etag).filter(|_| !self.reading.is_match_refused),
         })
     }
 
     /// Whether `reply`, to a read of some bytes, says that the object is another, and may be wrong about
     /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells.
     pub(super) fn doubts_match(&mut self, reply: &Response<Bytes>) -> bool {
-        let is_new = reply.status() == StatusCode::PRECONDITION_FAILED && !self.is_match_refused;
-        self.is_match_refused |= is_new;
+        let is_new =
+            reply.status() == StatusCode::PRECONDITION_FAILED && !self.reading.is_match_refused;
+        self.reading.is_match_refused |= is_new;
         is_new
     }
 
@@ -369,7 +370,7 @@ impl Transfer {
         let Some(wait) = self.backoff(&error) else {
             return Err(error);
         };
-        self.is_broken_off = true;
+        self.reading.is_broken_off = true;
         self.state = State::Pausing;
         Ok(wait_until(now, wait))
     }

@@ -61,7 +61,7 @@ impl Transfer {
     pub(super) fn start_upload(&mut self, upload: Upload) -> Next {
         let size = upload.source.size;
         let object = self.object_of(&upload);
-        self.is_broken_off = false;
+        self.reading.is_broken_off = false;
         let ask = match upload.plan {
             Plan::Single => return self.send_whole(upload),
             Plan::Buffered(digest) => {
