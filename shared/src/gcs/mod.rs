@@ -17,6 +17,7 @@ pub use multipart::{buffered_upload, multipart_upload};
 pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
 pub use provenance::Provenance;
 pub use refusal::refusal;
+pub(crate) use refusal::{is_absent, is_lost_race, is_page};
 pub use resumable::{
     ContentRange, ResumableSession, ResumableUploadStatus, finish, resume, start_session,
     upload_status,

@@ -119,16 +119,17 @@ async fn compose_group<P: Port>(
     let components = group.iter().map(|piece| &piece.component);
     let request = address.compose(components, &object, Precondition::DoesNotExist)?;
     let answer = client.send(&request, &order.bucket).await?;
-    let made = match answer {
-        Answer { reply, .. } if reply.status().is_success() => Object::read(&reply)?,
-        // Ours: nobody else knows the name.
-        Answer {
-            reply,
-            ambiguous: true,
-        } if reply.status() == StatusCode::PRECONDITION_FAILED => {
+    let Answer { reply, ambiguous } = answer;
+    let made = match reply.status() {
+        // What cannot be read is looked into. It is ours: nobody else knows the name.
+        status if status.is_success() => match Object::read(&reply) {
+            Ok(made) => made,
+            Err(error) => look(client, &address).await?.ok_or(error)?,
+        },
+        StatusCode::PRECONDITION_FAILED if ambiguous => {
             look(client, &address).await?.ok_or_else(part_gone)?
         }
-        Answer { .. } => return Err(part_gone()),
+        _ => return Err(part_gone()),
     };
     let crc32c = group.iter().fold(0, |crc32c, piece| {
         combine_crc32c(crc32c, piece.crc32c, piece.length)
@@ -145,8 +146,8 @@ async fn compose_group<P: Port>(
     })
 }
 
-/// Composes the whole at its destination. After a reply that was lost, our own object may stand
-/// there already.
+/// Composes the whole at its destination. After a reply that was lost, or that cannot be read, our own
+/// object may stand there already.
 async fn commit<P: Port>(
     client: &mut Client<'_, P>,
     order: &Order,
@@ -157,17 +158,25 @@ async fn commit<P: Port>(
     let components = pieces.iter().map(|piece| &piece.component);
     let request = address.compose(components, &order.object, order.precondition)?;
     let Answer { reply, ambiguous } = client.send(&request, &order.bucket).await?;
+    let mut unread = None;
     if reply.status().is_success() {
-        let committed = Object::read(&reply)?;
-        committed.verify(order.parts.total, whole)?;
-        return Ok(committed);
+        match Object::read(&reply) {
+            Ok(committed) => {
+                committed.verify(order.parts.total, whole)?;
+                return Ok(committed);
+            }
+            Err(error) => unread = Some(error),
+        }
     }
-    if ambiguous
+    if (ambiguous || unread.is_some())
         && let Some(found) = look(client, &address).await?
         && found.verify(order.parts.total, whole).is_ok()
         && Provenance::read(&found.metadata) == Provenance::read(&order.object.metadata)
     {
         return Ok(found);
+    }
+    if let Some(error) = unread {
+        return Err(error);
     }
     if reply.status() == StatusCode::NOT_FOUND {
         return Err(part_gone());

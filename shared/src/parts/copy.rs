@@ -1,7 +1,5 @@
 //! One part: its bytes are read under the ETag of the whole and written under a name of their own.
 
-use bytes::Bytes;
-use http::Response;
 use jiff::Timestamp;
 
 use super::PartCopy;
@@ -13,6 +11,7 @@ use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
 use crate::port::{Lost, Port, Side};
+use crate::renew::ask_aws;
 use crate::retry;
 use crate::route::Route;
 use crate::s3::Span;
@@ -67,6 +66,8 @@ async fn copy_once<P: Port>(
     client.authorize(Pass::Google, &mut sink.request).await?;
     let piped = client.port.pipe(sink, part.length, part.digest).await;
     let reply = piped.map_err(|lost| broken(&lost))?;
+    let now = client.port.now();
+    client.access.note_time(Pass::Google, &reply, now);
     if !reply.status().is_success() {
         return Err(refusal(&reply, bucket));
     }
@@ -102,13 +103,9 @@ async fn open<P: Port>(
         if_match: Some(part.etag.clone()),
     };
     let bucket = &route.source.bucket;
-    let mut request = client.access.s3.get_object(bucket, &part.key, &read)?;
-    client.authorize(Pass::Aws, &mut request).await?;
-    let reply: Response<Bytes> = client
-        .port
-        .open(request)
-        .await
-        .map_err(|lost| source_lost(&lost))?;
+    let request = client.access.s3.get_object(bucket, &part.key, &read)?;
+    let reply = ask_aws(client.port, client.access, &request, true).await?;
+    let reply = reply.map_err(|lost| source_lost(&lost))?;
     let span = Span {
         start: part.first,
         length: part.length,

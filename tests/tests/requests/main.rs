@@ -8,6 +8,7 @@ mod gcs;
 mod metadata;
 mod proofs;
 mod raw;
+mod refusals;
 mod replies;
 mod resumable;
 mod s3;

@@ -12,6 +12,7 @@ mod sessions;
 mod small;
 mod tags;
 mod troubles;
+mod unclear;
 
 use bytes::Bytes;
 use http::Response;
