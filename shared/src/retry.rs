@@ -123,7 +123,10 @@ pub(crate) fn passes(code: &str) -> bool {
         "ABORTED",
     ];
     WORDS.iter().any(|word| code.contains(word))
-        || matches!(code, "TemporaryRedirect" | "ConditionalRequestConflict" | "conflict")
+        || matches!(
+            code,
+            "TemporaryRedirect" | "ConditionalRequestConflict" | "conflict"
+        )
 }
 
 /// The wait after attempt `attempt` (from 1) at something that nobody can replay: whatever the

@@ -220,14 +220,16 @@ pub fn read(reply: &Response<Bytes>) -> Result<Vec<Received>, Refusal> {
     let is_object = reply.body().trim_ascii_start().starts_with(b"{");
     let read: Option<Reply> = serde_json::from_slice(reply.body()).ok();
     match read.filter(|_| is_object) {
-        Some(read) if reply.status().is_success() && read.code.is_empty() => match read.failed.into_iter().next() {
-            None => Ok(read.messages),
-            Some(failed) => Err(Refusal {
-                status,
-                code: failed.code,
-                message: "one message of a batch".into(),
-            }),
-        },
+        Some(read) if reply.status().is_success() && read.code.is_empty() => {
+            match read.failed.into_iter().next() {
+                None => Ok(read.messages),
+                Some(failed) => Err(Refusal {
+                    status,
+                    code: failed.code,
+                    message: "one message of a batch".into(),
+                }),
+            }
+        }
         read => {
             let read = read.unwrap_or_default();
             let code = read.code.rsplit('#').next().unwrap_or_default();
@@ -321,7 +323,10 @@ mod tests {
 
     #[test]
     fn what_sqs_refuses_because_of_the_time_is_signed_again_by_its_clock() {
-        let (queue, now) = (queue("http://127.0.0.1:9/1/q").unwrap(), Timestamp::UNIX_EPOCH);
+        let (queue, now) = (
+            queue("http://127.0.0.1:9/1/q").unwrap(),
+            Timestamp::UNIX_EPOCH,
+        );
         let request = queue.receive(now).unwrap();
         let mut refused = reply(400, &json!({"__type": "InvalidSignatureException"}));
         assert!(queue.again(request.clone(), &refused, now, 0).is_none());

@@ -199,7 +199,11 @@ impl Object {
                 ErrorKind::ChecksumRefused,
                 format!(
                     "GCS committed {} bytes with {name} {found}; the source has {size} bytes with {expected}.",
-                    if self.size.is_empty() { "0" } else { &self.size }
+                    if self.size.is_empty() {
+                        "0"
+                    } else {
+                        &self.size
+                    }
                 ),
                 "It is tried again; if it stays so, something between the two stores changes bytes.",
             ));

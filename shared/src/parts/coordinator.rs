@@ -392,12 +392,10 @@ impl Coordinator {
         run.phase = match result {
             Ok(_) if run.is_doubtful => settling(run.again(replaced_another(), seed)),
             Ok(outcome) => settling(Verdict::Done(outcome)),
-            Err(error) if is_of_destination(&error) => {
-                match run.wait(error, now, seed) {
-                    Ok(at) => Phase::Assembling { at },
-                    Err(error) => settling(Verdict::Quarantine(error)),
-                }
-            }
+            Err(error) if is_of_destination(&error) => match run.wait(error, now, seed) {
+                Ok(at) => Phase::Assembling { at },
+                Err(error) => settling(Verdict::Quarantine(error)),
+            },
             Err(error) => settling(run.again(error, seed)),
         };
     }

@@ -133,6 +133,9 @@ fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, b
         (_, code) if code.starts_with("KMS.") => denied(
             "The KMS key that encrypts the object cannot be used: enable it, or cancel its deletion (aws kms enable-key, cancel-key-deletion), then replay.",
         ),
+        (_, "AccountProblem" | "AllAccessDisabled" | "NotSignedUp") => denied(
+            "The AWS account of the bucket or of the credential is closed or suspended: see to its billing in the AWS console, then replay.",
+        ),
         (400, "InvalidRequest")
             if body.message.starts_with("The object was stored using a form of Server Side Encryption") =>
         {
@@ -141,7 +144,7 @@ fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, b
             )
         }
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
-            | "NotSignedUp" | "TokenRefreshRequired") | (401, _) => (
+            | "TokenRefreshRequired") | (401, _) => (
             ErrorKind::SourceCredentialRefused,
             false,
             "Check the secrets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the worker.".into(),
@@ -320,6 +323,7 @@ mod tests {
                 ErrorKind::SourceDenied,
                 "enable-key",
             ),
+            (403, "AccountProblem", ErrorKind::SourceDenied, "billing"),
             (
                 403,
                 "InvalidObjectState",

@@ -88,9 +88,10 @@ fn refused(reply: &Response<Bytes>, bucket: &str) -> Result<Tags, TransferError>
     let is_unknown = code == "NotImplemented" || matches!(reply.status().as_u16(), 405 | 501);
     if is_unknown {
         error.kind = ErrorKind::SourceUnexpected;
+        error.is_final = code == "NotImplemented";
     }
     match error.kind {
-        ErrorKind::SourceDenied => {
+        ErrorKind::SourceDenied if !error.is_final => {
             error.advice = format!(
                 "The route asks for tags: allow s3:GetObjectTagging and, where the bucket has versions, s3:GetObjectVersionTagging on arn:aws:s3:::{bucket}/*; or take `tags = true` from the route."
             );

@@ -116,6 +116,54 @@ fn sessions_are_got_anew_before_they_end_and_after_they_were_refused() {
 }
 
 #[test]
+fn what_a_token_service_did_not_answer_itself_is_no_answer() {
+    run(async {
+        let services = TokenServices::start(KEY, vec![role("r", None, 3600)]).await;
+        let options = json!({"role_arn": arn("r")});
+        let stack = stack(&services, &[options], &json!({})).await;
+        let lane = stack.lane();
+        for (status, text) in [
+            (200, "<html><body>Welcome</body></html>"),
+            (
+                200,
+                "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+            ),
+            (403, "<html>Forbidden</html>"),
+        ] {
+            services.answer_next(status, text);
+        }
+        copies(&lane, "key").await;
+        assert_eq!(services.asked(), [assumed("r", "lane00")]);
+        assert!(lane.letters().is_empty());
+        end(stack, &services).await;
+    });
+}
+
+#[test]
+fn a_token_service_whose_clock_is_another_is_asked_by_its_time_at_once() {
+    run(async {
+        let services = TokenServices::start(KEY, vec![role("r", None, 3600)]).await;
+        services.set_ahead(3600);
+        let options = json!({"role_arn": arn("r")});
+        let google = json!({"GOOGLE_CREDENTIALS": services.external_account(None)});
+        let stack = stack(&services, &[options], &google).await;
+        let lane = stack.lane();
+        copies(&lane, "a").await;
+        copies(&lane, "b").await;
+        let refused = Asked::Role {
+            arn: arn("r"),
+            session: "causeway-lane00".into(),
+            granted: false,
+        };
+        let federated = Asked::Federated("ASIASESSION00001".into());
+        // The session's end is by the service's clock, too, and is not taken for an hour later.
+        let all = [refused, assumed("r", "lane00"), federated];
+        assert_eq!(services.asked(), all);
+        end(stack, &services).await;
+    });
+}
+
+#[test]
 fn a_token_service_that_fails_is_asked_again() {
     run(async {
         let services = TokenServices::start(KEY, vec![role("r", None, 3600)]).await;

@@ -120,7 +120,9 @@ fn an_answer_that_says_nothing_of_the_object_is_looked_into() {
                 "{outcome}"
             );
             let uploads = site.writes().await;
-            let uploads = uploads.iter().filter(|write| write.method.as_str() == "POST");
+            let uploads = uploads
+                .iter()
+                .filter(|write| write.method.as_str() == "POST");
             assert_eq!(uploads.count(), 1);
         }
     });
@@ -170,11 +172,16 @@ fn a_policy_of_the_organization_is_no_lost_race() {
             let site = shared().await.site();
             let object = Scripted::new("hello");
             site.holds(&object).await;
-            let refused = site.upload("POST").respond_with(of_gcs(412, reason, message));
+            let refused = site
+                .upload("POST")
+                .respond_with(of_gcs(412, reason, message));
             refused.mount(&site.fixture.gcs).await;
             let outcome = site.transfer(&object).await;
             assert_final(&outcome, ErrorKind::DestinationDenied, message, "kms_key");
-            assert_eq!((site.reads().await.len(), site.writes().await.len()), (1, 1));
+            assert_eq!(
+                (site.reads().await.len(), site.writes().await.len()),
+                (1, 1)
+            );
         }
     });
 }
@@ -186,30 +193,55 @@ fn what_only_a_person_can_end_is_said_at_once_with_what_to_do() {
         let denied = ErrorKind::SourceDenied;
         let moved = ResponseTemplate::new(301).insert_header("x-amz-bucket-region", "ap-south-1");
         for (reply, kind, says, advises) in [
-            (of_s3(400, "InvalidRequest", sse_c), denied, "400 InvalidRequest", "(SSE-C)"),
+            (
+                of_s3(400, "InvalidRequest", sse_c),
+                denied,
+                "400 InvalidRequest",
+                "(SSE-C)",
+            ),
             (
                 of_s3(400, "KMS.DisabledException", "It is disabled."),
                 denied,
                 "KMS.DisabledException",
                 "enable-key",
             ),
-            (moved, ErrorKind::SourceBucketMissing, "301", "region ap-south-1"),
+            (
+                moved,
+                ErrorKind::SourceBucketMissing,
+                "301",
+                "region ap-south-1",
+            ),
         ] {
             let site = shared().await.site();
-            site.source().respond_with(reply).mount(&site.fixture.s3).await;
+            site.source()
+                .respond_with(reply)
+                .mount(&site.fixture.s3)
+                .await;
             site.tell("key", 5).await;
             assert_final(&site.outcome("key").await, kind, says, advises);
             assert_eq!(site.reads().await.len(), 1);
         }
         for (status, reason, message, advises) in [
-            (403, "accountDisabled", "The billing account for the owning project is disabled in state closed", "billing"),
-            (400, "required", "Bucket is a requester pays bucket but no user project provided.", "no-requester-pays"),
+            (
+                403,
+                "accountDisabled",
+                "The billing account for the owning project is disabled in state closed",
+                "billing",
+            ),
+            (
+                400,
+                "required",
+                "Bucket is a requester pays bucket but no user project provided.",
+                "no-requester-pays",
+            ),
             (400, "cloudKmsDisabledKey", "It is disabled", "kms_key"),
         ] {
             let site = shared().await.site();
             let object = Scripted::new("hello");
             site.holds(&object).await;
-            let refused = site.upload("POST").respond_with(of_gcs(status, reason, message));
+            let refused = site
+                .upload("POST")
+                .respond_with(of_gcs(status, reason, message));
             refused.mount(&site.fixture.gcs).await;
             let outcome = site.transfer(&object).await;
             assert_final(&outcome, ErrorKind::DestinationDenied, message, advises);
@@ -224,10 +256,17 @@ fn a_name_in_a_message_decides_nothing() {
         let object = Scripted::new("hello");
         site.holds(&object).await;
         let message = "Disallowed unicode characters present in object name 'md5sums\n.txt'";
-        let refused = site.upload("POST").respond_with(of_gcs(400, "invalid", message));
+        let refused = site
+            .upload("POST")
+            .respond_with(of_gcs(400, "invalid", message));
         refused.mount(&site.fixture.gcs).await;
         let outcome = site.transfer(&object).await;
-        assert_final(&outcome, ErrorKind::DestinationRefused, "Disallowed", "rename");
+        assert_final(
+            &outcome,
+            ErrorKind::DestinationRefused,
+            "Disallowed",
+            "rename",
+        );
     });
 }
 
@@ -235,7 +274,9 @@ fn a_name_in_a_message_decides_nothing() {
 fn a_refusal_that_stays_is_quarantined_after_some_deliveries_and_a_bounded_number_of_requests() {
     run(async {
         let site = shared().await.site();
-        let refused = site.source().respond_with(of_s3(403, "AccessDenied", "No."));
+        let refused = site
+            .source()
+            .respond_with(of_s3(403, "AccessDenied", "No."));
         refused.mount(&site.fixture.s3).await;
         site.tell("key", 5).await;
         let look = |seen: &causeway_tests::Seen| {
@@ -273,7 +314,10 @@ fn what_is_signed_at_another_time_than_the_stores_is_signed_again_by_its_clock()
     run(async {
         let site = shared().await.site();
         let object = Scripted::new("hello");
-        let ahead = site.source().and(method("GET")).respond_with(Ahead(object.clone()));
+        let ahead = site
+            .source()
+            .and(method("GET"))
+            .respond_with(Ahead(object.clone()));
         ahead.mount(&site.fixture.s3).await;
         site.once(site.upload("POST"), object.stored(1)).await;
         assert_eq!(site.transfer(&object).await["event"], "copied");
@@ -295,22 +339,33 @@ fn what_is_signed_at_another_time_than_the_stores_is_signed_again_by_its_clock()
 #[test]
 fn tags_that_fail_behind_a_200_are_asked_for_again() {
     run(async {
-        for body in [PAGE, "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>", ""] {
+        for body in [
+            PAGE,
+            "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>",
+            "",
+        ] {
             let site = shared().await.site_with_options();
             let object = Scripted::new("hello");
             site.holds(&object).await;
             nothing_stands(&site).await;
-            let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>";
+            let tags =
+                "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>";
             let reply = ResponseTemplate::new(200).set_body_raw(body, "application/xml");
-            let once = site.source().and(wiremock::matchers::query_param("tagging", ""));
+            let once = site
+                .source()
+                .and(wiremock::matchers::query_param("tagging", ""));
             let once = once.respond_with(reply).up_to_n_times(1);
             once.with_priority(1).mount(&site.fixture.s3).await;
-            site.answers_tags(ResponseTemplate::new(200).set_body_raw(tags, "application/xml")).await;
+            site.answers_tags(ResponseTemplate::new(200).set_body_raw(tags, "application/xml"))
+                .await;
             site.once(site.upload("POST"), object.stored(1)).await;
             assert_eq!(site.transfer(&object).await["event"], "copied", "{body}");
             let upload = site.writes().await.pop().unwrap();
             let upload = String::from_utf8_lossy(&upload.body).into_owned();
-            assert!(upload.contains("\"causeway-source-tag-a\":\"1\""), "{upload}");
+            assert!(
+                upload.contains("\"causeway-source-tag-a\":\"1\""),
+                "{upload}"
+            );
         }
     });
 }
@@ -321,7 +376,8 @@ fn an_empty_object_whose_copy_has_no_size_is_copied() {
         let site = shared().await.site();
         let object = Scripted::new("");
         site.holds(&object).await;
-        let resource = json!({"name": "key", "generation": 12, "md5Hash": object.md5(), "metadata": null});
+        let resource =
+            json!({"name": "key", "generation": 12, "md5Hash": object.md5(), "metadata": null});
         let reply = ResponseTemplate::new(200).set_body_json(resource);
         site.once(site.upload("POST"), reply).await;
         let outcome = site.transfer(&object).await;

@@ -139,10 +139,7 @@ fn after_three_401s_another_delivery_tries() {
         let outcome = site.transfer(&object).await;
         assert_eq!(
             (&outcome["kind"], &outcome["then"]),
-            (
-                &json!("destination-credential-refused"),
-                &json!("retried")
-            )
+            (&json!("destination-credential-refused"), &json!("retried"))
         );
         assert_eq!(site.writes().await.len(), 3);
     });

@@ -4,7 +4,8 @@ use causeway_tests::run;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    GOOD_TOKEN, PROXIED_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago, written,
+    GOOD_TOKEN, PROXIED_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago,
+    written,
 };
 
 #[test]

@@ -78,7 +78,9 @@ impl Resource {
     }
 
     pub(super) fn into_info(self) -> Result<ObjectInfo, ClientError> {
-        let size = self.size.parse().map_err(|_| {
+        // The JSON form of protobuf leaves a zero out.
+        let size = Some(&*self.size).filter(|size| !size.is_empty());
+        let size = size.unwrap_or("0").parse().map_err(|_| {
             ClientError::failed(format!(
                 "GCS gives {:?} as the size of {:?}",
                 self.size, self.name

@@ -98,10 +98,7 @@ fn what_a_token_service_refuses_ends_it_and_what_passes_is_tried_again() {
         .waits();
     run.expect(LOOK)
         .answer(unauthorized(ErrorKind::DestinationCredentialRefused));
-    assert_eq!(
-        run.failed().kind,
-        ErrorKind::DestinationCredentialRefused
-    );
+    assert_eq!(run.failed().kind, ErrorKind::DestinationCredentialRefused);
     let mut run = with_role();
     run.answer(unauthorized(ErrorKind::ConfigurationInvalid));
     assert_eq!(run.failed().kind, ErrorKind::ConfigurationInvalid);

@@ -23,10 +23,14 @@ fn in_session() -> Run {
 fn an_upload_that_was_answered_with_something_else_is_looked_for() {
     for (status, body) in [(200, ""), (200, PAGE), (200, "{}"), (202, ""), (204, "")] {
         let mut run = Run::of(Some(3));
-        run.answer(source(3, MD5_ETAG)).answer(reply(status, &[], body));
+        run.answer(source(3, MD5_ETAG))
+            .answer(reply(status, &[], body));
         run.waits().expect(LOOK).answer(md5(5, 3));
         run.expect(OPEN).answer(source(3, MD5_ETAG));
-        assert!(matches!(run.done(), Outcome::Copied { .. }), "{status} {body}");
+        assert!(
+            matches!(run.done(), Outcome::Copied { .. }),
+            "{status} {body}"
+        );
     }
 }
 
@@ -64,7 +68,11 @@ fn one_refusal_of_a_slice_leaves_the_session_as_it_is() {
     run.answer(persisted(0));
     run.expect(&format!("{OPEN} {MD5_ETAG}"));
     run.answer(reply(403, &[], DENIED));
-    assert!(matches!(run.step, Step::Send(Pass::None, _)), "{:?}", run.step);
+    assert!(
+        matches!(run.step, Step::Send(Pass::None, _)),
+        "{:?}",
+        run.step
+    );
 }
 
 #[test]
@@ -83,7 +91,9 @@ fn one_refusal_among_good_answers_is_not_the_last_word() {
         let mut run = Run::of(Some(3));
         run.answer(refusal).waits();
         run.expect(LOOK).answer(reply(404, &[], ""));
-        run.expect(OPEN).answer(source(3, MD5_ETAG)).answer(md5(5, 3));
+        run.expect(OPEN)
+            .answer(source(3, MD5_ETAG))
+            .answer(md5(5, 3));
         assert!(matches!(run.done(), Outcome::Copied { .. }), "{what}");
     }
 }
@@ -97,7 +107,8 @@ fn a_policy_of_the_organization_is_no_lost_race() {
     started.answer(source(LARGE, MD5_ETAG)).answer(policy());
     let mut sent = in_session();
     sent.answer(policy());
-    sent.expect("send DELETE /session").answer(reply(499, &[], ""));
+    sent.expect("send DELETE /session")
+        .answer(reply(499, &[], ""));
     for run in [small, started, sent] {
         let error = run.failed();
         assert_eq!(error.kind, ErrorKind::DestinationDenied);
@@ -138,6 +149,11 @@ fn an_empty_copy_whose_size_is_left_out_is_right() {
     let empty = "\"d41d8cd98f00b204e9800998ecf8427e\"";
     let mut run = Run::of(Some(0));
     let stored = json!({"name": "k", "generation": "5", "md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="});
-    run.answer(source(0, empty)).answer(reply(200, &[], &stored.to_string()));
-    assert!(matches!(run.done(), Outcome::Copied { .. }), "{:?}", run.step);
+    run.answer(source(0, empty))
+        .answer(reply(200, &[], &stored.to_string()));
+    assert!(
+        matches!(run.done(), Outcome::Copied { .. }),
+        "{:?}",
+        run.step
+    );
 }
