@@ -94,7 +94,7 @@ pub struct Object {
 }
 
 /// A number as JSON has it or, where it has 64 bits, as a string: both are JSON's form of protobuf
-/// ([ProtoJSON](https://protobuf.dev/programming-guides/json/)).
+/// ([JSON format](https://protobuf.dev/programming-guides/json/)).
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => text,

@@ -208,8 +208,7 @@ impl ResumableUploadStatus {
                 }),
             },
             // 499: it was cancelled.
-            status if status == StatusCode::GONE || status.as_u16() == 499 => Ok(Self::Gone),
-            StatusCode::NOT_FOUND => Ok(Self::Gone),
+            status if matches!(status.as_u16(), 404 | 410 | 499) => Ok(Self::Gone),
             _ => Err(refusal(reply, bucket)),
         }
     }

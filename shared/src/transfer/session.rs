@@ -323,11 +323,10 @@ impl Transfer {
             etag: &session.etag,
         };
         if let Err(error) = span.check(reply, &self.message.hint.bucket) {
-            return match error.kind {
-                ErrorKind::SourceUnavailable => self.interrupted(error, now),
-                kind if kind.is_doubtful() => self.interrupted(error, now),
-                _ => self.give_up(error),
-            };
+            if error.kind == ErrorKind::SourceUnavailable || error.kind.is_doubtful() {
+                return self.interrupted(error, now);
+            }
+            return self.give_up(error);
         }
         if !piece.is_known {
             return self.send_from(piece.start);
