@@ -26,5 +26,8 @@ fuzz_target!(|input: &[u8]| {
     let _ = ResumableUploadStatus::read(&reply, "bucket");
     let error = refusal(&reply, "bucket");
     // What a store that is failing says is never final.
-    assert!(!error.is_final || reply.status().is_client_error(), "{error}");
+    assert!(
+        !error.is_final || reply.status().is_client_error(),
+        "{error}"
+    );
 });

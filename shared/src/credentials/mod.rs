@@ -86,7 +86,9 @@ impl Service {
         };
         let name = self.name;
         let message = public(message);
-        let message = format!("{name} answered {status} {code} when asked for {what}: {message}.");
+        let space = if code.is_empty() { "" } else { " " };
+        let message =
+            format!("{name} answered {status}{space}{code} when asked for {what}: {message}.");
         TransferError::new(kind, message, advice).answered(reply, "x-amzn-requestid")
     }
 

@@ -128,7 +128,6 @@ fn what_a_token_service_did_not_answer_itself_is_no_answer() {
                 200,
                 "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
             ),
-            (403, "<html>Forbidden</html>"),
         ] {
             services.answer_next(status, text);
         }

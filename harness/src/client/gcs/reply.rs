@@ -194,3 +194,17 @@ fn explain(status: StatusCode, document: &str, name: &str) -> ClientError {
     };
     ClientError::new(kind, what, advice).status(status)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_object_whose_size_is_left_out_has_none() {
+        let read = |json: &str| serde_json::from_str::<Resource>(json).unwrap().into_info();
+        assert_eq!(read(r#"{"name": "k"}"#).unwrap().size, 0);
+        assert_eq!(read(r#"{"size": "7"}"#).unwrap().size, 7);
+        assert!(read(r#"{"size": "many"}"#).is_err());
+    }
+}
