@@ -9,7 +9,7 @@ use crate::exchange::Pass;
 use crate::gcs::{is_absent, is_lost_race, is_page, refusal};
 use crate::port::{Lost, Port};
 use crate::renew::{ask_aws, later, renew};
-use crate::retry;
+use crate::retry::Attempts;
 use crate::s3::{self, Refusal};
 
 /// A port, and what is needed to speak to both sides over it.
@@ -88,7 +88,7 @@ impl<P: Port> Client<'_, P> {
         request: &Request<Bytes>,
         bucket: &str,
     ) -> Result<Answer, TransferError> {
-        let (mut attempt, mut ambiguous, mut renewed) = (1, false, false);
+        let (mut attempts, mut ambiguous, mut renewed) = (Attempts::default(), false, false);
         loop {
             let error = match self.once(Pass::Google, request).await {
                 Ok(reply) if is_answer(&reply) => return Ok(Answer { reply, ambiguous }),
@@ -102,22 +102,21 @@ impl<P: Port> Client<'_, P> {
                 error.kind,
                 ErrorKind::DestinationUnavailable | ErrorKind::DestinationUnexpected
             );
-            self.wait_or_end(error, attempt).await?;
-            attempt += 1;
+            self.wait_or_end(error, &mut attempts).await?;
         }
     }
 
-    /// Waits before the next attempt.
+    /// Counts an attempt that ended in `error`, and waits before the next.
     ///
     /// # Errors
     /// `error`, if there is to be none.
     pub(crate) async fn wait_or_end(
         &mut self,
         error: TransferError,
-        attempt: u32,
+        attempts: &mut Attempts,
     ) -> Result<(), TransferError> {
         #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
-        let Some(wait) = retry::in_hand(&error, attempt, self.seed as u64) else {
+        let Some(wait) = attempts.wait(&error, self.seed as u64) else {
             return Err(error);
         };
         let time = later(self.port.now(), wait);

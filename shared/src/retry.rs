@@ -73,6 +73,27 @@ pub fn in_hand(error: &TransferError, attempt: u32, seed: u64) -> Option<Duratio
     }
 }
 
+/// The attempts in hand that failed so far. Refusals are counted by themselves: the first of them is not
+/// the last word either where other trouble came before.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    all: u32,
+    refused: u32,
+}
+
+impl Attempts {
+    /// Counts one that ended in `error`; gives the wait before the next, as [`in_hand`] does.
+    pub(crate) fn wait(&mut self, error: &TransferError, seed: u64) -> Option<Duration> {
+        self.all += 1;
+        let mut attempt = self.all;
+        if error.kind.is_doubtful() {
+            self.refused += 1;
+            attempt = self.refused;
+        }
+        in_hand(error, attempt, seed)
+    }
+}
+
 /// What to do with a message whose delivery `delivery` (from 1) ended in `error`.
 #[must_use]
 pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Disposition {
@@ -204,6 +225,20 @@ mod tests {
         // Also in a delivery that comes late because of something else.
         assert!(in_hand(&denied, 1, 7).is_some());
         assert_eq!(in_hand(&denied, ATTEMPTS_AT_REFUSED, 7), None);
+    }
+
+    #[test]
+    fn a_refusal_after_other_trouble_is_the_first_one_all_the_same() {
+        let (busy, denied) = (
+            error(ErrorKind::SourceUnavailable, None),
+            error(ErrorKind::SourceDenied, None),
+        );
+        let mut attempts = Attempts::default();
+        assert!(attempts.wait(&busy, 7).is_some());
+        assert!(attempts.wait(&busy, 7).is_some());
+        assert!(attempts.wait(&denied, 7).is_some());
+        assert_eq!(attempts.wait(&denied, 7), None);
+        assert_eq!(attempts.wait(&busy, 7), None);
     }
 
     #[test]

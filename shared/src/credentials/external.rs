@@ -116,7 +116,14 @@ impl ExternalAccount {
         let json = read(reply);
         let what = format!("a token for {}", self.audience);
         if reply.status() != StatusCode::OK {
-            let said = (text(&json["error"]), text(&json["error_description"]));
+            // OAuth's form or, where it is not the exchange that refuses, Google's own.
+            let said = match text(&json["error"]) {
+                "" => (
+                    text(&json["error"]["status"]),
+                    text(&json["error"]["message"]),
+                ),
+                code => (code, text(&json["error_description"])),
+            };
             return Err(GOOGLE.refusal(reply, said, &what, "Check the workload identity pool's provider (its AWS account and attribute condition), the file's audience, and the route's AWS credentials."));
         }
         let life = &json["expires_in"];

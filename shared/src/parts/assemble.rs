@@ -13,6 +13,7 @@ use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
 use crate::mapping;
 use crate::order::Order;
 use crate::port::Port;
+use crate::retry::Attempts;
 use crate::route::{OnConflict, Route};
 use crate::s3::read_head;
 use crate::transfer::Outcome;
@@ -195,11 +196,12 @@ async fn commit<P: Port>(
 async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(), TransferError> {
     let hint = &order.message.hint;
     let request = client.access.s3.head_object(&hint.bucket, &hint.key)?;
-    for attempt in 1.. {
+    let mut attempts = Attempts::default();
+    loop {
         let reply = client.read(&request).await;
         let head = reply.and_then(|reply| read_head(&reply, &hint.bucket));
         match head {
-            Ok(etag) if etag.as_ref() == Some(&order.etag) => break,
+            Ok(etag) if etag.as_ref() == Some(&order.etag) => return Ok(()),
             Ok(_) => {
                 return Err(TransferError::new(
                     ErrorKind::SourceChanged,
@@ -210,10 +212,9 @@ async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(
                     "Nothing to do: both sides are looked at again.",
                 ));
             }
-            Err(error) => client.wait_or_end(error, attempt).await?,
+            Err(error) => client.wait_or_end(error, &mut attempts).await?,
         }
     }
-    Ok(())
 }
 
 async fn look<P: Port>(

@@ -12,7 +12,7 @@ use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
 use crate::port::{Lost, Port, Side};
 use crate::renew::ask_aws;
-use crate::retry;
+use crate::retry::{self, Attempts};
 use crate::route::Route;
 use crate::s3::Span;
 
@@ -35,11 +35,13 @@ pub async fn copy_part<P: Port>(
         .checked_add(retry::AGAIN_WITHIN)
         .unwrap_or(Timestamp::MAX);
     let mut client = Client { port, access, seed };
-    let (mut attempt, mut renewed) = (1, false);
+    let (mut attempts, mut attempt, mut renewed) = (Attempts::default(), 1, false);
     loop {
         match copy_once(&mut client, route, part, attempt).await {
             Err(error) if access.forget_refused(&error, &mut renewed) => {}
-            Err(error) if client.port.now() < until => client.wait_or_end(error, attempt).await?,
+            Err(error) if client.port.now() < until => {
+                client.wait_or_end(error, &mut attempts).await?;
+            }
             ended => return ended,
         }
         attempt += 1;

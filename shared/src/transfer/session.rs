@@ -24,7 +24,7 @@ use crate::integrity::{Checksum, Digest, Digests};
 use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
-use crate::retry::{Disposition, after_delivery};
+use crate::retry::{Attempts, Disposition, after_delivery};
 use crate::s3::Span;
 
 /// A session that is under way in this transfer.
@@ -436,7 +436,7 @@ impl Transfer {
     fn note(&mut self, count: u64) {
         if count > self.persisted {
             self.persisted = count;
-            self.attempt = 1;
+            self.attempts = Attempts::default();
         }
     }
 
