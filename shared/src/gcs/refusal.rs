@@ -48,7 +48,7 @@ impl Said {
     fn is_policy(&self) -> bool {
         let quotes = ['\'', '"', '`'];
         self.reason == "orgPolicyConstraintFailed"
-            || self.begins(&["Constraint "])
+            || self.begins(&POLICY)
             || self
                 .message
                 .split(quotes)
@@ -66,6 +66,14 @@ impl Said {
     }
 }
 
+/// How messages begin that tell of an organization's policy: of its constraints, and of the perimeters of
+/// VPC Service Controls.
+const POLICY: [&str; 3] = [
+    "Constraint ",
+    "Request violates constraint",
+    "Request is prohibited by organization",
+];
+
 /// Whether `reply` is a page of HTML or XML, which GCS's JSON API never answers: somebody on the way did.
 pub(crate) fn is_page(reply: &Response<Bytes>) -> bool {
     reply.body().trim_ascii_start().starts_with(b"<")
@@ -82,7 +90,11 @@ pub(crate) fn is_lost_race(reply: &Response<Bytes>) -> bool {
         return false;
     }
     let said = Said::of(reply.body());
-    matches!(&*said.reason, "" | "conditionNotMet") && !said.is_policy()
+    let is_race = matches!(
+        &*said.reason,
+        "" | "conditionNotMet" | "FAILED_PRECONDITION"
+    );
+    is_race && !said.is_policy()
 }
 
 /// Reads a reply that is not a 2xx, or that is one and not GCS's, for an object of `bucket`.
@@ -148,6 +160,10 @@ fn classify(status: u16, said: &Said, bucket: &str) -> (ErrorKind, bool, String)
                 "The route's kms_key (or the bucket's default key) cannot be used: it must be enabled and in the bucket's location, and Cloud Storage's service agent must be allowed to use it (gcloud storage service-agent --authorize-cmek=<key>).",
             )
         }
+        (403 | 412, _) if said.begins(&POLICY) || status == 412 && said.is_policy() => denied(
+            true,
+            "A policy of the organization forbids this write: set what it asks for in the route or at the bucket (for customer-managed keys the route's kms_key), or have the bucket's project exempted.",
+        ),
         (403, reason) if reason == "retentionPolicyNotMet" || said.is_hold() => denied(
             true,
             "What stands there may not be deleted or replaced yet: a retention policy or a hold keeps it. Send the key again when that has ended, or release it.",
@@ -155,10 +171,6 @@ fn classify(status: u16, said: &Said, bucket: &str) -> (ErrorKind, bool, String)
         (403, _) => denied(
             false,
             &format!("Give the service account storage.objects.create, .get, .delete and .update on gs://{bucket}, for example the role Storage Object User."),
-        ),
-        (412, _) if said.is_policy() => denied(
-            true,
-            "A policy of the organization forbids this write: set what it asks for in the route or at the bucket (for customer-managed keys the route's kms_key), or have the bucket's project exempted.",
         ),
         (404, _) => (
             ErrorKind::DestinationBucketMissing,
@@ -319,6 +331,12 @@ mod tests {
                 412,
                 "conditionNotMet",
                 "'us' violates constraint 'constraints/gcp.resourceLocations'",
+                "policy of the organization",
+            ),
+            (
+                403,
+                "forbidden",
+                "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x",
                 "policy of the organization",
             ),
             (

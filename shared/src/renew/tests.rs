@@ -212,6 +212,7 @@ fn all_that_wait_for_one_that_fails_fail_with_it() {
 }
 
 /// A refusal that says what time it is.
+#[expect(clippy::unnecessary_wraps, reason = "as a port gives it")]
 fn refused_at(status: u16, date: &str) -> Result<Response<Bytes>, Lost> {
     let reply = Response::builder().status(status).header("date", date);
     Ok(reply.body(Bytes::new()).unwrap())
