@@ -5,6 +5,7 @@ use causeway_fuzz::reply;
 use causeway_shared::gcs::{
     Object, Page, Provenance, ResumableSession, ResumableUploadStatus, refusal,
 };
+use causeway_shared::integrity::Checksum;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -13,6 +14,8 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Ok(object) = Object::read(&reply) {
         let _ = object.stored_crc32c();
+        let size = object.size().unwrap_or_default();
+        let _ = object.verify(size, Checksum::Crc32c(0));
         let _ = Provenance::read(&object.metadata);
     }
     let _ = Page::read(&reply);
@@ -21,5 +24,10 @@ fuzz_target!(|input: &[u8]| {
         assert!(!format!("{session:?}").contains("upload_id="));
     }
     let _ = ResumableUploadStatus::read(&reply, "bucket");
-    let _ = refusal(&reply, "bucket");
+    let error = refusal(&reply, "bucket");
+    // What a store that is failing says is never final.
+    assert!(
+        !error.is_final || reply.status().is_client_error(),
+        "{error}"
+    );
 });

@@ -3,8 +3,10 @@
 
 use causeway_fuzz::reply;
 use causeway_shared::s3::{
-    Listing, SourceObject, Span, decode_words, read_head, read_tags, refusal,
+    Listing, Refusal, SourceObject, Span, decode_words, read_head, read_tags, refusal,
 };
+use causeway_shared::time::Clock;
+use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -24,7 +26,19 @@ fuzz_target!(|input: &[u8]| {
         etag: "\"e\"",
     };
     let _ = span.check(&reply, "bucket");
-    let _ = refusal(&reply, "bucket");
+    match refusal(&reply, "bucket") {
+        Refusal::Gone => assert_eq!(reply.status(), 404),
+        Refusal::Failed(error) => {
+            // What is retried is never final.
+            assert!(!error.is_final || !error.kind.is_transient(), "{error}");
+        }
+    }
+    let clock = Clock::default();
+    if clock.explains(&reply, Timestamp::UNIX_EPOCH, 0) {
+        // Whoever signs by it is not told so again.
+        assert!(!clock.explains(&reply, Timestamp::UNIX_EPOCH, clock.offset()));
+        let _ = clock.time(Timestamp::MAX);
+    }
     for value in reply.headers().values() {
         if let Ok(value) = value.to_str() {
             let _ = decode_words(value);

@@ -1,15 +1,15 @@
 //! Requests that move no object's bytes, with their credentials, and what follows a failure.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 
 use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
-use crate::gcs::refusal;
+use crate::gcs::{is_absent, is_lost_race, is_page, refusal};
 use crate::port::{Lost, Port};
-use crate::renew::{later, renew};
-use crate::retry;
+use crate::renew::{ask_aws, later, renew};
+use crate::retry::Attempts;
 use crate::s3::{self, Refusal};
 
 /// A port, and what is needed to speak to both sides over it.
@@ -46,13 +46,16 @@ impl<P: Port> Client<'_, P> {
         pass: Pass,
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, TransferError> {
+        if pass == Pass::Aws {
+            let reply = ask_aws(self.port, self.access, request, false).await?;
+            return reply.map_err(|reason| source_lost(&reason));
+        }
         let mut request = request.clone();
         self.authorize(pass, &mut request).await?;
         let reply = self.port.send(request).await;
-        reply.map_err(|reason| match pass {
-            Pass::Aws => source_lost(&reason),
-            _ => destination_lost(&reason),
-        })
+        let reply = reply.map_err(|reason| destination_lost(&reason))?;
+        self.access.note_time(pass, &reply, self.port.now());
+        Ok(reply)
     }
 
     /// Sends `request` to S3; once more if a role's session is refused.
@@ -75,7 +78,8 @@ impl<P: Port> Client<'_, P> {
         }
     }
 
-    /// Sends `request` about `bucket`, again where that may help. A 404 and a 412 are answers.
+    /// Sends `request` about `bucket`, again where that may help. A 404 and a 412 are answers where they
+    /// are GCS's word for "nothing there" and "something else is there".
     ///
     /// # Errors
     /// What [`refusal`] makes of any other refusal, once trying again here does not help.
@@ -84,33 +88,35 @@ impl<P: Port> Client<'_, P> {
         request: &Request<Bytes>,
         bucket: &str,
     ) -> Result<Answer, TransferError> {
-        let (mut attempt, mut ambiguous, mut renewed) = (1, false, false);
+        let (mut attempts, mut ambiguous, mut renewed) = (Attempts::default(), false, false);
         loop {
             let error = match self.once(Pass::Google, request).await {
-                Ok(reply) if is_answer(reply.status()) => return Ok(Answer { reply, ambiguous }),
+                Ok(reply) if is_answer(&reply) => return Ok(Answer { reply, ambiguous }),
                 Ok(reply) => refusal(&reply, bucket),
                 Err(error) => error,
             };
             if self.access.forget_refused(&error, &mut renewed) {
                 continue;
             }
-            ambiguous |= error.kind == ErrorKind::DestinationUnavailable;
-            self.wait_or_end(error, attempt).await?;
-            attempt += 1;
+            ambiguous |= matches!(
+                error.kind,
+                ErrorKind::DestinationUnavailable | ErrorKind::DestinationUnexpected
+            );
+            self.wait_or_end(error, &mut attempts).await?;
         }
     }
 
-    /// Waits before the next attempt.
+    /// Counts an attempt that ended in `error`, and waits before the next.
     ///
     /// # Errors
     /// `error`, if there is to be none.
     pub(crate) async fn wait_or_end(
         &mut self,
         error: TransferError,
-        attempt: u32,
+        attempts: &mut Attempts,
     ) -> Result<(), TransferError> {
         #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
-        let Some(wait) = retry::in_hand(&error, attempt, self.seed as u64) else {
+        let Some(wait) = attempts.wait(&error, self.seed as u64) else {
             return Err(error);
         };
         let time = later(self.port.now(), wait);
@@ -124,12 +130,11 @@ impl<P: Port> Client<'_, P> {
     }
 }
 
-fn is_answer(status: StatusCode) -> bool {
-    status.is_success()
-        || matches!(
-            status,
-            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED
-        )
+fn is_answer(reply: &Response<Bytes>) -> bool {
+    if reply.status().is_success() {
+        return !is_page(reply);
+    }
+    is_absent(reply) || is_lost_race(reply)
 }
 
 pub(crate) fn destination_lost(lost: &Lost) -> TransferError {

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::error::TransferError;
+use crate::exchange::Pass;
 use crate::port::Port;
-use crate::renew::renew;
+use crate::renew::{ask_aws, renew};
 use crate::transfer::{Ending, Event, Step, Transfer};
 
 /// Carries `transfer` out on `port` until it ends.
@@ -17,14 +18,18 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
     let mut event = Event::Start;
     loop {
         let mut step = transfer.advance(event, port.now());
-        let renewed = renew(port, &access, step.pass()).await;
-        if let Err(error) = renewed.and_then(|()| step.authorize(&access, port.now())) {
-            event = Event::Unauthorized(error);
-            continue;
+        let pass = step.pass();
+        if pass == Pass::Google {
+            let renewed = renew(port, &access, pass).await;
+            if let Err(error) = renewed.and_then(|()| step.authorize(&access, port.now())) {
+                event = Event::Unauthorized(error);
+                continue;
+            }
         }
         event = match step {
+            Step::Send(Pass::Aws, request) => ask_aws(port, &access, &request, false).await.into(),
+            Step::Open(request) => ask_aws(port, &access, &request, true).await.into(),
             Step::Send(_, request) => port.send(request).await.into(),
-            Step::Open(request) => port.open(request).await.into(),
             Step::Pipe {
                 sink,
                 length,
@@ -41,5 +46,8 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
             Step::Done(ending) => return Ok(ending),
             Step::Failed(error) => return Err(error),
         };
+        if let Event::Reply(reply) = &event {
+            access.note_time(pass, reply, port.now());
+        }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::Response;
 use serde::{Deserialize, Serialize};
 
 /// Who has to act before the same transfer can succeed.
@@ -151,6 +152,24 @@ impl ErrorKind {
                 | Self::LedgerUnavailable
         )
     }
+
+    /// Whether a person usually has to act first, and yet one such answer proves nothing: a permission
+    /// that was given takes minutes to arrive, and a proxy answers in a store's name.
+    #[must_use]
+    pub fn is_doubtful(self) -> bool {
+        matches!(
+            self,
+            Self::SourceDenied
+                | Self::SourceCredentialRefused
+                | Self::SourceBucketMissing
+                | Self::SourceLengthUnknown
+                | Self::SourceUnexpected
+                | Self::DestinationDenied
+                | Self::DestinationCredentialRefused
+                | Self::DestinationBucketMissing
+                | Self::DestinationUnexpected
+        )
+    }
 }
 
 /// Why a transfer failed.
@@ -174,6 +193,9 @@ pub struct TransferError {
     /// How long the store asked to be left alone (`Retry-After`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// The store names a reason that no waiting ends, whatever others of the kind do.
+    #[serde(default, rename = "final", skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
 }
 
 impl TransferError {
@@ -187,6 +209,22 @@ impl TransferError {
             status: None,
             request_id: None,
             retry_after: None,
+            is_final: false,
+        }
+    }
+
+    /// Adds what the HTTP answer behind it says of itself: its `status`, its id in the header `id`, and
+    /// how long it asks to be left alone.
+    #[must_use]
+    pub(crate) fn answered<B>(self, reply: &Response<B>, id: &str) -> Self {
+        let header = |name| reply.headers().get(name)?.to_str().ok();
+        Self {
+            status: Some(reply.status().as_u16()),
+            request_id: self.request_id.or_else(|| header(id).map(str::to_owned)),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(Duration::from_secs),
+            ..self
         }
     }
 

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::access::{Access, Errand};
 use crate::credentials::Turn;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::{Lost, Pass};
 use crate::port::Port;
 
 /// How often whoever waits for another's asking looks.
@@ -42,10 +44,16 @@ pub(crate) async fn renew<P: Port>(
                 }
             }
         };
+        let mut is_skewed = false;
         loop {
+            let offset = access.s3.clock().offset();
             errand = match errand {
                 Ok(Errand::Done) => break,
                 Ok(Errand::Ask(asked, request)) => match port.send(request).await {
+                    Ok(reply) if !is_skewed && access.is_skewed(&reply, port.now(), offset) => {
+                        is_skewed = true;
+                        access.begin(pass, port.now())
+                    }
                     Ok(reply) => access.replied(asked, &reply, port.now()),
                     Err(lost) => Err(asked.lost(&lost.detail)),
                 },
@@ -65,6 +73,37 @@ pub(crate) async fn renew<P: Port>(
         }
     }
     Ok(())
+}
+
+/// Sends `request`, signed for AWS; `opens` keeps its reply's body open. Where the refusal's Date shows
+/// that the clocks differ, it is signed again by the store's, once and at once.
+///
+/// # Errors
+/// Why there is no credential: see [`renew`].
+pub(crate) async fn ask_aws<P: Port>(
+    port: &mut P,
+    access: &Access,
+    request: &Request<Bytes>,
+    opens: bool,
+) -> Result<Result<Response<Bytes>, Lost>, TransferError> {
+    let mut is_again = false;
+    loop {
+        let mut request = request.clone();
+        renew(port, access, Pass::Aws).await?;
+        let offset = access.s3.clock().offset();
+        access.authorize(Pass::Aws, &mut request, port.now())?;
+        let reply = if opens {
+            port.open(request).await
+        } else {
+            port.send(request).await
+        };
+        match &reply {
+            Ok(refused) if !is_again && access.is_skewed(refused, port.now(), offset) => {
+                is_again = true;
+            }
+            _ => return Ok(reply),
+        }
+    }
 }
 
 /// The Google key signs nothing, for `reason`.

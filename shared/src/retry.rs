@@ -22,6 +22,13 @@ pub const DELIVERIES: u32 = 30;
 /// damaged stays so.
 pub const DELIVERIES_OF_DAMAGED: u32 = 3;
 
+/// The same where a store or a service refuses what a person probably has to mend: half a minute at
+/// most, in which a mistake of the moment has passed.
+pub const DELIVERIES_OF_REFUSED: u32 = 5;
+
+/// Attempts at that within one delivery: whatever went before, one such answer is never the last word.
+pub const ATTEMPTS_AT_REFUSED: u32 = 2;
+
 /// After this long in hand nothing is begun once more: a consumer has 15 minutes, and one upload may
 /// take six of them.
 pub const AGAIN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
@@ -56,7 +63,7 @@ const LONGEST_DELAY: Duration = Duration::from_hours(24);
 /// over, or (`None`) end it with the error, for [`after_delivery`] to judge.
 #[must_use]
 pub fn in_hand(error: &TransferError, attempt: u32, seed: u64) -> Option<Duration> {
-    if !error.kind.is_transient() || attempt >= ATTEMPTS_IN_HAND {
+    if attempt >= limits(error).0 {
         return None;
     }
     match error.retry_after {
@@ -66,17 +73,81 @@ pub fn in_hand(error: &TransferError, attempt: u32, seed: u64) -> Option<Duratio
     }
 }
 
+/// The attempts in hand that failed so far. Refusals are counted by themselves: the first of them is not
+/// the last word either where other trouble came before.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    all: u32,
+    refused: u32,
+}
+
+impl Attempts {
+    /// Counts one that ended in `error`; gives the wait before the next, as [`in_hand`] does.
+    pub(crate) fn wait(&mut self, error: &TransferError, seed: u64) -> Option<Duration> {
+        self.all += 1;
+        let mut attempt = self.all;
+        if error.kind.is_doubtful() {
+            self.refused += 1;
+            attempt = self.refused;
+        }
+        in_hand(error, attempt, seed)
+    }
+}
+
 /// What to do with a message whose delivery `delivery` (from 1) ended in `error`.
 #[must_use]
 pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Disposition {
-    let deliveries = match error.kind {
-        ErrorKind::SourceChecksumMismatch | ErrorKind::ChecksumRefused => DELIVERIES_OF_DAMAGED,
-        _ => DELIVERIES,
-    };
-    if !error.kind.is_transient() || delivery >= deliveries {
+    if delivery >= limits(error).1 {
         return Disposition::Quarantine;
     }
     Disposition::RetryAfter(in_queue(error, delivery, seed))
+}
+
+/// How often what failed with `error` is tried: in one delivery, and in how many deliveries.
+fn limits(error: &TransferError) -> (u32, u32) {
+    match error.kind {
+        _ if error.is_final => (1, 1),
+        ErrorKind::SourceChecksumMismatch | ErrorKind::ChecksumRefused => {
+            (ATTEMPTS_IN_HAND, DELIVERIES_OF_DAMAGED)
+        }
+        kind if kind.is_transient() => (ATTEMPTS_IN_HAND, DELIVERIES),
+        kind if kind.is_doubtful() => (ATTEMPTS_AT_REFUSED, DELIVERIES_OF_REFUSED),
+        _ => (1, 1),
+    }
+}
+
+/// Whether `code`, a store's or a service's own word for a refusal, says that what it refuses now it may
+/// do later. Their lists are long, and each store has words of its own; these are what they have in
+/// common
+/// ([S3](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList),
+/// [GCS](https://cloud.google.com/storage/docs/json_api/v1/status-codes)).
+#[must_use]
+pub(crate) fn passes(code: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "hrottl",
+        "SlowDown",
+        "imitExceeded",
+        "uotaExceeded",
+        "EXHAUSTED",
+        "TooManyRequests",
+        "Busy",
+        "navailable",
+        "UNAVAILABLE",
+        "nternal",
+        "INTERNAL",
+        "backendError",
+        "ommunicationError",
+        "RequestTime",
+        "RequestExpired",
+        "DependencyTimeout",
+        "Aborted",
+        "ABORTED",
+    ];
+    WORDS.iter().any(|word| code.contains(word))
+        || matches!(
+            code,
+            "TemporaryRedirect" | "ConditionalRequestConflict" | "conflict"
+        )
 }
 
 /// The wait after attempt `attempt` (from 1) at something that nobody can replay: whatever the
@@ -132,9 +203,92 @@ mod tests {
 
     #[test]
     fn what_nobody_can_mend_by_waiting_is_quarantined_at_once() {
+        let mut barred = error(ErrorKind::DestinationDenied, None);
+        barred.is_final = true;
+        let archived = error(ErrorKind::SourceArchived, None);
+        for error in [barred, archived, error(ErrorKind::DestinationRefused, None)] {
+            assert_eq!(in_hand(&error, 1, 7), None, "{error:?}");
+            let then = after_delivery(&error, 1, 7);
+            assert_eq!(then, Disposition::Quarantine, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn one_refusal_is_never_the_last_word_and_some_of_them_are() {
         let denied = error(ErrorKind::SourceDenied, None);
-        assert_eq!(in_hand(&denied, 1, 7), None);
-        assert_eq!(after_delivery(&denied, 1, 7), Disposition::Quarantine);
+        for delivery in 1..DELIVERIES_OF_REFUSED {
+            let then = after_delivery(&denied, delivery, 7);
+            assert!(matches!(then, Disposition::RetryAfter(_)), "{delivery}");
+        }
+        let last = after_delivery(&denied, DELIVERIES_OF_REFUSED, 7);
+        assert_eq!(last, Disposition::Quarantine);
+        // Also in a delivery that comes late because of something else.
+        assert!(in_hand(&denied, 1, 7).is_some());
+        assert_eq!(in_hand(&denied, ATTEMPTS_AT_REFUSED, 7), None);
+    }
+
+    #[test]
+    fn a_refusal_after_other_trouble_is_the_first_one_all_the_same() {
+        let (busy, denied) = (
+            error(ErrorKind::SourceUnavailable, None),
+            error(ErrorKind::SourceDenied, None),
+        );
+        let mut attempts = Attempts::default();
+        assert!(attempts.wait(&busy, 7).is_some());
+        assert!(attempts.wait(&busy, 7).is_some());
+        assert!(attempts.wait(&denied, 7).is_some());
+        assert_eq!(attempts.wait(&denied, 7), None);
+        assert_eq!(attempts.wait(&busy, 7), None);
+    }
+
+    #[test]
+    fn a_kind_is_one_that_passes_or_a_doubtful_one_and_never_both() {
+        let kinds = [ErrorKind::SourceUnavailable, ErrorKind::SourceDenied];
+        for kind in kinds {
+            assert_ne!(kind.is_transient(), kind.is_doubtful(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_stores_that_are_busy_are_told_from_the_others() {
+        for code in [
+            "SlowDown",
+            "SlowDownRead",
+            "ServiceUnavailable",
+            "InternalError",
+            "RequestTimeout",
+            "RequestTimeTooSkewed",
+            "OperationAborted",
+            "ConditionalRequestConflict",
+            "TemporaryRedirect",
+            "ThrottlingException",
+            "KMS.ThrottlingException",
+            "KMS.KMSInternalException",
+            "TooManyRequestsException",
+            "quotaExceeded",
+            "rateLimitExceeded",
+            "userRateLimitExceeded",
+            "dailyLimitExceeded",
+            "dailyLimitExceededUnreg",
+            "RESOURCE_EXHAUSTED",
+            "conflict",
+        ] {
+            assert!(passes(code), "{code}");
+        }
+        for code in [
+            "",
+            "AccessDenied",
+            "InvalidRequest",
+            "KMS.DisabledException",
+            "KMS.KMSInvalidStateException",
+            "forbidden",
+            "invalid",
+            "accountDisabled",
+            "orgPolicyConstraintFailed",
+            "uploadTooLarge",
+        ] {
+            assert!(!passes(code), "{code}");
+        }
     }
 
     #[test]

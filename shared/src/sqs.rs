@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::ConfigError;
 use crate::sigv4::{Credentials, PayloadHash, Signer};
+use crate::time::Clock;
 
 /// The most messages of one request.
 pub const BATCH: usize = 10;
@@ -26,6 +27,7 @@ pub struct Queue {
     url: String,
     endpoint: Uri,
     signer: Signer,
+    clock: Clock,
 }
 
 /// A message as it was received.
@@ -106,6 +108,7 @@ impl Queue {
             url: url.to_owned(),
             endpoint: endpoint.map_err(|_| wrong(format!("has {url:?}, which is no URL.")))?,
             signer: signer.map_err(|error| wrong(error.to_string()))?,
+            clock: Clock::default(),
         })
     }
 
@@ -165,10 +168,37 @@ impl Queue {
         let target = HeaderValue::try_from(format!("AmazonSQS.{action}"));
         let target = target.map_err(|error| error.to_string())?;
         request.headers_mut().insert("x-amz-target", target);
+        self.sign(request, now)
+    }
+
+    fn sign(&self, mut request: Request<Bytes>, now: Timestamp) -> Result<Request<Bytes>, String> {
         let payload = PayloadHash::of(request.body());
-        let signed = self.signer.sign(&mut request, &payload, now);
+        let time = self.clock.time(now);
+        let signed = self.signer.sign(&mut request, &payload, time);
         signed.map_err(|error| error.to_string())?;
         Ok(request)
+    }
+
+    /// `request` once more, where `reply`, which came at `now`, refused it because SQS's clock is another
+    /// than the one that it was signed by; `offset` is what [`Self::offset`] was then.
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn again(
+        &self,
+        request: Request<Bytes>,
+        reply: &Response<Bytes>,
+        now: Timestamp,
+        offset: i64,
+    ) -> Option<Result<Request<Bytes>, String>> {
+        let is_skewed = self.clock.explains(reply, now, offset);
+        is_skewed.then(|| self.sign(request, now))
+    }
+
+    /// How far SQS's clock is before ours, in seconds.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.clock.offset()
     }
 }
 
@@ -187,16 +217,19 @@ fn entries(messages: &[&Received], visibility_timeout: Option<u32>) -> Value {
 /// Its refusal; of a batch, the first entry's, and the others were done.
 pub fn read(reply: &Response<Bytes>) -> Result<Vec<Received>, Refusal> {
     let status = reply.status().as_u16();
+    let is_object = reply.body().trim_ascii_start().starts_with(b"{");
     let read: Option<Reply> = serde_json::from_slice(reply.body()).ok();
-    match read {
-        Some(read) if reply.status().is_success() => match read.failed.into_iter().next() {
-            None => Ok(read.messages),
-            Some(failed) => Err(Refusal {
-                status,
-                code: failed.code,
-                message: "one message of a batch".into(),
-            }),
-        },
+    match read.filter(|_| is_object) {
+        Some(read) if reply.status().is_success() && read.code.is_empty() => {
+            match read.failed.into_iter().next() {
+                None => Ok(read.messages),
+                Some(failed) => Err(Refusal {
+                    status,
+                    code: failed.code,
+                    message: "one message of a batch".into(),
+                }),
+            }
+        }
         read => {
             let read = read.unwrap_or_default();
             let code = read.code.rsplit('#').next().unwrap_or_default();
@@ -286,6 +319,33 @@ mod tests {
         );
         let hidden = body(queue.hide(&[&message], 60, Timestamp::UNIX_EPOCH).unwrap());
         assert_eq!(hidden["Entries"][0]["VisibilityTimeout"], 60);
+    }
+
+    #[test]
+    fn what_sqs_refuses_because_of_the_time_is_signed_again_by_its_clock() {
+        let (queue, now) = (
+            queue("http://127.0.0.1:9/1/q").unwrap(),
+            Timestamp::UNIX_EPOCH,
+        );
+        let request = queue.receive(now).unwrap();
+        let mut refused = reply(400, &json!({"__type": "InvalidSignatureException"}));
+        assert!(queue.again(request.clone(), &refused, now, 0).is_none());
+        let date = "Thu, 01 Jan 1970 02:00:00 GMT".parse().unwrap();
+        refused.headers_mut().insert("date", date);
+        let again = queue.again(request, &refused, now, 0).unwrap().unwrap();
+        assert_eq!(again.headers()["x-amz-date"], "19700101T020000Z");
+        let next = queue.receive(now).unwrap();
+        assert_eq!(next.headers()["x-amz-date"], "19700101T020000Z");
+    }
+
+    #[test]
+    fn a_200_that_is_none_of_sqs_s_is_no_empty_queue() {
+        let error = json!({"__type": "com.amazonaws.sqs#InternalError", "message": "no"});
+        assert_eq!(read(&reply(200, &error)).unwrap_err().code, "InternalError");
+        for body in ["", "<html></html>", "[]", "null", "<ErrorResponse/>"] {
+            let reply = Response::new(Bytes::from(body));
+            assert_eq!(read(&reply).unwrap_err().status, 200, "{body}");
+        }
     }
 
     #[test]

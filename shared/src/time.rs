@@ -3,11 +3,56 @@
 //! Jiff reads more than these, and says at length what is wrong with a time; nobody asks here, and that
 //! alone would be a fortieth of what deploys. What is no time is `None`.
 
-use jiff::Timestamp;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ::http::header::DATE;
+use ::http::{Response, StatusCode};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+/// Seconds by which another's clock may differ from the one that a request is signed with: AWS takes
+/// five minutes at most, S3 fifteen.
+const TOLERATED: i64 = 240;
+
+/// What another's clock shows, as far as its refusals tell: seconds from ours to it. Requests are signed
+/// with its time, as AWS's own clients do.
+#[derive(Debug, Default)]
+pub struct Clock(AtomicI64);
+
+impl Clock {
+    /// How far it is before ours, in seconds.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Its time at `now`.
+    #[must_use]
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        let offset = SignedDuration::from_secs(self.offset());
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Whether `reply`, which came at `now` to a request that was signed at `offset`, is a refusal that
+    /// its Date explains: the request is worth signing again.
+    pub fn explains<B>(&self, reply: &Response<B>, now: Timestamp, offset: i64) -> bool {
+        let is_refusal = matches!(
+            reply.status(),
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        let date = reply.headers().get(DATE).filter(|_| is_refusal);
+        let date = date.and_then(|date| http(date.to_str().ok()?));
+        let found = date.map(|date| date.as_second() - now.as_second());
+        let found = found.filter(|found| (found - offset).abs() >= TOLERATED);
+        if let Some(found) = found {
+            self.0.store(found, Ordering::Relaxed);
+        }
+        found.is_some()
+    }
+}
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -101,6 +146,32 @@ pub(crate) fn read_option<'de, D: Deserializer<'de>>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_refusals_date_explains_it_where_the_clocks_differ() {
+        let clock = Clock::default();
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let reply = |status: u16, date: &str| {
+            let reply = Response::builder().status(status).header(DATE, date);
+            reply.body(()).unwrap()
+        };
+        for (status, date) in [
+            (403, "Fri, 02 Jan 2026 03:04:09 GMT"),
+            (503, "Fri, 02 Jan 2026 04:04:05 GMT"),
+            (200, "Fri, 02 Jan 2026 04:04:05 GMT"),
+            (403, "soon"),
+        ] {
+            assert!(!clock.explains(&reply(status, date), now, 0), "{date}");
+            assert_eq!(clock.time(now), now);
+        }
+        let behind = reply(403, "Fri, 02 Jan 2026 02:04:05 GMT");
+        assert!(clock.explains(&behind, now, 0));
+        assert_eq!(clock.offset(), -3600);
+        assert_eq!(clock.time(now).to_string(), "2026-01-02T02:04:05Z");
+        // Whoever signed before that was known signs again, too; whoever knew it does not.
+        assert!(clock.explains(&behind, now, 0));
+        assert!(!clock.explains(&behind, now, -3600));
+    }
 
     #[test]
     fn an_offset_and_a_second_beyond_the_clock_are_none() {

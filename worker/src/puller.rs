@@ -115,7 +115,7 @@ impl QueuePuller {
 
     /// Receives once and sends on what came. Gives how many messages that were.
     async fn take(&self, queue: &Queue, config: &Config) -> Result<usize, String> {
-        let messages = self.ask(queue.receive(platform::now())).await?;
+        let messages = self.ask(queue, queue.receive(platform::now())).await?;
         let mut hints = Vec::new();
         let (useful, useless): (Vec<_>, Vec<_>) =
             messages
@@ -134,12 +134,13 @@ impl QueuePuller {
                     }
                 });
         if !useless.is_empty() {
-            self.ask(queue.hide(&useless, USELESS, platform::now()))
+            self.ask(queue, queue.hide(&useless, USELESS, platform::now()))
                 .await?;
         }
         self.put(&hints, queue, &useful).await?;
         if !useful.is_empty() {
-            self.ask(queue.delete(&useful, platform::now())).await?;
+            self.ask(queue, queue.delete(&useful, platform::now()))
+                .await?;
         }
         Ok(messages.len())
     }
@@ -155,7 +156,7 @@ impl QueuePuller {
             if hints::put(hints, &self.env).await.is_ok() {
                 return Ok(());
             }
-            self.ask(queue.hide(messages, HIDDEN, platform::now()))
+            self.ask(queue, queue.hide(messages, HIDDEN, platform::now()))
                 .await?;
             Delay::from(PAUSE).await;
         }
@@ -164,10 +165,18 @@ impl QueuePuller {
 
     async fn ask(
         &self,
+        queue: &Queue,
         request: Result<HttpRequest<Bytes>, String>,
     ) -> Result<Vec<Received>, String> {
-        let reply = WorkerdPort::new(&self.env, None).send(request?).await;
-        let reply = reply.map_err(|lost| format!("SQS gave no answer: {}", lost.detail))?;
+        let (request, offset) = (request?, queue.offset());
+        let send = async |request| {
+            let reply = WorkerdPort::new(&self.env, None).send(request).await;
+            reply.map_err(|lost| format!("SQS gave no answer: {}", lost.detail))
+        };
+        let mut reply = send(request.clone()).await?;
+        if let Some(again) = queue.again(request, &reply, platform::now(), offset) {
+            reply = send(again?).await?;
+        }
         sqs::read(&reply).map_err(|refusal| refusal.to_string())
     }
 }

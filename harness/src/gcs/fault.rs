@@ -17,6 +17,20 @@ pub enum Fault {
         /// Seconds for a `Retry-After` header.
         retry_after: Option<u64>,
     },
+    /// An error status before anything is done, with a reason of one's own.
+    Refuse {
+        /// The status.
+        status: StatusCode,
+        /// The reason, which is for programs.
+        reason: &'static str,
+        /// The message, which is for people.
+        message: &'static str,
+    },
+    /// The request takes effect, and is answered 200 with this text in place of what GCS says.
+    Garble {
+        /// The text.
+        with: &'static str,
+    },
     /// `return-X-after-YK`: an error status after this many bytes of the request's body were taken.
     ReturnAfter {
         /// The status.

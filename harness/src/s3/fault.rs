@@ -16,6 +16,20 @@ pub enum Fault {
         /// Seconds for a `Retry-After` header.
         retry_after: Option<u64>,
     },
+    /// An error status before anything is done, with a code and a message of one's own.
+    Refuse {
+        /// The status.
+        status: StatusCode,
+        /// The code.
+        code: &'static str,
+        /// The message.
+        message: &'static str,
+    },
+    /// The request takes effect, and is answered 200 with this text in place of what S3 says.
+    Garble {
+        /// The text.
+        with: &'static str,
+    },
     /// The connection is reset before anything is done.
     ResetConnection,
     /// The request takes effect, then the connection is reset.

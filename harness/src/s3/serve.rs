@@ -89,6 +89,11 @@ impl Server {
                 status,
                 retry_after,
             }) => return Ok(refusal(*status, *retry_after)),
+            Some(Fault::Refuse {
+                status,
+                code,
+                message,
+            }) => return Ok(refused(*status, code, message)),
             Some(Fault::ResetConnection) => return Err(Failure::Reset),
             _ => {}
         }
@@ -96,6 +101,7 @@ impl Server {
         let response = self.answer(Request::from_parts(parts, body)).await?;
         let response = match fault {
             Some(Fault::ResetAfterCommit) => return Err(Failure::Reset),
+            Some(Fault::Garble { with }) => return Ok(Response::new(Body::from(with))),
             Some(fault) => self.spoilt(response, fault, &uri),
             None => response,
         };
@@ -125,7 +131,11 @@ impl Server {
     fn spoilt(&self, mut response: Response<Body>, fault: Fault, uri: &Uri) -> Response<Body> {
         let length = content_length(&response);
         let (after, what) = match fault {
-            Fault::Return { .. } | Fault::ResetConnection | Fault::ResetAfterCommit => {
+            Fault::Return { .. }
+            | Fault::Refuse { .. }
+            | Fault::Garble { .. }
+            | Fault::ResetConnection
+            | Fault::ResetAfterCommit => {
                 return response;
             }
             Fault::WrongChecksum => {
@@ -213,23 +223,31 @@ fn overwrite(store: &Store, path: &str, with: Bytes) {
 /// A refusal that nothing in the request is the reason of.
 fn refusal(status: StatusCode, retry_after: Option<u64>) -> Response<Body> {
     let code = match status.as_u16() {
+        307 => "TemporaryRedirect",
         400 => "InvalidRequest",
         403 => "AccessDenied",
         404 => "NoSuchKey",
+        409 => "OperationAborted",
         412 => "PreconditionFailed",
         429 | 503 => "SlowDown",
         _ => "InternalError",
     };
+    let mut response = refused(status, code, "An injected fault.");
+    if let Some(seconds) = retry_after {
+        let seconds = HeaderValue::from(seconds);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}
+
+fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-         <Message>An injected fault.</Message></Error>"
+         <Message>{message}</Message></Error>"
     );
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    if let Some(seconds) = retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
     response
 }

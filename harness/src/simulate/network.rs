@@ -7,12 +7,13 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::port::{Lost, Side};
-use http::{Method, Response};
+use http::header::DATE;
+use http::{HeaderValue, Method, Response};
 
 use super::body::Body;
 use super::fault::Fault;
 use super::gcs::{self, Wire};
-use super::s3;
+use super::s3::{self, timestamp};
 use super::world::{Owner, Slot, World};
 
 /// When a port gives up a small request, in milliseconds.
@@ -237,7 +238,7 @@ impl World {
     ) -> Option<(Response<Bytes>, Body)> {
         let now = self.now();
         let sessions = self.gcs.borrow().sessions.len() as u64;
-        let served = match store {
+        let mut served = match store {
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
                 Some((head, body.unwrap_or_default()))
@@ -251,6 +252,12 @@ impl World {
                 head.map(|head| (head, Body::default()))
             }
         };
+        if let Some((head, _)) = &mut served {
+            // An isolate whose clock is another is told so.
+            let date = timestamp(now).strftime("%a, %d %b %Y %H:%M:%S GMT");
+            let date = HeaderValue::try_from(date.to_string()).expect("a date is a header value");
+            head.headers_mut().insert(DATE, date);
+        }
         let status = served
             .as_ref()
             .map_or(0, |(head, _)| head.status().as_u16());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, cannot_sign};
 use crate::credentials::{GoogleCredential, Turn};
@@ -78,16 +78,20 @@ impl Access {
 
     /// How getting it begins, for whoever's turn it is.
     pub(crate) fn begin(&self, pass: Pass, now: Timestamp) -> Result<Errand, TransferError> {
+        let theirs = self.s3.clock().time(now);
         if pass == Pass::Aws {
             let role = self.s3.role().ok_or_else(no_credential)?;
-            return Ok(Errand::Ask(Asked::Session, role.request(now)?));
+            return Ok(Errand::Ask(Asked::Session, role.request(theirs)?));
         }
         match self.gcs.credential().ok_or_else(no_credential)? {
-            GoogleCredential::Account(account) => Ok(Errand::Sign(account.assertion(now))),
+            GoogleCredential::Account(account) => {
+                let assertion = account.assertion(self.gcs.clock().time(now));
+                Ok(Errand::Sign(assertion))
+            }
             GoogleCredential::External(external) => {
                 let signer = self.s3.signer().value().ok_or_else(no_credential)?;
                 let (keys, region) = (signer.credentials(), self.s3.region());
-                let request = external.exchange(keys, region, now)?;
+                let request = external.exchange(keys, region, theirs)?;
                 Ok(Errand::Ask(Asked::Federated, request))
             }
         }
@@ -104,6 +108,9 @@ impl Access {
             let (session, end) = role.read(reply)?;
             let signer = Signer::s3(session, self.s3.region());
             let signer = signer.map_err(|error| cannot_sign(&error.to_string()))?;
+            // Its end is by their clock.
+            let ahead = SignedDuration::from_secs(self.s3.clock().offset());
+            let end = end.checked_sub(ahead).unwrap_or(end);
             self.s3.signer().keep(Arc::new(signer), end, now);
             return Ok(Errand::Done);
         }
@@ -130,6 +137,21 @@ impl Access {
         self.gcs.token().keep(bearer, end, now);
     }
 
+    /// Whether `reply`, which came at `now` to what was signed at `offset` to AWS's clock, is a refusal
+    /// that the clocks explain: it is worth signing again.
+    pub(crate) fn is_skewed(&self, reply: &Response<Bytes>, now: Timestamp, offset: i64) -> bool {
+        self.s3.clock().explains(reply, now, offset)
+    }
+
+    /// Takes note of Google's clock where `reply` to a request with its token is a refusal. A token that
+    /// was refused is made again anyway.
+    pub(crate) fn note_time(&self, pass: Pass, reply: &Response<Bytes>, now: Timestamp) {
+        if pass == Pass::Google {
+            let clock = self.gcs.clock();
+            clock.explains(reply, now, clock.offset());
+        }
+    }
+
     /// There is no credential for `pass`.
     pub(crate) fn failed(&self, pass: Pass, error: TransferError) {
         match pass {
@@ -152,7 +174,8 @@ impl Access {
             Pass::None => {}
             Pass::Aws => {
                 let signer = self.s3.signer().value().ok_or_else(no_credential)?;
-                let signed = signer.sign(request, &PayloadHash::Empty, now);
+                let time = self.s3.clock().time(now);
+                let signed = signer.sign(request, &PayloadHash::Empty, time);
                 signed.map_err(|error| cannot_sign(&error.to_string()))?;
             }
             Pass::Google => {

@@ -6,6 +6,7 @@ use super::base_url;
 use crate::credentials::{GoogleCredential, Kept};
 use crate::error::ConfigError;
 use crate::gcs::ObjectAddress;
+use crate::time::Clock;
 
 /// How to write to GCS.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct GcsAccess {
     endpoint: String,
     credential: Option<GoogleCredential>,
     token: Kept<HeaderValue>,
+    /// What a service account's assertions are dated by.
+    clock: Clock,
 }
 
 impl GcsAccess {
@@ -41,6 +44,7 @@ impl GcsAccess {
             endpoint,
             credential,
             token: Kept::none(),
+            clock: Clock::default(),
         })
     }
 
@@ -63,6 +67,10 @@ impl GcsAccess {
     /// How Google is told who writes; none where nobody is asked.
     pub(crate) fn credential(&self) -> Option<&GoogleCredential> {
         self.credential.as_ref()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The bearer token, as a header's value.

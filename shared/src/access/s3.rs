@@ -11,6 +11,7 @@ use crate::credentials::{Kept, Role};
 use crate::error::{ConfigError, TransferError};
 use crate::route::Route;
 use crate::sigv4::{Credentials, Signer, encode_key, encode_query};
+use crate::time::Clock;
 
 /// How to read from S3.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct S3Access {
     role: Option<Role>,
     /// With the role's session where there is a role.
     signer: Kept<Arc<Signer>>,
+    /// What requests to AWS are signed by.
+    clock: Clock,
 }
 
 /// Where AWS is, if it is not where it always is.
@@ -81,6 +84,7 @@ impl S3Access {
                 None => Kept::for_ever(signer),
             },
             role,
+            clock: Clock::default(),
         })
     }
 
@@ -96,6 +100,10 @@ impl S3Access {
 
     pub(crate) fn signer(&self) -> &Kept<Arc<Signer>> {
         &self.signer
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// A GetObject with stored checksums asked for

@@ -24,6 +24,8 @@ pub(super) const SUBJECT: &str = "urn:ietf:params:aws:token-type:aws4_request";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const TARGET: HeaderName = HeaderName::from_static("x-goog-cloud-target-resource");
+/// For how many seconds a token is taken to be good that does not say it.
+const UNSAID: i64 = 600;
 /// What a federated token needs to ask for a service account's.
 const ANY_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
@@ -114,10 +116,19 @@ impl ExternalAccount {
         let json = read(reply);
         let what = format!("a token for {}", self.audience);
         if reply.status() != StatusCode::OK {
-            let said = (text(&json["error"]), text(&json["error_description"]));
+            // OAuth's form or, where it is not the exchange that refuses, Google's own.
+            let said = match text(&json["error"]) {
+                "" => (
+                    text(&json["error"]["status"]),
+                    text(&json["error"]["message"]),
+                ),
+                code => (code, text(&json["error_description"])),
+            };
             return Err(GOOGLE.refusal(reply, said, &what, "Check the workload identity pool's provider (its AWS account and attribute condition), the file's audience, and the route's AWS credentials."));
         }
-        let life = json["expires_in"].as_i64().unwrap_or_default();
+        let life = &json["expires_in"];
+        let life = life.as_i64().or_else(|| life.as_str()?.parse().ok());
+        let life = life.unwrap_or(UNSAID);
         let end = Timestamp::from_second(now.as_second().saturating_add(life));
         token(&GOOGLE, &json["access_token"], end.ok(), &what)
     }

@@ -12,8 +12,6 @@ mod role;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -24,6 +22,7 @@ pub use kept::{Kept, Turn};
 pub use role::Role;
 
 use crate::error::{ErrorKind, TransferError};
+use crate::retry;
 
 const AGAIN: &str = "Nothing to do: it is tried again.";
 
@@ -78,23 +77,19 @@ impl Service {
     ) -> TransferError {
         let status = reply.status().as_u16();
         let (kind, advice) = match status {
-            408 | 429 | 500..=599 => (self.unavailable, AGAIN),
-            _ if code.starts_with("Throttl") => (self.unavailable, AGAIN),
+            408 | 409 | 425 | 429 | 500..=599 => (self.unavailable, AGAIN),
+            _ if retry::passes(code) => (self.unavailable, AGAIN),
+            // It is nothing that the service has said.
+            400..=499 if code.is_empty() => (self.unexpected, AGAIN),
             400..=499 => (self.refused, advice),
             _ => (self.unexpected, "Check the URL of the token service."),
         };
         let name = self.name;
         let message = public(message);
-        let message = format!("{name} answered {status} {code} when asked for {what}: {message}.");
-        let header = |name| reply.headers().get(name)?.to_str().ok();
-        TransferError {
-            status: Some(status),
-            request_id: header("x-amzn-requestid").map(str::to_owned),
-            retry_after: header("retry-after")
-                .and_then(|seconds| seconds.parse().ok())
-                .map(Duration::from_secs),
-            ..TransferError::new(kind, message, advice)
-        }
+        let space = if code.is_empty() { "" } else { " " };
+        let message =
+            format!("{name} answered {status}{space}{code} when asked for {what}: {message}.");
+        TransferError::new(kind, message, advice).answered(reply, "x-amzn-requestid")
     }
 
     /// A 200 to a request for `what` has none. `variable` says where the service is.

@@ -96,8 +96,9 @@ impl Role {
     pub fn read(&self, reply: &Response<Bytes>) -> Result<(Credentials, Timestamp), TransferError> {
         let text = std::str::from_utf8(reply.body()).unwrap_or_default();
         let leaf = |name| leaf(text, name).unwrap_or_default();
-        if reply.status() != StatusCode::OK {
-            return Err(self.refusal(reply, &leaf("Code"), &leaf("Message")));
+        let code = leaf("Code");
+        if reply.status() != StatusCode::OK || !code.is_empty() {
+            return Err(self.refusal(reply, &code, &leaf("Message")));
         }
         let session = Credentials::new(
             leaf("AccessKeyId"),

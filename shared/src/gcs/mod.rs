@@ -20,6 +20,7 @@ pub use object::{
 };
 pub use provenance::Provenance;
 pub use refusal::refusal;
+pub(crate) use refusal::{is_absent, is_lost_race, is_page};
 pub use resumable::{
     ContentRange, ResumableSession, ResumableUploadStatus, finish, resume, start_session,
     upload_status,

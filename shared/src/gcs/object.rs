@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::Response;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::{ErrorKind, TransferError};
 use crate::integrity::Checksum;
@@ -56,10 +57,10 @@ pub struct Object {
     /// The object's name.
     pub name: String,
     /// Decimal; empty in an upload.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "text")]
     pub generation: String,
-    /// Bytes, decimal; empty in an upload.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Bytes, decimal; empty in an upload. See [`Object::size`].
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "text")]
     pub size: String,
     /// `Content-Type`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,8 +93,28 @@ pub struct Object {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_name: Option<String>,
     /// User metadata and, under `causeway-…`, what Causeway says of it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "or_default"
+    )]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A number as JSON has it or, where it has 64 bits, as a string: both are JSON's form of protobuf
+/// ([JSON format](https://protobuf.dev/programming-guides/json/)).
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    })
+}
+
+/// Nothing for `null`.
+fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The `fields` parameter of every request: what [`Object`] reads of a reply.
@@ -125,7 +146,7 @@ impl Object {
                         "GCS answered {} without an object resource: {reason}.",
                         reply.status().as_u16()
                     ),
-                    "Check the GCS endpoint.",
+                    "It is looked into and tried again; if it stays so, check the GCS endpoint.",
                 )
             })
     }
@@ -145,6 +166,16 @@ impl Object {
     #[must_use]
     pub fn generation(&self) -> Generation {
         Generation(self.generation.parse().unwrap_or_default())
+    }
+
+    /// The size of this stored object; `None` if it is no number. In the JSON form of protobuf a zero is
+    /// left out, and Google's own test bench does so.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match &*self.size {
+            "" => Some(0),
+            digits => digits.parse().ok(),
+        }
     }
 
     /// The CRC32C that GCS has of this stored object.
@@ -174,12 +205,16 @@ impl Object {
         };
         let expected = checksum.to_base64();
         let found = found.as_deref().unwrap_or("none");
-        if self.size != size.to_string() || !equal_base64(found, &expected) {
+        if self.size() != Some(size) || !equal_base64(found, &expected) {
             return Err(TransferError::new(
                 ErrorKind::ChecksumRefused,
                 format!(
                     "GCS committed {} bytes with {name} {found}; the source has {size} bytes with {expected}.",
-                    self.size
+                    if self.size.is_empty() {
+                        "0"
+                    } else {
+                        &self.size
+                    }
                 ),
                 "It is tried again; if it stays so, something between the two stores changes bytes.",
             ));
@@ -226,5 +261,24 @@ mod tests {
         }
         let reply = Response::new(Bytes::from(r#"{"generation": "17", "etag": "x"}"#));
         assert_eq!(Object::read(&reply).unwrap().generation(), Generation(17));
+    }
+
+    #[test]
+    fn what_protobuf_leaves_out_or_writes_as_a_number_is_read() {
+        let empty = Checksum::Crc32c(0);
+        for body in [
+            r#"{"generation": "17", "crc32c": "AAAAAA=="}"#,
+            r#"{"generation": 17, "size": 0, "crc32c": "AAAAAA==", "metadata": null}"#,
+            r#"{"generation": "17", "size": null, "crc32c": "AAAAAA==", "md5Hash": null}"#,
+        ] {
+            let object = Object::read(&Response::new(Bytes::from(body))).unwrap();
+            assert_eq!(object.generation(), Generation(17), "{body}");
+            assert_eq!(object.size(), Some(0), "{body}");
+            assert_eq!(object.verify(0, empty), Ok(()), "{body}");
+            assert!(object.verify(1, empty).is_err());
+        }
+        let body = r#"{"generation": "17", "size": "many", "crc32c": "AAAAAA=="}"#;
+        let object = Object::read(&Response::new(Bytes::from(body))).unwrap();
+        assert!(object.verify(0, empty).is_err());
     }
 }

@@ -207,7 +207,8 @@ impl ResumableUploadStatus {
                     )
                 }),
             },
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Self::Gone),
+            // 499: it was cancelled.
+            status if matches!(status.as_u16(), 404 | 410 | 499) => Ok(Self::Gone),
             _ => Err(refusal(reply, bucket)),
         }
     }
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_lost_session_is_gone_and_a_busy_store_is_an_error() {
-        for status in [404, 410] {
+        for status in [404, 410, 499] {
             assert_eq!(
                 ResumableUploadStatus::read(&reply(status, None), "b").unwrap(),
                 ResumableUploadStatus::Gone

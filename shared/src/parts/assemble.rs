@@ -13,6 +13,7 @@ use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
 use crate::mapping::{self, Less};
 use crate::order::Order;
 use crate::port::Port;
+use crate::retry::Attempts;
 use crate::route::{OnConflict, Route};
 use crate::s3::{may_be_same, read_head};
 use crate::transfer::Outcome;
@@ -119,16 +120,17 @@ async fn compose_group<P: Port>(
     let components = group.iter().map(|piece| &piece.component);
     let request = address.compose(components, &object, Precondition::DoesNotExist)?;
     let answer = client.send(&request, &order.bucket).await?;
-    let made = match answer {
-        Answer { reply, .. } if reply.status().is_success() => Object::read(&reply)?,
-        // Ours: nobody else knows the name.
-        Answer {
-            reply,
-            ambiguous: true,
-        } if reply.status() == StatusCode::PRECONDITION_FAILED => {
+    let Answer { reply, ambiguous } = answer;
+    let made = match reply.status() {
+        // What cannot be read is looked into. It is ours: nobody else knows the name.
+        status if status.is_success() => match Object::read(&reply) {
+            Ok(made) => made,
+            Err(error) => look(client, &address).await?.ok_or(error)?,
+        },
+        StatusCode::PRECONDITION_FAILED if ambiguous => {
             look(client, &address).await?.ok_or_else(part_gone)?
         }
-        Answer { .. } => return Err(part_gone()),
+        _ => return Err(part_gone()),
     };
     let crc32c = group.iter().fold(0, |crc32c, piece| {
         combine_crc32c(crc32c, piece.crc32c, piece.length)
@@ -145,8 +147,8 @@ async fn compose_group<P: Port>(
     })
 }
 
-/// Composes the whole at its destination. After a reply that was lost, our own object may stand
-/// there already.
+/// Composes the whole at its destination. After a reply that was lost, or that cannot be read, our own
+/// object may stand there already.
 async fn commit<P: Port>(
     client: &mut Client<'_, P>,
     order: &Order,
@@ -167,18 +169,26 @@ async fn commit<P: Port>(
             },
         }
     };
+    let mut unread = None;
     if reply.status().is_success() {
-        let committed = Object::read(&reply)?;
-        committed.verify(order.parts.total, whole)?;
-        return Ok(committed);
+        match Object::read(&reply) {
+            Ok(committed) => {
+                committed.verify(order.parts.total, whole)?;
+                return Ok(committed);
+            }
+            Err(error) => unread = Some(error),
+        }
     }
-    if ambiguous
+    if (ambiguous || unread.is_some())
         && let Some(found) = look(client, &address).await?
         && found.verify(order.parts.total, whole).is_ok()
         // Another of the same bytes may say something else.
         && found.metadata == object.metadata
     {
         return Ok(found);
+    }
+    if let Some(error) = unread {
+        return Err(error);
     }
     if reply.status() == StatusCode::NOT_FOUND {
         return Err(part_gone());
@@ -197,11 +207,12 @@ async fn commit<P: Port>(
 async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(), TransferError> {
     let hint = &order.message.hint;
     let request = client.access.s3.head_object(&hint.bucket, &hint.key)?;
-    for attempt in 1.. {
+    let mut attempts = Attempts::default();
+    loop {
         let reply = client.read(&request).await;
         let head = reply.and_then(|reply| read_head(&reply, &hint.bucket));
         match head {
-            Ok(Some(found)) if may_be_same(&found, &order.etag) => break,
+            Ok(Some(found)) if may_be_same(&found, &order.etag) => return Ok(()),
             Ok(_) => {
                 return Err(TransferError::new(
                     ErrorKind::SourceChanged,
@@ -212,10 +223,9 @@ async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(
                     "Nothing to do: both sides are looked at again.",
                 ));
             }
-            Err(error) => client.wait_or_end(error, attempt).await?,
+            Err(error) => client.wait_or_end(error, &mut attempts).await?,
         }
     }
-    Ok(())
 }
 
 async fn look<P: Port>(

@@ -398,12 +398,10 @@ impl Coordinator {
         run.phase = match result {
             Ok(_) if run.is_doubtful => settling(run.again(replaced_another(), seed)),
             Ok(outcome) => settling(Verdict::Done(outcome)),
-            Err(error) if error.kind == ErrorKind::DestinationUnavailable => {
-                match run.wait(error, now, seed) {
-                    Ok(at) => Phase::Assembling { at },
-                    Err(error) => settling(Verdict::Quarantine(error)),
-                }
-            }
+            Err(error) if is_of_destination(&error) => match run.wait(error, now, seed) {
+                Ok(at) => Phase::Assembling { at },
+                Err(error) => settling(Verdict::Quarantine(error)),
+            },
             Err(error) => settling(run.again(error, seed)),
         };
     }
@@ -494,6 +492,17 @@ impl Run {
             Disposition::Quarantine => Verdict::Quarantine(error),
         }
     }
+}
+
+/// Whether composing may do later, with the same parts, what it did not now.
+fn is_of_destination(error: &TransferError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::DestinationUnavailable
+            | ErrorKind::DestinationUnexpected
+            | ErrorKind::DestinationDenied
+            | ErrorKind::DestinationCredentialRefused
+    )
 }
 
 fn settling(verdict: Verdict) -> Phase {

@@ -13,7 +13,8 @@ use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
 use crate::port::{Lost, Port, Side};
-use crate::retry;
+use crate::renew::ask_aws;
+use crate::retry::{self, Attempts};
 use crate::route::Route;
 use crate::s3::{Span, if_match};
 
@@ -36,11 +37,13 @@ pub async fn copy_part<P: Port>(
         .checked_add(retry::AGAIN_WITHIN)
         .unwrap_or(Timestamp::MAX);
     let mut client = Client { port, access, seed };
-    let (mut attempt, mut renewed) = (1, false);
+    let (mut attempts, mut attempt, mut renewed) = (Attempts::default(), 1, false);
     loop {
         match copy_once(&mut client, route, part, attempt).await {
             Err(error) if access.forget_refused(&error, &mut renewed) => {}
-            Err(error) if client.port.now() < until => client.wait_or_end(error, attempt).await?,
+            Err(error) if client.port.now() < until => {
+                client.wait_or_end(error, &mut attempts).await?;
+            }
             ended => return ended,
         }
         attempt += 1;
@@ -67,6 +70,8 @@ async fn copy_once<P: Port>(
     client.authorize(Pass::Google, &mut sink.request).await?;
     let piped = client.port.pipe(sink, part.length, part.digest).await;
     let reply = piped.map_err(|lost| broken(&lost))?;
+    let now = client.port.now();
+    client.access.note_time(Pass::Google, &reply, now);
     if !reply.status().is_success() {
         return Err(refusal(&reply, bucket));
     }
@@ -122,9 +127,8 @@ async fn open_if<P: Port>(
         if_match,
     };
     let bucket = &route.source.bucket;
-    let mut request = client.access.s3.get_object(bucket, &part.key, &read)?;
-    client.authorize(Pass::Aws, &mut request).await?;
-    let reply = client.port.open(request).await;
+    let request = client.access.s3.get_object(bucket, &part.key, &read)?;
+    let reply = ask_aws(client.port, client.access, &request, true).await?;
     reply.map_err(|lost| source_lost(&lost))
 }
 

@@ -4,7 +4,9 @@
 use crate::access::Access;
 use crate::client::Client;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload};
+use crate::gcs::{
+    Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload, refusal,
+};
 use crate::port::Port;
 
 /// Objects a page: the largest of them fit into what a port reads of a reply.
@@ -30,7 +32,11 @@ pub async fn sweep<P: Port>(
             page: next.as_deref(),
             limit: PAGE,
         })?;
-        let page = Page::read(&client.send(&list, bucket).await?.reply)?;
+        let reply = client.send(&list, bucket).await?.reply;
+        if !reply.status().is_success() {
+            return Err(refusal(&reply, bucket));
+        }
+        let page = Page::read(&reply)?;
         for object in &page.objects {
             delete(&mut client, bucket, &object.name, object.generation()).await?;
             deleted += 1;

@@ -83,6 +83,13 @@ fn error(kind: ErrorKind) -> TransferError {
     TransferError::new(kind, "", "")
 }
 
+/// What only a person can end.
+fn barred() -> TransferError {
+    let mut error = error(ErrorKind::DestinationDenied);
+    error.is_final = true;
+    error
+}
+
 fn copied() -> Outcome {
     Outcome::Copied {
         generation: Generation(9),
@@ -324,6 +331,22 @@ fn a_commit_that_somebody_was_before_looks_again_and_one_that_gcs_could_not_do_w
 }
 
 #[test]
+fn one_refusal_while_composing_costs_neither_the_parts_nor_the_object() {
+    for kind in [
+        ErrorKind::DestinationDenied,
+        ErrorKind::DestinationUnexpected,
+        ErrorKind::DestinationCredentialRefused,
+    ] {
+        let mut coordinator = complete();
+        coordinator.assembled("1", Err(error(kind)), at(1), 7);
+        assert!(matches!(coordinator.wake(at(2)), Task::Assemble { .. }));
+    }
+    let mut coordinator = complete();
+    coordinator.assembled("1", Err(barred()), at(1), 7);
+    assert!(matches!(settle(coordinator), Verdict::Quarantine(_)));
+}
+
+#[test]
 fn where_parts_cannot_be_deleted_the_hint_goes_back_for_one_stream() {
     let mut coordinator = Coordinator::default();
     coordinator.start(order("a"), "1", at(0));
@@ -339,8 +362,7 @@ fn where_parts_cannot_be_deleted_the_hint_goes_back_for_one_stream() {
 fn what_deleting_was_tried_with_is_deleted_where_nothing_came_of_it() {
     let mut coordinator = Coordinator::default();
     coordinator.start(order("a"), "1", at(0));
-    let refused = Err(error(ErrorKind::DestinationCredentialRefused));
-    coordinator.probed("1", refused, at(0), 7);
+    coordinator.probed("1", Err(barred()), at(0), 7);
     assert!(matches!(coordinator.wake(at(0)), Task::Settle { .. }));
     coordinator.settled("1", at(0));
     let mut swept = Vec::new();
@@ -355,17 +377,16 @@ fn what_deleting_was_tried_with_is_deleted_where_nothing_came_of_it() {
 #[test]
 fn what_is_left_twice_in_one_place_is_waited_for_like_one() {
     let mut coordinator = Coordinator::default();
-    let refused = || error(ErrorKind::DestinationCredentialRefused);
     for run in ["1", "2"] {
         coordinator.start(order("a"), run, at(0));
-        coordinator.probed(run, Err(refused()), at(0), 7);
+        coordinator.probed(run, Err(barred()), at(0), 7);
         assert!(matches!(coordinator.wake(at(0)), Task::Settle { .. }));
         coordinator.settled(run, at(0));
     }
     let mut places = Vec::new();
     while let Task::Sweep { prefix, .. } = coordinator.wake(at(1)) {
         assert!(!places.contains(&prefix), "{prefix} again, with no wait");
-        assert_eq!(coordinator.swept(&prefix, Err(refused()), at(1), 7), None);
+        assert_eq!(coordinator.swept(&prefix, Err(barred()), at(1), 7), None);
         places.push(prefix);
     }
     assert_eq!(places.len(), 3);

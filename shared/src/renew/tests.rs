@@ -7,6 +7,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
@@ -207,6 +209,71 @@ fn all_that_wait_for_one_that_fails_fail_with_it() {
         assert_eq!(error.kind, ErrorKind::SourceUnavailable);
         assert_eq!(error.message, "AWS STS gave no answer: reset.");
     }
+}
+
+/// A refusal that says what time it is.
+#[expect(clippy::unnecessary_wraps, reason = "as a port gives it")]
+fn refused_at(status: u16, date: &str) -> Result<Response<Bytes>, Lost> {
+    let reply = Response::builder().status(status).header("date", date);
+    Ok(reply.body(Bytes::new()).unwrap())
+}
+
+fn signed_at(request: &Request<Bytes>) -> &str {
+    request.headers()["x-amz-date"].to_str().unwrap()
+}
+
+#[test]
+fn what_was_signed_at_another_time_than_the_stores_is_signed_again_at_once() {
+    let (mut port, access) = (Told::default(), with_role(None));
+    let date = "Thu, 01 Jan 1970 02:00:00 GMT";
+    port.0.answers.borrow_mut().extend([
+        refused_at(400, date),
+        session("a", 3 * 3600),
+        reply(200, ""),
+        reply(200, ""),
+    ]);
+    let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
+    for _ in 0..2 {
+        let reply = now_or_never(ask_aws(&mut port, &access, &request, false));
+        assert_eq!(reply.unwrap().unwrap().status(), 200);
+    }
+    let asked = port.0.asked.borrow();
+    let dates: Vec<_> = asked.iter().map(signed_at).collect();
+    let (ours, theirs) = ("19700101T000000Z", "19700101T020000Z");
+    assert_eq!(dates, [ours, theirs, theirs, theirs]);
+}
+
+#[test]
+fn a_store_whose_clock_explains_nothing_is_not_asked_twice() {
+    let (mut port, access) = (Told::default(), with_role(None));
+    port.0.answers.borrow_mut().extend([
+        session("a", 3600),
+        refused_at(403, "Thu, 01 Jan 1970 00:00:03 GMT"),
+        // One that goes wrong is believed once for each request.
+        refused_at(403, "Thu, 01 Jan 1970 09:00:00 GMT"),
+        refused_at(403, "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ]);
+    let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
+    for expected in [2, 4] {
+        let reply = now_or_never(ask_aws(&mut port, &access, &request, false));
+        assert_eq!(reply.unwrap().unwrap().status(), 403);
+        assert_eq!(port.0.asked.borrow().len(), expected);
+    }
+}
+
+#[test]
+fn a_service_accounts_assertion_is_dated_by_googles_clock_once_that_refused_one() {
+    let (port, access) = (Told::default(), with_role(Some(account())));
+    now_or_never(write(port.clone(), &access)).unwrap();
+    let reply = refused_at(401, "Thu, 01 Jan 1970 02:00:00 GMT").unwrap();
+    access.note_time(Pass::Google, &reply, port.now());
+    access.gcs.token().forget();
+    let request = now_or_never(write(port.clone(), &access)).unwrap();
+    let token = request.headers()[AUTHORIZATION].to_str().unwrap();
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["iat"], 2 * 3600 - 10);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! What it means when S3 does not give the object: a verdict for each kind of reply.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
 use serde::Deserialize;
 
 use super::object::read_validator;
 use crate::error::{ErrorKind, TransferError};
+use crate::retry;
 
 /// Why there is no body to copy.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,18 +42,18 @@ pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> Refusal {
     if status == StatusCode::NOT_FOUND && (is_named || has_marker) {
         return Refusal::Gone;
     }
-    let (kind, advice) = classify(status, &body, bucket);
-    let header = |name| Some(reply.headers().get(name)?.to_str().ok()?.to_owned());
-    Refusal::Failed(TransferError {
-        kind,
-        message: describe(status, &body, bucket),
-        advice,
-        status: Some(status.as_u16()),
-        request_id: body.request_id.or_else(|| header("x-amz-request-id")),
-        retry_after: header("retry-after")
-            .and_then(|seconds| seconds.parse().ok())
-            .map(Duration::from_secs),
-    })
+    Refusal::Failed(failed(reply, body, bucket))
+}
+
+fn failed(reply: &Response<Bytes>, mut body: ErrorBody, bucket: &str) -> TransferError {
+    let region = reply.headers().get("x-amz-bucket-region");
+    let region = region.and_then(|region| Some(region.to_str().ok()?.to_owned()));
+    body.region = body.region.or(region);
+    let (kind, is_final, advice) = classify(reply.status(), &body, bucket);
+    let mut error = TransferError::new(kind, describe(reply.status(), &body, bucket), advice);
+    error.is_final = is_final;
+    error.request_id = body.request_id;
+    error.answered(reply, "x-amz-request-id")
 }
 
 /// Reads the reply to a HeadObject: the validator of what stands there (empty where it says none), or none
@@ -77,6 +78,20 @@ pub(super) fn error_code(reply: &Response<Bytes>) -> String {
     error_body(reply).code
 }
 
+/// The name of a document's root element, without its prefix.
+pub(super) fn root(xml: &str) -> Option<String> {
+    let mut reader = Reader::from_str(xml);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) | Event::Empty(start) => {
+                return Some(start.local_name().as_ref().to_owned());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
 fn error_body(reply: &Response<Bytes>) -> ErrorBody {
     std::str::from_utf8(reply.body())
         .ok()
@@ -99,31 +114,59 @@ fn describe(status: StatusCode, body: &ErrorBody, bucket: &str) -> String {
     )
 }
 
-fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, String) {
+/// The kind, whether it is final, and what to do.
+fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, bool, String) {
+    let denied = |advice: &str| (ErrorKind::SourceDenied, true, advice.into());
+    let unavailable = |advice: &str| (ErrorKind::SourceUnavailable, false, advice.into());
     match (status.as_u16(), body.code.as_str()) {
         (_, "InvalidObjectState") => (
             ErrorKind::SourceArchived,
+            true,
             "The object is in an archive tier: restore it (aws s3api restore-object); the restore's event brings it here.".into(),
         ),
+        (_, "RequestTimeTooSkewed") => unavailable(
+            "The store's clock is another than the worker's. Requests are signed by the time of its replies; if it stays so, set its clock.",
+        ),
+        (307, "TemporaryRedirect") => unavailable(
+            "S3 says so of a bucket that is new, for some hours. It is tried again; if it stays so, check the route's region.",
+        ),
+        (_, code) if retry::passes(code) => unavailable(AGAIN),
+        (_, code) if code.starts_with("KMS.") => denied(
+            "The KMS key that encrypts the object cannot be used: enable it, or cancel its deletion (aws kms enable-key, cancel-key-deletion), then replay.",
+        ),
+        (_, "AccountProblem" | "AllAccessDisabled" | "NotSignedUp") => denied(
+            "The AWS account of the bucket or of the credential is closed or suspended: see to its billing in the AWS console, then replay.",
+        ),
+        (400, "InvalidRequest")
+            if body.message.starts_with("The object was stored using a form of Server Side Encryption") =>
+        {
+            denied(
+                "The object is encrypted with its writer's own key (SSE-C), which Causeway does not have: write it again with SSE-S3 or SSE-KMS, or leave it out of the route.",
+            )
+        }
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
-            | "RequestTimeTooSkewed" | "NotSignedUp" | "TokenRefreshRequired") | (401, _) => (
+            | "TokenRefreshRequired") | (401, _) => (
             ErrorKind::SourceCredentialRefused,
+            false,
             "Check the secrets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the worker.".into(),
         ),
         (403, _) => (
             ErrorKind::SourceDenied,
-            format!("The credential probably lacks s3:GetObject on arn:aws:s3:::{bucket}/* (for a version s3:GetObjectVersion, for an encrypted object kms:Decrypt). Without s3:ListBucket a missing object is answered like this, too."),
+            false,
+            format!("The credential probably lacks s3:GetObject on arn:aws:s3:::{bucket}/* (for a version s3:GetObjectVersion, for an encrypted object kms:Decrypt). Without s3:ListBucket a missing object is answered like this, too; so is a bucket whose requester pays, which Causeway does not."),
         ),
-        (404, "") => (
-            ErrorKind::SourceUnavailable,
-            "S3 says what is missing, the key or the bucket; this answer did not. It is tried again; if it stays so, check the S3 endpoint.".into(),
+        (404, "") => unavailable(
+            "S3 says what is missing, the key or the bucket; this answer did not. It is tried again; if it stays so, check the S3 endpoint.",
         ),
         (404, _) => (
             ErrorKind::SourceBucketMissing,
+            false,
             "Check the route's source and the S3 endpoint.".into(),
         ),
-        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => (
+        (301 | 307 | 308, _)
+        | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => (
             ErrorKind::SourceBucketMissing,
+            body.region.is_some(),
             match &body.region {
                 Some(region) => format!("The bucket is in the region {region}: set the route's region."),
                 None => "The bucket is probably in another region: set the route's region.".into(),
@@ -131,22 +174,25 @@ fn classify(status: StatusCode, body: &ErrorBody, bucket: &str) -> (ErrorKind, S
         ),
         (412 | 416, _) => (
             ErrorKind::SourceChanged,
+            false,
             "The object changed while it was read; the new one is copied instead.".into(),
         ),
-        (408 | 429 | 500..=599, _) | (_, "RequestTimeout" | "SlowDown") => (
-            ErrorKind::SourceUnavailable,
-            "Nothing to do: it is tried again.".into(),
-        ),
-        _ => (
+        (408 | 409 | 425 | 429 | 500..=599, _) => unavailable(AGAIN),
+        (_, code) => (
             ErrorKind::SourceUnexpected,
-            "This answer is not one that S3 documents for a read; check the S3 endpoint.".into(),
+            code == "NotImplemented",
+            "This answer is not one that S3 documents for a read. It is tried again; if it stays so, check the S3 endpoint.".into(),
         ),
     }
 }
 
+const AGAIN: &str = "Nothing to do: it is tried again.";
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
 
     fn reply(status: u16, code: &str) -> Response<Bytes> {
@@ -221,11 +267,14 @@ mod tests {
                 "SignatureDoesNotMatch",
                 ErrorKind::SourceCredentialRefused,
             ),
-            (
-                403,
-                "RequestTimeTooSkewed",
-                ErrorKind::SourceCredentialRefused,
-            ),
+            (403, "RequestTimeTooSkewed", ErrorKind::SourceUnavailable),
+            (409, "OperationAborted", ErrorKind::SourceUnavailable),
+            (409, "", ErrorKind::SourceUnavailable),
+            (307, "TemporaryRedirect", ErrorKind::SourceUnavailable),
+            (400, "KMS.ThrottlingException", ErrorKind::SourceUnavailable),
+            (200, "InternalError", ErrorKind::SourceUnavailable),
+            (304, "", ErrorKind::SourceUnexpected),
+            (400, "InvalidRequest", ErrorKind::SourceUnexpected),
             (400, "ExpiredToken", ErrorKind::SourceCredentialRefused),
             (301, "PermanentRedirect", ErrorKind::SourceBucketMissing),
             (
@@ -257,6 +306,73 @@ mod tests {
             failed(301, "PermanentRedirect")
                 .advice
                 .contains("eu-west-1")
+        );
+    }
+
+    #[test]
+    fn what_only_a_person_can_mend_is_final_and_says_what_to_do() {
+        for (status, code, kind, advice) in [
+            (
+                400,
+                "KMS.DisabledException",
+                ErrorKind::SourceDenied,
+                "enable-key",
+            ),
+            (
+                400,
+                "KMS.KMSInvalidStateException",
+                ErrorKind::SourceDenied,
+                "enable-key",
+            ),
+            (403, "AccountProblem", ErrorKind::SourceDenied, "billing"),
+            (
+                403,
+                "InvalidObjectState",
+                ErrorKind::SourceArchived,
+                "restore",
+            ),
+            (
+                301,
+                "PermanentRedirect",
+                ErrorKind::SourceBucketMissing,
+                "eu-west-1",
+            ),
+            (
+                400,
+                "AuthorizationHeaderMalformed",
+                ErrorKind::SourceBucketMissing,
+                "eu-west-1",
+            ),
+        ] {
+            let error = failed(status, code);
+            assert_eq!(error.kind, kind, "{status} {code}");
+            assert!(error.is_final && error.advice.contains(advice), "{error}");
+        }
+        assert!(!failed(403, "AccessDenied").is_final);
+        let message = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.";
+        let body =
+            format!("<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>");
+        let reply = Response::builder().status(400).body(Bytes::from(body));
+        let Refusal::Failed(error) = refusal(&reply.unwrap(), "photos") else {
+            panic!("gone")
+        };
+        assert_eq!(error.kind, ErrorKind::SourceDenied);
+        assert!(
+            error.is_final && error.advice.contains("(SSE-C)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_redirect_without_a_body_names_the_region_of_its_header() {
+        let reply = Response::builder().status(301);
+        let reply = reply.header("x-amz-bucket-region", "ap-south-1");
+        let head = reply.body(Bytes::new()).unwrap();
+        let error = read_head(&head, "photos").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::SourceBucketMissing);
+        assert!(
+            error.is_final && error.advice.contains("ap-south-1"),
+            "{error}"
         );
     }
 

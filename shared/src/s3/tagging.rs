@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 
-use super::refusal::{Refusal, error_code, refusal};
+use super::refusal::{Refusal, error_code, refusal, root};
 use crate::error::{ErrorKind, TransferError};
 
 /// An object's tags by their keys.
@@ -43,11 +43,13 @@ struct Tag {
 /// permission that is missing, [`ErrorKind::SourceUnexpected`] from a store without tags, and what
 /// [`refusal`] gives otherwise.
 pub fn read_tags(reply: &Response<Bytes>, bucket: &str) -> Result<Tags, TransferError> {
-    if reply.status() != StatusCode::OK {
+    // A store may find out that it failed after it has said 200.
+    if reply.status() != StatusCode::OK || !error_code(reply).is_empty() {
         return refused(reply, bucket);
     }
     let tagging: Option<Tagging> = std::str::from_utf8(reply.body())
         .ok()
+        .filter(|text| root(text).as_deref() == Some("Tagging"))
         .and_then(|text| quick_xml::de::from_str(text).ok());
     let tags = tagging.ok_or_else(|| {
         TransferError::new(
@@ -86,9 +88,10 @@ fn refused(reply: &Response<Bytes>, bucket: &str) -> Result<Tags, TransferError>
     let is_unknown = code == "NotImplemented" || matches!(reply.status().as_u16(), 405 | 501);
     if is_unknown {
         error.kind = ErrorKind::SourceUnexpected;
+        error.is_final = code == "NotImplemented";
     }
     match error.kind {
-        ErrorKind::SourceDenied => {
+        ErrorKind::SourceDenied if !error.is_final => {
             error.advice = format!(
                 "The route asks for tags: allow s3:GetObjectTagging and, where the bucket has versions, s3:GetObjectVersionTagging on arn:aws:s3:::{bucket}/*; or take `tags = true` from the route."
             );
@@ -172,6 +175,24 @@ mod tests {
             ),
             (405, "", ErrorKind::SourceUnexpected, "tags = true"),
             (200, "<Other/>", ErrorKind::SourceUnexpected, "tags = true"),
+            (
+                200,
+                "<Other><TagSet/></Other>",
+                ErrorKind::SourceUnexpected,
+                "tags = true",
+            ),
+            (
+                200,
+                "<html><TagSet></TagSet></html>",
+                ErrorKind::SourceUnexpected,
+                "tags = true",
+            ),
+            (
+                200,
+                "<Error><Code>InternalError</Code><TagSet/></Error>",
+                ErrorKind::SourceUnavailable,
+                "again",
+            ),
             (200, "", ErrorKind::SourceUnexpected, "tags = true"),
         ] {
             let error = read_tags(&reply(status, body), "photos").unwrap_err();

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::upload::unavailable;
+use super::upload::{is_unclear, unavailable};
 use super::{Destination, Next, Outcome, State, Step, Transfer};
 use crate::brake::Leave;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
-use crate::gcs::{Generation, Object, Provenance};
+use crate::gcs::{Generation, Object, Provenance, is_absent, is_lost_race, is_page};
 use crate::s3::{may_be_same, read_head};
 
 impl Transfer {
@@ -100,14 +100,14 @@ impl Transfer {
 
     pub(super) fn deleted(&mut self, reply: &Response<Bytes>, generation: Generation) -> Next {
         match reply.status() {
-            StatusCode::OK | StatusCode::NO_CONTENT => {
+            StatusCode::OK | StatusCode::NO_CONTENT if !is_page(reply) => {
                 self.deleted = Some(generation);
                 self.recheck(Outcome::Deleted { generation }, None)
             }
-            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => self.look_again(),
+            _ if is_absent(reply) || is_lost_race(reply) => self.look_again(),
             _ => {
                 let error = self.refused(reply);
-                if error.kind.is_transient() {
+                if is_unclear(&error) {
                     self.deleted = Some(generation);
                 }
                 Err(error)

@@ -29,7 +29,7 @@ use crate::exchange::{Lost, Side};
 use crate::gcs::{Generation, Object, ObjectAddress, check_name};
 use crate::mapping::Less;
 use crate::message::HintMessage;
-use crate::retry;
+use crate::retry::Attempts;
 use crate::route::Route;
 use crate::s3::SourceObject;
 
@@ -62,8 +62,8 @@ pub struct Transfer {
     until: Option<Timestamp>,
     /// From when on what failed is not begun once more here, but in another delivery.
     again_until: Option<Timestamp>,
-    /// The attempt under way, from 1; set back when there is progress.
-    attempt: u32,
+    /// Those that failed; none when there is progress.
+    attempts: Attempts,
     /// 412s so far.
     looks: u32,
     /// A write was sent whose reply never came: the object found later may be our own.
@@ -205,7 +205,7 @@ impl Transfer {
             persisted: 0,
             until: None,
             again_until: None,
-            attempt: 1,
+            attempts: Attempts::default(),
             looks: 0,
             ambiguous: false,
             created: None,
@@ -376,9 +376,8 @@ impl Transfer {
     /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.
     fn backoff(&mut self, error: &TransferError) -> Option<Duration> {
         #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
-        let wait = retry::in_hand(error, self.attempt, self.seed as u64);
-        self.attempt += 1;
-        wait
+        let seed = self.seed as u64;
+        self.attempts.wait(error, seed)
     }
 }
 

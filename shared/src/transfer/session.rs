@@ -11,19 +11,20 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
-use super::upload::{no_upload, unavailable};
+use super::upload::{is_unclear, no_upload, unavailable};
 use super::{Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
 use crate::gcs::{
-    ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, resume, upload_status,
+    ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, is_lost_race, resume,
+    upload_status,
 };
 use crate::integrity::{Checksum, Digest, Digests};
 use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
-use crate::retry::{Disposition, after_delivery};
+use crate::retry::{Attempts, Disposition, after_delivery};
 use crate::s3::{Span, StoredChecksums, if_match};
 
 /// A session that is under way in this transfer.
@@ -100,7 +101,7 @@ impl Transfer {
     pub(super) fn started(&mut self, reply: &Response<Bytes>) -> Next {
         match reply.status() {
             StatusCode::OK | StatusCode::CREATED => {}
-            StatusCode::PRECONDITION_FAILED => return self.look_again(),
+            _ if is_lost_race(reply) => return self.look_again(),
             _ => return Err(self.refused(reply)),
         }
         let uri = ResumableSession::read(reply)?;
@@ -228,6 +229,10 @@ impl Transfer {
     pub(super) fn finished(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
         match self.status(reply)? {
             Status::Ended(ask) => Ok(*ask),
+            Status::Failed(error) if is_unclear(&error) => {
+                self.ambiguous = true;
+                self.interrupted(error, now)
+            }
             Status::Failed(error) => Err(error),
             Status::Persisted(count) => {
                 self.ambiguous = true;
@@ -345,10 +350,10 @@ impl Transfer {
             etag: &session.etag,
         };
         if let Err(error) = span.check(reply, &self.message.hint.bucket) {
-            return match error.kind {
-                ErrorKind::SourceUnavailable => self.interrupted(error, now),
-                _ => self.give_up(error),
-            };
+            if error.kind == ErrorKind::SourceUnavailable || error.kind.is_doubtful() {
+                return self.interrupted(error, now);
+            }
+            return self.give_up(error);
         }
         if !piece.is_known {
             return self.send_from(piece.start);
@@ -363,9 +368,11 @@ impl Transfer {
     /// A session's request broke or was refused: GCS is asked what it has, if that can help.
     pub(super) fn interrupted(&mut self, error: TransferError, now: Timestamp) -> Next {
         let resumes = self.session.as_ref().is_some_and(Underway::is_resumable);
-        let is_wrong = error.kind == ErrorKind::ChecksumRefused;
-        if !resumes || is_wrong || !error.kind.is_transient() {
+        if !resumes || error.kind == ErrorKind::ChecksumRefused {
             return Err(error);
+        }
+        if self.access.forget_refused(&error, &mut self.renewed) {
+            return self.query();
         }
         let Some(wait) = self.backoff(&error) else {
             return Err(error);
@@ -384,7 +391,7 @@ impl Transfer {
             ErrorKind::SourceUnavailable
                 | ErrorKind::SourceBroken
                 | ErrorKind::DestinationUnavailable
-        );
+        ) || error.kind.is_doubtful();
         if passes && session.is_resumable() {
             #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
             let disposition = after_delivery(&error, 1, self.seed as u64);
@@ -410,7 +417,7 @@ impl Transfer {
     }
 
     fn status(&mut self, reply: &Response<Bytes>) -> Result<Status, TransferError> {
-        if reply.status() == StatusCode::PRECONDITION_FAILED {
+        if is_lost_race(reply) {
             return self.look_again().map(Box::new).map(Status::Ended);
         }
         Ok(
@@ -460,7 +467,7 @@ impl Transfer {
     fn note(&mut self, count: u64) {
         if count > self.persisted {
             self.persisted = count;
-            self.attempt = 1;
+            self.attempts = Attempts::default();
         }
     }
 

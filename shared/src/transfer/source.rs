@@ -8,7 +8,7 @@ use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Up
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
-use crate::gcs::{Object, Precondition, Provenance, refusal as gcs_refusal};
+use crate::gcs::{Object, Precondition, Provenance, is_absent, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::retry;
@@ -64,7 +64,7 @@ impl Transfer {
         let seen = match reply.status() {
             StatusCode::OK => Some(Box::new(Object::read(reply)?)),
             // The bucket's absence answers the same; the write will say so.
-            StatusCode::NOT_FOUND => None,
+            _ if is_absent(reply) => None,
             _ => return Err(gcs_refusal(reply, &self.address.bucket)),
         };
         if let Some(object) = &seen

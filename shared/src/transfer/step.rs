@@ -70,7 +70,7 @@ impl Step {
         }
     }
 
-    /// Gives its request that credential.
+    /// Gives its request that credential, but for AWS's: [`crate::renew::ask_aws`] signs.
     ///
     /// # Errors
     /// See [`Access::authorize`].
@@ -81,7 +81,7 @@ impl Step {
     ) -> Result<(), TransferError> {
         let pass = self.pass();
         match self {
-            Self::Send(_, request) | Self::Open(request) => access.authorize(pass, request, now),
+            Self::Send(_, request) => access.authorize(pass, request, now),
             Self::Pipe { sink, .. } => access.authorize(pass, &mut sink.request, now),
             _ => Ok(()),
         }
@@ -131,6 +131,12 @@ impl From<Result<Digests, Lost>> for Event {
 impl From<Result<Response<Bytes>, Lost>> for Event {
     fn from(result: Result<Response<Bytes>, Lost>) -> Self {
         result.map_or_else(Self::Lost, Self::Reply)
+    }
+}
+
+impl<T: Into<Self>> From<Result<T, TransferError>> for Event {
+    fn from(result: Result<T, TransferError>) -> Self {
+        result.map_or_else(Self::Unauthorized, Into::into)
     }
 }
 

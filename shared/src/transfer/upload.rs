@@ -6,7 +6,9 @@ use http::{Response, StatusCode};
 use super::{Destination, Ending, Next, Outcome, State, Step, Transfer};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
-use crate::gcs::{Object, Precondition, Provenance, multipart_upload, refusal, start_session};
+use crate::gcs::{
+    Object, Precondition, Provenance, is_lost_race, multipart_upload, refusal, start_session,
+};
 use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping::{self, Less};
 use crate::order::{Order, parts_folder};
@@ -126,10 +128,17 @@ impl Transfer {
     }
 
     pub(super) fn uploaded(&mut self, reply: &Response<Bytes>) -> Next {
-        match reply.status() {
-            StatusCode::OK | StatusCode::CREATED => self.committed(&Object::read(reply)?),
-            StatusCode::PRECONDITION_FAILED => self.look_again(),
+        let read = match reply.status() {
+            StatusCode::OK | StatusCode::CREATED => Object::read(reply),
+            _ if is_lost_race(reply) => return self.look_again(),
             _ => Err(self.refused(reply)),
+        };
+        match read {
+            Ok(object) => self.committed(&object),
+            Err(error) => {
+                self.ambiguous |= is_unclear(&error);
+                Err(error)
+            }
         }
     }
 
@@ -157,6 +166,14 @@ impl Transfer {
     pub(super) fn refused(&self, reply: &Response<Bytes>) -> TransferError {
         refusal(reply, &self.address.bucket)
     }
+}
+
+/// Whether what was asked of GCS may be done although it answered like this: it is looked into.
+pub(super) fn is_unclear(error: &TransferError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::DestinationUnavailable | ErrorKind::DestinationUnexpected
+    )
 }
 
 pub(super) fn no_upload() -> TransferError {

@@ -40,7 +40,9 @@ fn a_failure_that_passes_is_waited_for_and_one_that_does_not_ends_it() {
     assert_eq!(walk.failures, 1);
     assert!(walk.took(page("a", true), 0, NOW).is_some());
     assert_eq!(walk.failures, 0);
-    let denied = TransferError::new(ErrorKind::SourceDenied, "no", "");
+    let mut denied = TransferError::new(ErrorKind::SourceDenied, "no", "");
+    assert!(walk.failed(denied.clone(), NOW, 1).is_some());
+    denied.is_final = true;
     assert_eq!(walk.failed(denied.clone(), NOW, 1), None);
     let end = walk.end.clone().unwrap();
     assert_eq!((end.outcome, end.error), (Outcome::Failed, Some(denied)));

@@ -3,7 +3,7 @@
 
 use axum::response::Response;
 use causeway_harness::s3::Session;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::verify::{Presented, Refusal};
 use super::{Asked, Key, Shared, field, form, lock, respond};
@@ -80,7 +80,7 @@ fn session(
         access_key_id: format!("ASIASESSION{number:05}"),
         secret_access_key: format!("secret/of+session{number}"),
         token: format!("token//of+session{number}=="),
-        end: Timestamp::now() + SignedDuration::from_secs(role.life),
+        end: presented.now + SignedDuration::from_secs(role.life),
     };
     lock(&shared.keys).push(Key {
         id: session.access_key_id.clone(),

@@ -80,6 +80,7 @@ fn identity(
             .map(|header| (text(&header["key"]), text(&header["value"])))
             .collect(),
         body: b"",
+        now: shared.now(),
     };
     let mut names: Vec<_> = shown.headers.iter().map(|(name, _)| &**name).collect();
     names.sort_unstable();

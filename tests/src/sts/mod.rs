@@ -6,6 +6,7 @@ mod google;
 mod verify;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
@@ -16,7 +17,7 @@ use causeway_harness::gcs::Accounts;
 use causeway_harness::s3::Keys;
 use causeway_harness::stack::LocalStack;
 use http::{HeaderMap, Method, Uri, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -80,8 +81,16 @@ struct Shared {
     tokens: Mutex<Vec<(String, String)>>,
     asked: Mutex<Vec<Asked>>,
     /// What the next requests are answered with instead.
-    faults: Mutex<VecDeque<u16>>,
+    faults: Mutex<VecDeque<(u16, &'static str)>>,
+    /// How far their clock is before everybody's, in seconds.
+    ahead: AtomicI64,
     stores: OnceLock<(Keys, Arc<Accounts>)>,
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,7 +171,17 @@ impl TokenServices {
 
     /// Answers the next request with `status`, and does nothing of it.
     pub fn fail_next(&self, status: u16) {
-        lock(&self.shared.faults).push_back(status);
+        self.answer_next(status, "");
+    }
+
+    /// Answers the next request with `status` and `text`, and does nothing of it.
+    pub fn answer_next(&self, status: u16, text: &'static str) {
+        lock(&self.shared.faults).push_back((status, text));
+    }
+
+    /// Sets their clock so many seconds ahead of everybody's.
+    pub fn set_ahead(&self, seconds: i64) {
+        self.shared.ahead.store(seconds, Ordering::Relaxed);
     }
 
     /// Every secret and every token that was given.
@@ -191,9 +210,10 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(status) = lock(&shared.faults).pop_front() {
-        return respond(status, "text/plain", String::new());
+    if let Some((status, text)) = lock(&shared.faults).pop_front() {
+        return respond(status, "text/plain", text.to_owned());
     }
+    let now = shared.now();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let host = headers.get(header::HOST).map(text).unwrap_or_default();
     let headers = headers.iter();
@@ -204,8 +224,9 @@ async fn answer(
             .map(|(name, value)| (name.to_string(), text(value)))
             .collect(),
         body: &body,
+        now,
     };
-    match uri.path() {
+    let mut answer = match uri.path() {
         _ if method != Method::POST => respond(405, "text/plain", String::new()),
         "/" => aws::assume_role(&shared, &presented),
         "/google/v1/token" => google::exchange(&shared, &presented),
@@ -213,7 +234,11 @@ async fn answer(
             Some(account) => google::generate(&shared, &presented, account),
             None => respond(404, "text/plain", String::new()),
         },
-    }
+    };
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = date.parse().expect("a date is a header value");
+    answer.headers_mut().insert(header::DATE, date);
+    answer
 }
 
 fn respond(status: u16, content_type: &str, body: String) -> Response {

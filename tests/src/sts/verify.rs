@@ -18,6 +18,8 @@ pub(super) struct Presented<'a> {
     pub(super) url: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: &'a [u8],
+    /// What time it is for the service.
+    pub(super) now: Timestamp,
 }
 
 /// A refusal: code and message.
@@ -50,14 +52,14 @@ impl Presented<'_> {
         if self.header("x-amz-security-token") != key.token.as_deref() {
             return Err(("InvalidClientTokenId", "The token is another's.".into()));
         }
-        if key.end <= Timestamp::now() {
+        if key.end <= self.now {
             return Err(("ExpiredToken", "The security token has expired".into()));
         }
         let date = self.header("x-amz-date").ok_or_else(malformed)?;
         let time = DateTime::strptime("%Y%m%dT%H%M%SZ", date)
             .and_then(|time| TimeZone::UTC.to_timestamp(time))
             .map_err(|_| malformed())?;
-        let skew = Timestamp::now().duration_since(time).abs();
+        let skew = self.now.duration_since(time).abs();
         if !date.starts_with(day) || skew.as_secs() > 300 {
             return Err(("SignatureDoesNotMatch", "Signature expired".into()));
         }

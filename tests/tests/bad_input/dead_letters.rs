@@ -1,10 +1,11 @@
-//! Hints with which nothing can be done: each ends among the dead letters, at its first delivery,
-//! with its reason and all that a replay needs.
+//! Hints with which nothing can be done: each ends among the dead letters, at its first delivery or, where
+//! one answer proves nothing, some deliveries later, with its reason and all that a replay needs.
 
 use causeway_harness::gcs::Permission;
 use causeway_harness::s3::store::Attributes;
 use causeway_shared::error::ErrorKind;
 use causeway_shared::message::{DeadLetter, HintMessage};
+use causeway_shared::retry::DELIVERIES_OF_REFUSED;
 use causeway_tests::{Lane, run, shared};
 
 /// Waits for the letter on `key`, which must be of `kind` and say `message`.
@@ -12,13 +13,19 @@ async fn assert_dead(lane: &Lane<'_>, key: &str, kind: ErrorKind, message: &str)
     let letter = lane.letter().await;
     assert_eq!((letter.error.kind, &*letter.error.message), (kind, message));
     assert!(!letter.error.advice.is_empty());
-    assert_eq!(letter.deliveries, 1);
+    let deliveries = if kind.is_doubtful() {
+        DELIVERIES_OF_REFUSED
+    } else {
+        1
+    };
+    assert_eq!(letter.deliveries, deliveries);
     let hint: HintMessage = serde_json::from_value(letter.message.clone()).unwrap();
     assert_eq!(
         (&*hint.route, &*hint.hint.bucket, &*hint.hint.key),
         (&*lane.route, &*lane.source, key)
     );
-    let outcome = lane.outcomes(key, 1).await.remove(0);
+    let outcomes = lane.outcomes(key, deliveries as usize).await;
+    let outcome = outcomes.last().unwrap();
     assert_eq!(
         (&outcome["event"], &outcome["then"]),
         (&"failed".into(), &"quarantined".into())

@@ -50,7 +50,7 @@ impl Cell {
                 request,
                 fault_name,
                 fault,
-                is_of_all_parts: is_of_all_parts(request, fault, is_often),
+                is_of_all_parts: is_of_all_parts(request, fault),
                 times: times(request, fault, is_often),
             })
             .collect()

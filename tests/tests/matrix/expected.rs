@@ -2,6 +2,7 @@
 
 use crate::faults::{Fault, OUTLASTING};
 use crate::requests::{At, Request};
+use reqwest::Method;
 
 /// How many parts there are in a cell that has some.
 const PARTS: usize = 3;
@@ -18,23 +19,16 @@ pub(crate) enum Expected {
 /// What `request` must end in when it suffers `fault` as often as `times`.
 pub(crate) fn expected(request: &Request, fault: Fault, times: usize) -> Expected {
     match (request.at, fault) {
-        // A credential that S3 refuses is refused again: it is the operator's.
-        (At::S3, Fault::Status(401, _)) => Expected::Quarantined("source-credential-refused"),
-        // One more token is tried, and not a third.
-        (At::Gcs, Fault::Status(401, _)) if times > 1 && !is_sweep(request) => {
-            Expected::Quarantined("destination-credential-refused")
+        // What refuses a HEAD has no body: it is not known what it is.
+        (At::S3, Fault::Barred) if request.method != Method::HEAD => {
+            Expected::Quarantined("source-denied")
+        }
+        (At::Gcs, Fault::Barred) if !is_sweep(request) && request.name != "gcs-session-cancel" => {
+            Expected::Quarantined("destination-denied")
         }
         // Damaged at three deliveries: more would cost the whole object each.
         (At::S3, Fault::Corrupt) if request.name == "s3-get-part" && times > 1 => {
             Expected::Quarantined("source-checksum-mismatch")
-        }
-        (At::S3, Fault::HideLength) => Expected::Quarantined("source-length-unknown"),
-        // A whole reply that cannot be read is none that the store documents.
-        (At::S3, Fault::Corrupt | Fault::Truncate | Fault::Lengthen) if request.tells => {
-            Expected::Quarantined("source-unexpected")
-        }
-        (At::Gcs, Fault::Corrupt) if !is_sweep(request) && !is_unread(request) => {
-            Expected::Quarantined("destination-unexpected")
         }
         _ => Expected::Converges,
     }
@@ -45,37 +39,20 @@ fn is_sweep(request: &Request) -> bool {
     matches!(request.name, "gcs-list" | "gcs-part-delete")
 }
 
-/// Whether nobody reads the reply to `request`: that there is one says everything.
-fn is_unread(request: &Request) -> bool {
-    request.name == "gcs-probe-write"
+/// Whether `fault` ends a run of parts at its first delivery. The other parts then suffer it as well: one
+/// that is copied after the end of its run is swept much later.
+pub(crate) fn is_of_all_parts(request: &Request, fault: Fault) -> bool {
+    matches!(request.name, "s3-get-part" | "gcs-part-upload")
+        && expected(request, fault, 1) != Expected::Converges
 }
 
-/// Whether `fault` ends a run of parts at its first or second delivery. The other parts then suffer it
-/// as well: one that is copied after the end of its run is swept much later.
-pub(crate) fn is_of_all_parts(request: &Request, fault: Fault, is_often: bool) -> bool {
-    let is_refusal = matches!(fault, Fault::Status(401, _));
-    match request.name {
-        "s3-get-part" => expected(request, fault, 1) != Expected::Converges,
-        "gcs-part-upload" => is_refusal && is_often,
-        _ => false,
-    }
-}
-
-/// How often `request` suffers `fault`: once, or what outlasts a delivery, unless the delivery ends
-/// before.
+/// How often `request` suffers `fault`: once, or what outlasts a delivery.
 pub(crate) fn times(request: &Request, fault: Fault, is_often: bool) -> usize {
-    let once = if is_of_all_parts(request, fault, is_often) {
-        PARTS
-    } else {
-        1
-    };
-    let is_refusal = matches!(fault, Fault::Status(401, _));
-    once * match request.name {
+    match request.name {
+        _ if is_of_all_parts(request, fault) => PARTS,
         _ if !is_often => 1,
         // The break that makes it be asked was the first of the attempts.
         "gcs-session-status" => 2,
-        // A new token is tried once.
-        _ if is_refusal && expected(request, fault, OUTLASTING) != Expected::Converges => 2,
         _ => OUTLASTING,
     }
 }
@@ -84,9 +61,9 @@ pub(crate) fn times(request: &Request, fault: Fault, is_often: bool) -> usize {
 /// one whose URI never came, one that GCS says is gone, and one whose cancelling fails.
 pub(crate) fn leaves_session(request: &Request, fault: Fault) -> bool {
     match request.name {
-        "gcs-session-start" => fault == Fault::ReplyLost,
-        "gcs-session-cancel" => !matches!(fault, Fault::ReplyLost),
-        _ => matches!(fault, Fault::Status(404 | 410, _)),
+        "gcs-session-start" => matches!(fault, Fault::ReplyLost | Fault::Page | Fault::Empty),
+        "gcs-session-cancel" => !matches!(fault, Fault::ReplyLost | Fault::Page | Fault::Empty),
+        _ => matches!(fault, Fault::Status(404 | 410 | 499, _)),
     }
 }
 
@@ -102,13 +79,15 @@ pub(crate) fn is_repeated(request: &Request, fault: Fault) -> bool {
         | ("gcs-probe-write", Fault::Corrupt)
         // The whole is read anew, or sent in another session.
         | ("s3-get-rest", Fault::Truncate | Fault::Corrupt)
-        | ("gcs-session-status", Fault::Status(401 | 404 | 410, _))
+        | ("gcs-session-status", Fault::Status(401 | 403 | 404 | 410, _) | Fault::Page)
+        // It goes in one stream, because parts cannot be deleted.
+        | ("gcs-probe-delete", Fault::Status(401 | 403, _))
         // It goes on where it broke off.
         | ("gcs-session-first", Fault::StatusWithin | Fault::BreakBody)
         // What was composed is found, by the second's 412.
-        | ("gcs-compose", Fault::BreakReply) => false,
+        | ("gcs-compose", Fault::BreakReply | Fault::Corrupt) => false,
         // What was done is found.
-        (name, Fault::ReplyLost | Fault::BreakReply) => !matches!(
+        (name, Fault::ReplyLost | Fault::BreakReply | Fault::Page | Fault::Corrupt) => !matches!(
             name,
             "gcs-upload-small"
                 | "gcs-upload-held"

@@ -16,11 +16,29 @@ const STALL: Duration = Duration::from_secs(1);
 /// More than any other fault is repeated: it outlasts the attempts that one delivery has.
 pub(crate) const OUTLASTING: usize = 3;
 
+/// What a proxy says.
+const PAGE: &str = "<!DOCTYPE html>\n<html><body>Bad gateway</body></html>";
+
+fn gone() -> gcs::Fault {
+    gcs::Fault::Return {
+        status: StatusCode::GONE,
+        retry_after: None,
+    }
+}
+
 /// A fault, whichever the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// This status before anything is done, and seconds to wait.
     Status(u16, Option<u64>),
+    /// A refusal that passes by itself in time: a quota.
+    Quota,
+    /// A refusal that only a person can end.
+    Barred,
+    /// A page of HTML in place of the reply: it takes effect.
+    Page,
+    /// Nothing in place of the reply: it takes effect.
+    Empty,
     /// A 503 within the request's body.
     StatusWithin,
     /// The connection is reset before anything is done.
@@ -56,6 +74,8 @@ pub(crate) fn all() -> Vec<(String, Fault, bool)> {
         ("502", Fault::Status(502, None)),
         ("503", Fault::Status(503, None)),
         ("401", Fault::Status(401, None)),
+        ("403", Fault::Status(403, None)),
+        ("page", Fault::Page),
         ("404", Fault::Status(404, None)),
         ("410", Fault::Status(410, None)),
         ("503-within", Fault::StatusWithin),
@@ -67,6 +87,12 @@ pub(crate) fn all() -> Vec<(String, Fault, bool)> {
         ("corrupt", Fault::Corrupt),
     ];
     let single = [
+        ("307", Fault::Status(307, None)),
+        ("409", Fault::Status(409, None)),
+        ("499", Fault::Status(499, None)),
+        ("quota", Fault::Quota),
+        ("barred", Fault::Barred),
+        ("empty", Fault::Empty),
         ("lengthen", Fault::Lengthen),
         ("hide-length", Fault::HideLength),
         ("wrong-checksum", Fault::WrongChecksum),
@@ -87,7 +113,14 @@ impl Fault {
         let within = request.within;
         let moves_object = within.is_some() && !request.tells;
         Some(match self {
-            Self::Status(404 | 410, _) => return None,
+            Self::Status(404 | 410 | 499, _) => return None,
+            Self::Barred => s3::Fault::Refuse {
+                status: StatusCode::BAD_REQUEST,
+                code: "KMS.DisabledException",
+                message: "The key is disabled.",
+            },
+            Self::Page => s3::Fault::Garble { with: PAGE },
+            Self::Empty => s3::Fault::Garble { with: "" },
             Self::Status(status, retry_after) => s3::Fault::Return {
                 status: StatusCode::from_u16(status).unwrap(),
                 retry_after,
@@ -120,7 +153,23 @@ impl Fault {
         let is_of_session =
             request.name.starts_with("gcs-session-") && request.method == Method::PUT;
         Some(match self {
-            Self::Status(404 | 410, _) if !is_of_session => return None,
+            Self::Status(410, _) if request.name == "gcs-session-start" => gone(),
+            Self::Status(404 | 410 | 499, _) if !is_of_session => return None,
+            Self::Status(307, _) => return None,
+            Self::Quota => gcs::Fault::Refuse {
+                status: StatusCode::FORBIDDEN,
+                reason: "quotaExceeded",
+                message: "The quota is used up.",
+            },
+            // That a part cannot be deleted is an answer.
+            Self::Barred if request.name == "gcs-probe-delete" => return None,
+            Self::Barred => gcs::Fault::Refuse {
+                status: StatusCode::FORBIDDEN,
+                reason: "accountDisabled",
+                message: "The billing account is closed.",
+            },
+            Self::Page => gcs::Fault::Garble { with: PAGE },
+            Self::Empty => gcs::Fault::Garble { with: "" },
             Self::Status(status, retry_after) => gcs::Fault::Return {
                 status: StatusCode::from_u16(status).unwrap(),
                 retry_after,

@@ -100,7 +100,7 @@ impl Served {
 
     /// As [`Self::ask`], until `look` likes the answer: a ledger is written a moment after a commit.
     pub(crate) async fn until(&self, path: &str, look: impl Fn(&Answer) -> bool) -> Value {
-        for _ in 0..600 {
+        for _ in 0..1200 {
             let answer = self.held(self.allowed(&Method::GET, path)).await;
             if look(&answer) {
                 return answer.json();

@@ -2,6 +2,7 @@
 
 use causeway_harness::s3::store::Attributes;
 use causeway_harness::stack::StackOptions;
+use causeway_shared::retry::DELIVERIES_OF_REFUSED;
 use causeway_tests::{Stack, run};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ fn what_failed_for_good_is_kept_with_its_reason_until_it_is_replayed() {
         );
         assert_eq!(
             (&entry["status"], &entry["deliveries"]),
-            (&json!(403), &json!(1))
+            (&json!(403), &json!(DELIVERIES_OF_REFUSED))
         );
         assert!(entry["advice"].as_str().unwrap().contains("s3:GetObject"));
         assert_eq!(entry["first_failed_at"], entry["last_failed_at"]);

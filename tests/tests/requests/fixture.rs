@@ -19,7 +19,7 @@ pub(crate) const KEY_ID: &str = "AKIDSCRIPTED";
 pub(crate) const SECRET: &str = "the-secret-of-the-scripted-store";
 pub(crate) const EMAIL: &str = "tests@project.iam.gserviceaccount.com";
 const TOKEN: &str = "the-token-of-events";
-const SITES: usize = 56;
+const SITES: usize = 110;
 /// The key of the routes with options.
 pub(crate) const KMS_KEY: &str = "projects/p/locations/eu/keyRings/r/cryptoKeys/k";
 

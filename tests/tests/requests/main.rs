@@ -9,6 +9,7 @@ mod gcs;
 mod metadata;
 mod proofs;
 mod raw;
+mod refusals;
 mod replies;
 mod resumable;
 mod s3;

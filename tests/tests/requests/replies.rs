@@ -123,7 +123,7 @@ fn after_a_401_one_more_token_is_tried() {
 }
 
 #[test]
-fn a_second_401_is_a_dead_letter() {
+fn after_three_401s_another_delivery_tries() {
     run(async {
         let site = shared().await.site();
         let object = Scripted::new("hello");
@@ -139,12 +139,9 @@ fn a_second_401_is_a_dead_letter() {
         let outcome = site.transfer(&object).await;
         assert_eq!(
             (&outcome["kind"], &outcome["then"]),
-            (
-                &json!("destination-credential-refused"),
-                &json!("quarantined")
-            )
+            (&json!("destination-credential-refused"), &json!("retried"))
         );
-        assert_eq!(site.writes().await.len(), 2);
+        assert_eq!(site.writes().await.len(), 3);
     });
 }
 

@@ -265,7 +265,7 @@ fn a_session_that_is_gone_is_started_anew() {
 }
 
 #[test]
-fn a_start_without_a_session_is_a_dead_letter() {
+fn a_start_without_a_session_is_tried_again() {
     run(async {
         let site = shared().await.site();
         let object = Scripted::new(noise(6, SIZE));
@@ -281,6 +281,6 @@ fn a_start_without_a_session_is_a_dead_letter() {
             outcome["message"],
             "GCS started a resumable upload without saying where (no Location)."
         );
-        assert_eq!(outcome["then"], "quarantined");
+        assert_eq!(outcome["then"], "retried");
     });
 }

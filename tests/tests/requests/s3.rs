@@ -162,7 +162,7 @@ fn what_s3_refuses_never_reaches_gcs() {
     run(async {
         for (status, code, event, kind, reads) in [
             (404, "NoSuchKey", "source-gone", None, 1),
-            (403, "AccessDenied", "failed", Some("source-denied"), 1),
+            (403, "AccessDenied", "failed", Some("source-denied"), 2),
             (
                 403,
                 "InvalidObjectState",
@@ -174,15 +174,15 @@ fn what_s3_refuses_never_reaches_gcs() {
                 403,
                 "RequestTimeTooSkewed",
                 "failed",
-                Some("source-credential-refused"),
-                1,
+                Some("source-unavailable"),
+                3,
             ),
             (
                 301,
                 "PermanentRedirect",
                 "failed",
                 Some("source-bucket-missing"),
-                1,
+                2,
             ),
             (503, "SlowDown", "failed", Some("source-unavailable"), 3),
             (
@@ -192,7 +192,7 @@ fn what_s3_refuses_never_reaches_gcs() {
                 Some("source-unavailable"),
                 3,
             ),
-            (418, "Teapot", "failed", Some("source-unexpected"), 1),
+            (418, "Teapot", "failed", Some("source-unexpected"), 2),
         ] {
             let site = shared().await.site();
             let outcome = refused(&site, status, code).await;

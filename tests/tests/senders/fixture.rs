@@ -24,6 +24,8 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pub(crate) const EVENTS_TOKENS: &str =
     "the-token-of-before, the-token-of-now, a-token-of-the-local-worker-only";
 pub(crate) const GOOD_TOKEN: &str = "a-token-that-confirms";
+/// What is answered as a proxy answers it.
+pub(crate) const PROXIED_TOKEN: &str = "a-token-that-goes-astray";
 const CERTIFICATE: &str = "SimpleNotificationService-0123456789abcdef0123456789abcdef";
 const EXPIRED: &str = "SimpleNotificationService-expired";
 
@@ -252,8 +254,11 @@ async fn certificate(
 
 async fn confirm(State(served): State<Served>, form: String) -> (StatusCode, &'static str) {
     let good = form.contains(&format!("Token={GOOD_TOKEN}"));
+    let by_a_proxy = form.contains(PROXIED_TOKEN);
     served.asked.lock().unwrap().push(form);
-    if good {
+    if by_a_proxy {
+        (StatusCode::OK, "<html>Welcome</html>")
+    } else if good {
         (StatusCode::OK, "<ConfirmSubscriptionResponse/>")
     } else {
         (StatusCode::BAD_REQUEST, "<ErrorResponse/>")

@@ -2,6 +2,7 @@
 //! known way around it that has to stay shut.
 #![allow(clippy::unwrap_used)]
 
+mod clock;
 mod door;
 mod fixture;
 mod live;

@@ -4,7 +4,8 @@ use causeway_tests::run;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    GOOD_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago, written,
+    GOOD_TOKEN, PROXIED_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago,
+    written,
 };
 
 #[test]
@@ -143,6 +144,8 @@ fn a_subscription_is_confirmed_by_a_request_of_our_own() {
         assert!(asked.contains(&expected), "{asked:?}");
         assert!(!asked.iter().any(|form| form.contains("evil")));
 
+        let answer = fixture.deliver(&message(PROXIED_TOKEN, TOPIC)).await;
+        assert_refused(answer, 503, "200 without a confirmation").await;
         let answer = fixture.deliver(&message("a-wrong-token", TOPIC)).await;
         assert_refused(answer, 403, "did not confirm the subscription").await;
         let foreign = "arn:aws:sns:us-east-1:210987654321:inbox";

@@ -174,21 +174,30 @@ async fn fetch(url: &str, env: &Env, now: Timestamp) -> Result<Result<Rc<Signer>
 
 /// Asks SNS; a 5xx, or no answer, has the sender send again.
 async fn send(request: Request<Bytes>, env: &Env) -> Result<Response<Bytes>, Reply> {
-    let silent = |reason: String| {
-        Reply::problem(503, format!("SNS did not answer: {reason}. Send it again."))
-            .header("retry-after", "5")
-    };
     let reply = WorkerdPort::new(env, None).send(request).await;
-    let reply = reply.map_err(|lost| silent(lost.detail))?;
+    let reply = reply.map_err(|lost| silent(&lost.detail))?;
     if reply.status().is_server_error() {
-        return Err(silent(reply.status().to_string()));
+        return Err(silent(reply.status().as_str()));
     }
     Ok(reply)
+}
+
+fn silent(reason: &str) -> Reply {
+    Reply::problem(503, format!("SNS did not answer: {reason}. Send it again."))
+        .header("retry-after", "5")
+}
+
+fn is_confirmation(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).contains("<ConfirmSubscriptionResponse")
 }
 
 async fn confirm(topic: &Topic, token: &str, config: &Config, env: &Env) -> Reply {
     let request = topic.confirmation(token, config.sns_endpoint.as_deref());
     match send(request, env).await {
+        // Anybody on the way may answer 200.
+        Ok(reply) if reply.status().is_success() && !is_confirmation(reply.body()) => {
+            silent("200 without a confirmation")
+        }
         Ok(reply) if reply.status().is_success() => {
             log("sns-subscribed", topic);
             note(format!("The subscription to {} is confirmed.", topic.arn()))

@@ -78,7 +78,9 @@ impl Resource {
     }
 
     pub(super) fn into_info(self) -> Result<ObjectInfo, ClientError> {
-        let size = self.size.parse().map_err(|_| {
+        // The JSON form of protobuf leaves a zero out.
+        let size = Some(&*self.size).filter(|size| !size.is_empty());
+        let size = size.unwrap_or("0").parse().map_err(|_| {
             ClientError::failed(format!(
                 "GCS gives {:?} as the size of {:?}",
                 self.size, self.name
@@ -191,4 +193,18 @@ fn explain(status: StatusCode, document: &str, name: &str) -> ClientError {
         _ => "",
     };
     ClientError::new(kind, what, advice).status(status)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_object_whose_size_is_left_out_has_none() {
+        let read = |json: &str| serde_json::from_str::<Resource>(json).unwrap().into_info();
+        assert_eq!(read(r#"{"name": "k"}"#).unwrap().size, 0);
+        assert_eq!(read(r#"{"size": "7"}"#).unwrap().size, 7);
+        assert!(read(r#"{"size": "many"}"#).is_err());
+    }
 }

@@ -23,6 +23,8 @@ pub(super) enum Fail {
     Truncated,
     /// An injected fault: a status.
     Injected(StatusCode, Option<u64>),
+    /// An injected fault: a status with a reason and a message.
+    InjectedReason(StatusCode, &'static str, &'static str),
     /// An injected fault: no answer, the connection is reset.
     Reset,
 }
@@ -64,6 +66,9 @@ impl Fail {
                 "Not Found. Nothing is served at this method and path; object names in a path are percent-encoded.",
             ),
             Self::Truncated => error(400, "badRequest", "The request's body broke off."),
+            Self::InjectedReason(status, reason, message) => {
+                error(status.as_u16(), reason, message)
+            }
             Self::Injected(status, _) => {
                 error(status.as_u16(), reason(*status), "An injected fault.")
             }
@@ -126,6 +131,7 @@ fn reason(status: StatusCode) -> &'static str {
         403 => "forbidden",
         404 => "notFound",
         408 => "requestTimeout",
+        409 => "conflict",
         410 => "gone",
         412 => "conditionNotMet",
         429 => "rateLimitExceeded",

@@ -115,6 +115,10 @@ async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<
     };
     match (result, fault) {
         (_, Some(Fault::ResetAfterCommit)) | (Err(Fail::Reset), _) => Err(Reset),
+        (_, Some(Fault::Garble { with })) => {
+            body.drain().await;
+            Ok(Response::new(Body::from(with)))
+        }
         (Ok(response), fault) => Ok(spoilt(response, fault.as_ref(), has_body(&parts))),
         (Err(fail), _) => {
             body.drain().await;
@@ -130,6 +134,11 @@ fn prepare(fault: &Fault, parts: &Parts, body: &mut RequestBody) -> Option<Fail>
             status,
             retry_after,
         } => return Some(Fail::Injected(*status, *retry_after)),
+        Fault::Refuse {
+            status,
+            reason,
+            message,
+        } => return Some(Fail::InjectedReason(*status, reason, message)),
         Fault::ResetConnection => return Some(Fail::Reset),
         Fault::ReturnAfter { status, after } => {
             body.cut = Some((*after, Fail::Injected(*status, None)));
@@ -137,6 +146,7 @@ fn prepare(fault: &Fault, parts: &Parts, body: &mut RequestBody) -> Option<Fail>
         Fault::BreakUpload { after } => body.cut = Some((*after, Fail::Reset)),
         Fault::Stall { pause, after } if has_body(parts) => body.stall = Some((*after, *pause)),
         Fault::ResetAfterCommit
+        | Fault::Garble { .. }
         | Fault::BreakDownload { .. }
         | Fault::CorruptDownload
         | Fault::Stall { .. } => {}

@@ -133,6 +133,21 @@ fn each_refusal_of_a_role_has_its_kind_and_says_what_to_do() {
         ),
         (503, "", &json!({}), ErrorKind::SourceUnavailable, "again"),
         (302, "", &json!({}), ErrorKind::SourceUnexpected, "URL"),
+        (403, "", &json!({}), ErrorKind::SourceUnexpected, "again"),
+        (
+            200,
+            "ThrottlingException",
+            &json!({}),
+            ErrorKind::SourceUnavailable,
+            "again",
+        ),
+        (
+            400,
+            "IDPCommunicationError",
+            &json!({}),
+            ErrorKind::SourceUnavailable,
+            "again",
+        ),
     ] {
         let error = refused_by_aws(status, code, denied, options);
         assert_eq!(error.kind, kind, "{status} {code}");
@@ -167,6 +182,7 @@ fn a_200_without_a_session_is_no_session() {
     for body in [
         "",
         "<AssumeRoleResponse/>",
+        "<html>AccessKeyId</html>",
         "{}",
         &ASSUMED.replace("2019-", "soon-"),
     ] {

@@ -69,6 +69,7 @@ fn the_session_gets_no_token_because_its_uri_is_one() {
 fn a_refused_token_is_got_anew_once() {
     let mut run = Run::of(Some(3));
     run.answer(source(3, MD5_ETAG)).answer(reply(401, &[], ""));
+    run.expect(LOOK).answer(reply(401, &[], "")).waits();
     run.expect(LOOK).answer(reply(401, &[], ""));
     assert_eq!(run.failed().kind, ErrorKind::DestinationCredentialRefused);
 }
@@ -79,19 +80,28 @@ fn a_roles_session_that_s3_refuses_is_got_anew_once() {
     let mut run = with_role();
     run.expect(OPEN).answer(expired());
     run.expect(LOOK).answer(reply(404, &[], ""));
+    run.expect(OPEN).answer(expired()).waits();
+    run.expect(LOOK).answer(reply(404, &[], ""));
     run.expect(OPEN).answer(expired());
     assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
     // A person's own keys are the same the second time.
     let mut run = Run::of(Some(3));
-    run.answer(expired());
+    run.answer(expired()).waits();
+    run.answer(reply(404, &[], "")).answer(expired());
     assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
 }
 
 #[test]
 fn what_a_token_service_refuses_ends_it_and_what_passes_is_tried_again() {
     let mut run = with_role();
-    run.answer(unauthorized(ErrorKind::SourceCredentialRefused));
-    assert_eq!(run.failed().kind, ErrorKind::SourceCredentialRefused);
+    run.answer(unauthorized(ErrorKind::SourceCredentialRefused))
+        .waits();
+    run.expect(LOOK)
+        .answer(unauthorized(ErrorKind::DestinationCredentialRefused));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationCredentialRefused);
+    let mut run = with_role();
+    run.answer(unauthorized(ErrorKind::ConfigurationInvalid));
+    assert_eq!(run.failed().kind, ErrorKind::ConfigurationInvalid);
     let mut run = with_role();
     run.answer(unauthorized(ErrorKind::SourceUnavailable))
         .waits();

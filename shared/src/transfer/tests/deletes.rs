@@ -84,20 +84,20 @@ fn what_is_gone_on_both_sides_is_done_with() {
 
 #[test]
 fn only_s3s_own_word_deletes() {
-    for (answer, kind) in [
-        (reply(403, &[], ""), ErrorKind::SourceDenied),
-        (
-            reply(403, &[("x-amz-delete-marker", "true")], ""),
-            ErrorKind::SourceDenied,
-        ),
-        (
-            reply(404, &[], "<Error><Code>NoSuchBucket</Code></Error>"),
-            ErrorKind::SourceBucketMissing,
-        ),
-        (reply(410, &[], ""), ErrorKind::SourceUnexpected),
+    let marker = [("x-amz-delete-marker", "true")];
+    let no_bucket = "<Error><Code>NoSuchBucket</Code></Error>";
+    for (status, headers, body, kind) in [
+        (403, &[][..], "", ErrorKind::SourceDenied),
+        (403, &marker, "", ErrorKind::SourceDenied),
+        (404, &[], no_bucket, ErrorKind::SourceBucketMissing),
+        (410, &[], "", ErrorKind::SourceUnexpected),
     ] {
         let mut run = removal();
-        run.answer(older(4)).answer(answer);
+        for _ in 1..retry::ATTEMPTS_AT_REFUSED {
+            run.answer(older(4)).answer(reply(status, headers, body));
+            run.waits();
+        }
+        run.answer(older(4)).answer(reply(status, headers, body));
         assert_eq!(run.failed().kind, kind);
     }
     let mut run = removal();

@@ -14,6 +14,7 @@ mod sessions;
 mod small;
 mod tags;
 mod troubles;
+mod unclear;
 
 use bytes::Bytes;
 use http::Response;
@@ -29,6 +30,7 @@ use crate::gcs::Precondition;
 use crate::integrity::{Digests, Proof};
 use crate::message::CarriedSession;
 use crate::plan::SINGLE_REQUEST_LIMIT;
+use crate::retry;
 use crate::sigv4::Credentials;
 
 const MD5_ETAG: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";

@@ -109,6 +109,9 @@ fn tags_that_cannot_be_read_stop_the_copy_and_an_object_that_went_away_starts_ov
     let mut run = tagged_run(3);
     run.answer(source(3, MD5_ETAG))
         .answer(reply(403, &[], denied));
+    run.waits().answer(reply(404, &[], ""));
+    run.answer(source(3, MD5_ETAG))
+        .answer(reply(403, &[], denied));
     assert_eq!(run.failed().kind, ErrorKind::SourceDenied);
     assert!(run.failed().advice.contains("s3:GetObjectTagging"));
 

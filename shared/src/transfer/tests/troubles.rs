@@ -54,12 +54,18 @@ fn what_the_source_refuses_is_said() {
     let mut run = Run::of(Some(3));
     run.answer(gone());
     assert_eq!(run.done(), &Outcome::SourceGone);
-    let mut run = Run::of(Some(3));
-    run.answer(reply(403, &[], "<Error><Code>AccessDenied</Code></Error>"));
-    assert_eq!(run.failed().kind, ErrorKind::SourceDenied);
-    let mut run = Run::of(Some(3));
-    run.answer(reply(200, &[("etag", MD5_ETAG)], ""));
-    assert_eq!(run.failed().kind, ErrorKind::SourceLengthUnknown);
+    let denied = || reply(403, &[], "<Error><Code>AccessDenied</Code></Error>");
+    let endless = || reply(200, &[("etag", MD5_ETAG)], "");
+    for (answer, kind) in [
+        (&denied as &dyn Fn() -> Event, ErrorKind::SourceDenied),
+        (&endless, ErrorKind::SourceLengthUnknown),
+    ] {
+        let mut run = Run::of(Some(3));
+        run.answer(answer()).waits();
+        run.expect(LOOK).answer(reply(404, &[], ""));
+        run.expect(OPEN).answer(answer());
+        assert_eq!(run.failed().kind, kind);
+    }
 }
 
 #[test]
