@@ -1,7 +1,7 @@
 //! Whether a copy says what its source says; and a copy that says less, for what GCS does not take.
 
 use super::custom::{
-    add_omitted, custom_metadata_beside, is_of_source, is_proven_without_md5, take_entries,
+    add_omitted, custom_metadata_beside, is_of_source, proof_without_md5, take_entries,
 };
 use crate::gcs::{Object, Provenance};
 use crate::integrity::Checksum;
@@ -32,7 +32,8 @@ impl Less {
     /// What is to be tried after `self` was refused for `whole`, which has all that there is to say.
     #[must_use]
     pub fn next(self, whole: &Object) -> Option<Self> {
-        let has_headers = headers(whole).iter().any(|(_, value)| value.is_some());
+        let has_headers =
+            whole.custom_time.is_some() || headers(whole).iter().any(|(_, value)| value.is_some());
         let has_entries = !take_entries(&mut whole.metadata.clone()).is_empty();
         let tried = Self::ALL.iter().position(|less| *less == self)?;
         let left = Self::ALL.into_iter().skip(tried + 1);
@@ -40,7 +41,8 @@ impl Less {
             .find(|less| less.headers <= has_headers && less.entries <= has_entries)
     }
 
-    /// `whole` without what is to be left out, which it then names.
+    /// `whole` without what is to be left out, which it then names; `customTime` goes with the headers, and
+    /// the provenance still says it.
     #[must_use]
     pub fn of_object(self, whole: &Object) -> Object {
         let mut object = whole.clone();
@@ -53,6 +55,7 @@ impl Less {
             object.content_disposition = None;
             object.content_language = None;
             object.cache_control = None;
+            object.custom_time = None;
         }
         if self.entries {
             missing.extend(take_entries(&mut object.metadata));
@@ -115,18 +118,19 @@ fn says_the_same(expected: &Object, found: &Object, tags: bool) -> bool {
     typed(expected) == typed(found) && entries(expected) == entries(found)
 }
 
-/// Whether `found` has the bytes of `source`, as far as a checksum that both have or the size tells. An
-/// ETag that looks like an MD5 and proved to be none is not compared: the copy then says no MD5. Nor is
-/// an MD5 of what was composed: GCS has none.
+/// Whether `found` has the bytes of `source`, as far as a checksum that both have or the size tells. Where a
+/// copy was proven otherwise, an MD5 is not compared with what was composed, of which GCS has none; nor is an
+/// ETag that looked like one and that the copy does not say to be one.
 #[must_use]
 pub fn has_same_bytes(found: &Object, source: &SourceObject) -> bool {
     let checksum = source.checksums.shared.filter(|checksum| match checksum {
         Checksum::Crc32c(_) => true,
-        Checksum::Md5(_) => {
-            found.md5_hash.is_some()
-                && (source.checksums.from != Origin::Etag
-                    || !is_proven_without_md5(&found.metadata))
-        }
+        Checksum::Md5(_) => match proof_without_md5(&found.metadata) {
+            None => true,
+            Some(says_md5) => {
+                found.md5_hash.is_some() && (says_md5 || source.checksums.from != Origin::Etag)
+            }
+        },
     });
     match checksum {
         Some(checksum) => found.verify(source.size, checksum).is_ok(),
@@ -238,6 +242,11 @@ mod tests {
         );
         let both = format!("{headers}, {entries}");
         assert_eq!(tried, [headers, entries, &both]);
+        let mut timed = copy_of(&SourceObject::default());
+        timed.custom_time = Some("0001-01-01T00:00:00Z".into());
+        let less = Less::default().next(&timed).unwrap();
+        assert_eq!(less.of_object(&timed), copy_of(&SourceObject::default()));
+        assert_eq!(less.next(&timed), None);
         let nothing = copy_of(&SourceObject::default());
         assert_eq!(Less::default().next(&nothing), None);
         assert_eq!(Less::default().of_object(&whole), whole);
@@ -263,8 +272,11 @@ mod tests {
         source.checksums.from = Origin::Etag;
         let mut copy = copy_of(&source);
         copy.size = "3".into();
-        // It was composed.
-        assert!(has_same_bytes(&copy, &source));
+        assert!(!has_same_bytes(&copy, &source));
+        let mut composed = copy.clone();
+        let proof = || Proof::ComputedCrc32c.as_str().to_owned();
+        composed.metadata.insert("causeway-proof".into(), proof());
+        assert!(has_same_bytes(&composed, &source));
         copy.md5_hash = Some("AAAAAAAAAAAAAAAAAAAAAA==".into());
         assert!(has_same_bytes(&copy, &source));
         copy.md5_hash = Some("kAFQmDzST7DWlj99KOF/cg==".into());
@@ -272,8 +284,7 @@ mod tests {
         // Its bytes were proven otherwise: the ETag is no MD5.
         copy.metadata.remove("causeway-source-checksum");
         assert!(!has_same_bytes(&copy, &source));
-        let proof = Proof::ComputedCrc32c.as_str().to_owned();
-        copy.metadata.insert("causeway-proof".into(), proof);
+        copy.metadata.insert("causeway-proof".into(), proof());
         assert!(has_same_bytes(&copy, &source));
         copy.size = "4".into();
         assert!(!has_same_bytes(&copy, &source));

@@ -99,10 +99,14 @@ fn with_entries(
     metadata
 }
 
-/// Whether a copy with `metadata` says that it was proven, and knew of no MD5 of the source's.
-pub(super) fn is_proven_without_md5(metadata: &BTreeMap<String, String>) -> bool {
-    let says = |name: &str, what: &str| metadata.get(name).is_some_and(|said| said.contains(what));
-    metadata.contains_key(PROOF) && !says(PROOF, "md5") && !says(CHECKSUM, "md5=")
+/// Whether a copy with `metadata` that was not proven by an MD5 says that the source had one; nothing where
+/// it was, or says no proof.
+pub(super) fn proof_without_md5(metadata: &BTreeMap<String, String>) -> Option<bool> {
+    let proof = metadata.get(PROOF)?;
+    let says_md5 = metadata
+        .get(CHECKSUM)
+        .is_some_and(|values| values.contains("md5="));
+    (!proof.contains("md5")).then_some(says_md5)
 }
 
 /// Whether an entry is what the source says, and not what Causeway does; a tag only if `tags`.
