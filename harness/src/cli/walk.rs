@@ -50,9 +50,10 @@ The worker lists both sides and puts a hint into its queue for each key that dif
              the route's brake
 Objects that are no copies of ours are foreign, and stay. Keys that cannot be copied are skipped.
 A listing shows bytes and not headers: --deep sends equal keys, too, and each is then compared
-whole; it takes a look at either side for each key, so give it a --rate. What was on its way while it was listed is
-among the differences, too; sending it once more changes nothing. It goes on by itself, whatever
-becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
+whole; it takes a look at either side for each key, so give it a --rate. What was on its way while
+it was listed is among the differences, too; sending it once more changes nothing. It goes on by
+itself, whatever becomes of this command: Ctrl-C leaves it alone. What became of the keys:
+`causeway status ROUTE`.
 To have it done each night: [triggers] in wrangler.toml.
 
 Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where
@@ -63,8 +64,8 @@ set, the local stack's.
 
 With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
 \"sent\", \"differences\": [{\"key\", \"is\"}], \"last_key\", \"failures\", \"end\"}; \"parity\" has \"source\",
-\"destination\", \"equal\", \"missing\", \"different\", \"extra\", \"foreign\" and \"skipped\", each {\"keys\", \"bytes\"};
-\"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
+\"destination\", \"equal\", \"missing\", \"different\", \"extra\", \"foreign\" and \"skipped\", each
+{\"keys\", \"bytes\"}; \"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);
