@@ -39,7 +39,15 @@ pub struct HintMessage {
     /// A person has said that the delete is meant: the brake is not asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
+    /// Something stands at its destination, as a listing showed: it is looked at before any byte is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands: bool,
 }
+
+/// What the hints of a backfill are called.
+pub const BACKFILL: &str = "Backfill";
+/// What those of a reconcile are called.
+pub const RECONCILE: &str = "Reconcile";
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &u32) -> bool {
@@ -59,7 +67,14 @@ impl HintMessage {
             one_stream: false,
             returns: 0,
             released: false,
+            stands: false,
         }
+    }
+
+    /// Whether a listing of the source had the key.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        matches!(&*self.hint.event, BACKFILL | RECONCILE) && self.hint.size.is_some()
     }
 }
 

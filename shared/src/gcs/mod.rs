@@ -12,7 +12,7 @@ mod resumable;
 mod token;
 
 pub use compose::{COMPOSE_LIMIT, Component};
-pub use list::{ListQuery, Page};
+pub use list::{ListQuery, Page, goes_in_circles};
 pub use multipart::{buffered_upload, multipart_upload};
 pub use object::{
     CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Generation, HEADER_FIELDS,

@@ -62,8 +62,9 @@ pub async fn assemble<P: Port>(
         }
         pieces = level;
     }
-    let whole = Checksum::Crc32c(digests.crc32c);
-    let committed = commit(&mut client, order, &pieces, whole).await?;
+    let mut object = order.object.clone();
+    mapping::note_crc32c(&mut object, digests.crc32c);
+    let committed = commit(&mut client, order, &object, &pieces, digests.crc32c).await?;
     // Over somebody else's object it is as over nothing, and the order does not say whose it was.
     let is_over_nothing = order.precondition == Precondition::DoesNotExist
         || route.on_conflict == OnConflict::Overwrite;
@@ -152,18 +153,20 @@ async fn compose_group<P: Port>(
 async fn commit<P: Port>(
     client: &mut Client<'_, P>,
     order: &Order,
+    whole_object: &Object,
     pieces: &[Piece],
-    whole: Checksum,
+    crc32c: u32,
 ) -> Result<Object, TransferError> {
+    let whole = Checksum::Crc32c(crc32c);
     let address = client.access.gcs.address(&order.bucket, &order.object.name);
     let components = || pieces.iter().map(|piece| &piece.component);
     let mut less = Less::default();
     let (object, Answer { reply, ambiguous }) = loop {
-        let object = less.of_object(&order.object);
+        let object = less.of_object(whole_object);
         let request = address.compose(components(), &object, order.precondition)?;
         match client.send(&request, &order.bucket).await {
             Ok(answer) => break (object, answer),
-            Err(error) => match less.next(&order.object).filter(|_| error.is_of_metadata()) {
+            Err(error) => match less.next(whole_object).filter(|_| error.is_of_metadata()) {
                 Some(next) => less = next,
                 None => return Err(error),
             },

@@ -4,6 +4,7 @@
 //! [`crate::access`].
 
 mod checksum;
+mod disguised;
 mod encoded_word;
 mod list;
 mod object;
@@ -14,7 +15,7 @@ mod validator;
 
 pub use checksum::{Origin, StoredChecksums};
 pub use encoded_word::decode as decode_words;
-pub use list::{Listed, Listing};
+pub use list::{Doubtful, Listed, Listing, Plus, Unreadable};
 pub use object::SourceObject;
 pub use range::Span;
 pub use refusal::{Refusal, read_head, refusal};

@@ -29,7 +29,7 @@ impl Transfer {
     /// The source has no such key. A delete goes by what was seen before the source was asked.
     pub(super) fn source_gone(&mut self) -> Next {
         if !self.route.propagates_deletes() {
-            return Ok(Self::done(Outcome::SourceGone));
+            return Ok(Self::done(self.gone()));
         }
         let object = match &self.destination {
             Destination::Unknown => return self.look(),
@@ -54,7 +54,15 @@ impl Transfer {
             None if self.ambiguous => Err(unavailable(
                 "An upload whose reply was lost may still arrive, and its source is gone.",
             )),
-            None => Ok(Self::done(Outcome::SourceGone)),
+            None => Ok(Self::done(self.gone())),
+        }
+    }
+
+    fn gone(&self) -> Outcome {
+        if self.message.is_listed() {
+            Outcome::ListedGone
+        } else {
+            Outcome::SourceGone
         }
     }
 

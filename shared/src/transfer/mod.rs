@@ -33,7 +33,7 @@ use crate::retry::Attempts;
 use crate::route::Route;
 use crate::s3::SourceObject;
 
-pub use step::{Ending, Event, Outcome, Step};
+pub use step::{Ending, Event, LISTED_GONE, Outcome, Step};
 
 use etag::{EtagMd5, Measure};
 use session::{Piece, Underway};

@@ -29,6 +29,9 @@ impl Transfer {
         if self.address.name.is_empty() {
             return Ok(Self::done(Outcome::FolderMarker));
         }
+        if self.message.stands {
+            return self.look();
+        }
         match self.message.hint.size {
             Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(),
             None if !self.route.propagates_deletes() => self.open(),
@@ -142,8 +145,10 @@ impl Transfer {
         let provenance =
             mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
         if let Some(object) = seen.filter(|object| {
+            let found = Provenance::read(&object.metadata);
             mapping::has_same_bytes(object, &source)
-                && Provenance::read(&object.metadata).as_ref() == Some(&provenance)
+                && mapping::is_intact(object)
+                && found.is_some_and(|found| found.agrees(&provenance))
                 // Some stores keep ETag and time where an object is copied onto itself.
                 && mapping::describes(object, &source, &provenance, self.route.tags)
         }) {

@@ -60,9 +60,10 @@ fn what_a_person_ended_stays_ended() {
 
 #[test]
 fn an_etag_that_one_side_lacks_is_not_compared_and_a_marker_without_a_name_is_passed_over() {
+    use super::list::Copies;
     use super::merge::{Sides, merged};
     use crate::gcs::{Object, Provenance};
-    use crate::s3::Listed;
+    use crate::s3::{Listed, Listing};
 
     let table = serde_json::json!({"source": "s3://src/in/", "destination": "gs://dst"});
     let route = Route::parse("ROUTE_R", table).unwrap();
@@ -89,22 +90,28 @@ fn an_etag_that_one_side_lacks_is_not_compared_and_a_marker_without_a_name_is_pa
         provenance.write(&mut object.metadata);
         object
     };
+    let objects = vec![
+        listed("", 0, None),
+        listed("a", 3, Some("\"e\"")),
+        listed("b", 3, None),
+        listed("c", 3, Some("\"e\"")),
+        listed("d", 3, Some("\"f\"")),
+    ];
+    let copies = vec![
+        copy("a", ""),
+        copy("b", "\"e\""),
+        copy("c", "W/\"e\""),
+        copy("d", "\"e\""),
+    ];
     let sides = Sides {
-        source: vec![
-            listed("", 0, None),
-            listed("a", 3, Some("\"e\"")),
-            listed("b", 3, None),
-            listed("c", 3, Some("\"e\"")),
-            listed("d", 3, Some("\"f\"")),
-        ],
-        more_source: false,
-        copies: vec![
-            copy("a", ""),
-            copy("b", "\"e\""),
-            copy("c", "W/\"e\""),
-            copy("d", "\"e\""),
-        ],
-        more_copies: false,
+        source: Listing {
+            objects,
+            ..Listing::default()
+        },
+        copies: Copies {
+            objects: copies,
+            next: None,
+        },
     };
     let parity = merged(&begun(0), &route, sides).parity;
     let counts = [
