@@ -21,8 +21,8 @@ pub use list::next_page;
 pub use merge::Page;
 pub use parity::{Difference, Differs, Parity, Tally};
 
-use crate::error::TransferError;
-use crate::event::ObjectHint;
+use crate::error::{TransferError, cut};
+use crate::event::{KEY_BYTES, ObjectHint, unusable};
 use crate::message::HintMessage;
 use crate::retry::{self, Disposition};
 use crate::route::Route;
@@ -160,8 +160,9 @@ impl Walk {
         }
     }
 
-    /// The hints that `page` asks for; none in a dry run. A copy whose source is gone is hinted at
-    /// where `route` propagates deletes.
+    /// The hints that `page` asks for; none in a dry run, and none at a key that no store can be asked for:
+    /// each walk would send it to quarantine again. A copy whose source is gone is hinted at where `route`
+    /// propagates deletes.
     #[must_use]
     pub fn hints(&self, page: &Page, route: &Route, now: Timestamp) -> Vec<HintMessage> {
         if self.request.dry_run {
@@ -172,7 +173,8 @@ impl Walk {
             Kind::Reconcile => "Reconcile",
         };
         let wanted = page.keys.iter().filter(|(difference, _)| {
-            difference.is != Differs::Extra || route.propagates_deletes()
+            unusable(&difference.key).is_none()
+                && (difference.is != Differs::Extra || route.propagates_deletes())
         });
         let hints = wanted.map(|(difference, size)| ObjectHint {
             bucket: route.source.bucket.clone(),
@@ -196,7 +198,10 @@ impl Walk {
         self.sent += sent;
         if self.kind == Kind::Reconcile {
             let room = DIFFERENCES.saturating_sub(self.differences.len());
-            let found = page.keys.into_iter().map(|(difference, _)| difference);
+            let found = page.keys.into_iter().map(|(mut difference, _)| {
+                cut(&mut difference.key, KEY_BYTES);
+                difference
+            });
             self.differences.extend(found.take(room));
         }
         self.last_key = page.last_key.or(self.last_key.take());
@@ -235,6 +240,20 @@ impl Walk {
         let end = self.end.as_ref()?;
         let is_whole = end.outcome == Outcome::Done && self.request.prefix.is_empty();
         is_whole.then_some(self.parity.source.keys)
+    }
+
+    /// Cuts what is said of one that has ended to what a ledger has room for.
+    pub(crate) fn bound(&mut self) {
+        cut(&mut self.request.prefix, KEY_BYTES);
+        if let Some(key) = &mut self.last_key {
+            cut(key, KEY_BYTES);
+        }
+        if let Some(End {
+            error: Some(error), ..
+        }) = &mut self.end
+        {
+            error.bound();
+        }
     }
 
     fn ends(&mut self, outcome: Outcome, error: Option<TransferError>, at: Timestamp) {

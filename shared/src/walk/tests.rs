@@ -55,3 +55,27 @@ fn what_a_person_ended_stays_ended() {
     assert_eq!(walk.end.as_ref().unwrap().outcome, Outcome::Cancelled);
     assert_eq!(walk.count(), None);
 }
+
+#[test]
+fn keys_that_no_store_can_be_asked_for_are_not_sent() {
+    let table = serde_json::json!({"source": "s3://src", "destination": "gs://dst"});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let long = "k".repeat(KEY_BYTES + 1);
+    for kind in [Kind::Backfill, Kind::Reconcile] {
+        let mut walk = Walk::new(kind, "r", Request::default(), None, NOW);
+        let keys = ["../1", "a/./b", &long, "good"].map(|key| {
+            let (key, is) = (key.to_owned(), Differs::Missing);
+            (Difference { key, is }, Some(1))
+        });
+        let page = Page {
+            keys: keys.into(),
+            ..Page::default()
+        };
+        let hints = walk.hints(&page, &route, NOW);
+        let sent: Vec<_> = hints.iter().map(|hint| &*hint.hint.key).collect();
+        assert_eq!(sent, ["good"]);
+        walk.took(page, 1, NOW);
+        let shown = walk.differences.iter().map(|found| found.key.len());
+        assert!(shown.max().is_none_or(|longest| longest <= KEY_BYTES));
+    }
+}
