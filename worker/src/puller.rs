@@ -122,10 +122,17 @@ impl QueuePuller {
                 .iter()
                 .partition(|message| match event::parse(message.body.as_bytes()) {
                     Ok(Notification::Records(records)) => {
-                        let sorted = hints::sort(records, &config.routes, None, platform::now());
-                        sorted.log_ignored();
-                        hints.extend(sorted.messages);
-                        true
+                        match hints::sort(records, &config.routes, None, platform::now()) {
+                            Ok(sorted) => {
+                                sorted.log_ignored();
+                                hints.extend(sorted.messages);
+                                true
+                            }
+                            Err(why) => {
+                                log_useless(queue, message, why);
+                                false
+                            }
+                        }
                     }
                     Ok(Notification::Test { .. }) => true,
                     Err(error) => {

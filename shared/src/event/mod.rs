@@ -10,10 +10,44 @@ mod seaweedfs;
 
 use std::cmp::Ordering;
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+
+use crate::error::cut;
+
+/// The most records of one notification.
+pub const RECORDS: usize = 5_000;
+
+/// The longest key of S3, in bytes
+/// ([Naming objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
+pub const KEY_BYTES: usize = 1024;
+
+/// The longest of what else a hint says, in bytes: S3's own have less.
+const WORD_BYTES: usize = 1024;
+
+/// Why no store can be asked for `key`, if it cannot.
+#[must_use]
+pub fn unusable(key: &str) -> Option<&'static str> {
+    if key.len() > KEY_BYTES {
+        Some("The key is longer than 1,024 bytes.")
+    } else if has_dot_segment(key) {
+        Some(
+            "The key has a segment \".\" or \"..\", which HTTP clients take out of a URL. Rename the object.",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether a segment of `key` is `.` or `..`.
+pub(crate) fn has_dot_segment(key: &str) -> bool {
+    key.split('/').any(|segment| matches!(segment, "." | ".."))
+}
 
 /// A key of a source bucket that may have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +74,17 @@ pub struct ObjectHint {
     /// The event's place in the order of this key's events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
+}
+
+impl ObjectHint {
+    /// Takes out, or cuts, what else it says where that is longer than any store says it: a hint goes into
+    /// a queue and a ledger, which hold only so much.
+    pub fn bound(&mut self) {
+        cut(&mut self.event, WORD_BYTES);
+        let fits = |text: &String| text.len() <= WORD_BYTES;
+        self.version_id = self.version_id.take().filter(fits);
+        self.sequencer = self.sequencer.take().filter(|order| fits(&order.0));
+    }
 }
 
 /// What a sender says, read.
@@ -76,6 +121,41 @@ pub enum EventError {
         "The body is JSON, but of no dialect that is known: S3's has `Records`, EventBridge's `detail-type`, R2's `action`, SeaweedFS's `event_type`, SNS's `\"Type\": \"Notification\"`."
     )]
     NotS3,
+    /// More than [`RECORDS`].
+    #[error("The event has more than 5,000 records. Send fewer at once.")]
+    TooMany,
+}
+
+/// The first [`RECORDS`] records of a message, and whether it has more: what stands in a list of a mebibyte
+/// is many times as long in memory.
+struct Records {
+    first: Vec<Box<RawValue>>,
+    more: bool,
+}
+
+impl<'de> Deserialize<'de> for Records {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Records;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("records")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Records, A::Error> {
+                let (mut first, mut more) = (Vec::new(), false);
+                while let Some(record) = list.next_element()? {
+                    more = first.len() == RECORDS;
+                    if !more {
+                        first.push(record);
+                    }
+                }
+                Ok(Records { first, more })
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// Every dialect's outermost fields.
@@ -83,7 +163,7 @@ pub enum EventError {
 struct Message {
     /// S3's, and that of the stores that speak S3. Read one by one.
     #[serde(rename = "Records")]
-    records: Option<Vec<Box<RawValue>>>,
+    records: Option<Records>,
     #[serde(rename = "Event")]
     event: Option<String>,
     #[serde(rename = "Bucket")]
@@ -137,11 +217,11 @@ fn read(body: &[u8]) -> Result<Message, EventError> {
 
 impl Message {
     fn notification(self) -> Result<Notification, EventError> {
-        let records = if let Some(records) = self.records {
-            records
-                .iter()
-                .map(|record| s3::read_record(record))
-                .collect()
+        let records = if let Some(Records { first, more }) = self.records {
+            if more {
+                return Err(EventError::TooMany);
+            }
+            first.iter().map(|record| s3::read_record(record)).collect()
         } else if self.event.as_deref() == Some("s3:TestEvent") {
             let bucket = self.test_bucket.unwrap_or_default();
             return Ok(Notification::Test { bucket });
@@ -239,6 +319,51 @@ mod tests {
         ] {
             assert_eq!(parse(body), Err(EventError::NotS3));
         }
+    }
+
+    #[test]
+    fn a_list_of_more_records_than_are_taken_is_refused_as_a_whole() {
+        let list = |count: usize| format!(r#"{{"Records":[{}]}}"#, vec!["0"; count].join(","));
+        let records = |body: &str| match parse(body.as_bytes())? {
+            Notification::Records(records) => Ok(records.len()),
+            Notification::Test { .. } => Ok(0),
+        };
+        assert_eq!(records(&list(RECORDS)), Ok(RECORDS));
+        assert_eq!(records(&list(RECORDS + 1)), Err(EventError::TooMany));
+        let inside = json!({"Type": "Notification", "Message": list(RECORDS + 1)});
+        assert_eq!(records(&inside.to_string()), Err(EventError::TooMany));
+    }
+
+    #[test]
+    fn a_key_that_no_store_can_be_asked_for_has_its_reason() {
+        for key in ["k".repeat(1024), "a/...".into(), "..a/.b/c.".into()] {
+            assert_eq!(unusable(&key), None, "{key}");
+        }
+        for key in ["k".repeat(1025), "é".repeat(513)] {
+            assert!(unusable(&key).unwrap().contains("1,024 bytes"));
+        }
+        for key in ["..", "../1", "a/./b", "a/.."] {
+            assert!(unusable(key).unwrap().contains("segment"), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_else_a_hint_says_is_bounded() {
+        let hint = |length| ObjectHint {
+            bucket: "b".into(),
+            key: "k".into(),
+            event: "é".repeat(length),
+            time: None,
+            version_id: Some("v".repeat(length)),
+            size: Some(7),
+            sequencer: Some(Sequencer("a".repeat(length))),
+        };
+        let (mut long, mut short) = (hint(2000), hint(500));
+        long.bound();
+        assert_eq!((long.event.len(), long.size), (1024, Some(7)));
+        assert!(long.version_id.is_none() && long.sequencer.is_none());
+        short.bound();
+        assert_eq!(short, hint(500));
     }
 
     #[test]
