@@ -6,6 +6,7 @@
 //! has taken the hints, so what was answered with 2xx is not lost.
 
 pub(crate) mod body;
+pub(crate) mod guesses;
 pub(crate) mod hints;
 mod oauth;
 mod sender;
@@ -15,8 +16,8 @@ mod token;
 pub(crate) use hints::Sorted;
 pub(crate) use token::Tokens;
 
-use causeway_shared::error::ConfigError;
-use causeway_shared::event::{self, Notification};
+use causeway_shared::error::{ConfigError, cut};
+use causeway_shared::event::{self, EventError, KEY_BYTES, Notification};
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
@@ -48,19 +49,29 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
         }
         ("/openapi.json", _) => api::document(),
         (_, Err(error)) => misconfigured(&error),
-        ("/healthz", Ok(config)) => healthy(&config),
+        ("/healthz", Ok(config)) => {
+            let health = healthy(request, env, &config).await;
+            health.unwrap_or_else(|refused| refused)
+        }
         ("/events", Ok(config)) if method == "POST" => {
             let taken = take_in(request, env, &config).await;
-            taken.unwrap_or_else(|refused| refused)
+            match taken {
+                Ok(reply) => reply,
+                Err(refused) => guesses::counted(refused, request, env).await,
+            }
         }
         // MinIO asks so whether anybody is there, and RustFS at the root.
         ("/events" | "/", Ok(_)) if matches!(method.as_str(), "GET" | "HEAD") => {
             Reply::json(200, json!({"status": "ok"}))
         }
         ("/events", Ok(_)) => Reply::not_allowed("GET, HEAD, POST"),
-        ("/oauth/token", Ok(config)) if method == "POST" => {
-            oauth::answer(request, &config, platform::now()).await
-        }
+        ("/oauth/token", Ok(config)) if method == "POST" => match guesses::check(request) {
+            Ok(()) => {
+                let answer = oauth::answer(request, &config, platform::now()).await;
+                guesses::counted(answer, request, env).await
+            }
+            Err(refused) => refused,
+        },
         ("/oauth/token", Ok(_)) => Reply::not_allowed("POST"),
         (path, Ok(config)) => match path.strip_prefix("/v1/") {
             Some(path) => api::answer(request, path, &query, env, &config).await,
@@ -72,51 +83,61 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
 
 async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
     let now = platform::now();
+    guesses::check(request)?;
     let shown = sender::shown(&request.headers(), config, now)?;
-    if let Shown::Token(token) = &shown {
-        admit(token, env).await?;
+    if let Shown::Token(sender) = &shown {
+        admit(sender, 1, env).await?;
     }
     let body = body::read(request, BODY_LIMIT).await.map_err(unread)?;
-    let (topic, body) = match &shown {
-        Shown::Token(_) => (None, body),
+    let (sender, topic, body) = match shown {
+        Shown::Token(sender) => (sender, None, body),
         Shown::Signature(signature) => {
-            let secret = sender::check_signature(signature, &body, config, now)?;
-            admit(&format!("webhook {secret}"), env).await?;
-            (None, body)
+            let secret = sender::check_signature(&signature, &body, config, now)?;
+            let sender = platform::name_of(&format!("webhook {secret}"));
+            admit(&sender, 1, env).await?;
+            (sender, None, body)
         }
         Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {
             Proven::Event { topic, event } => {
-                admit(&topic, env).await?;
-                (Some(topic), event.into_bytes())
+                let sender = platform::name_of(&topic);
+                admit(&sender, 1, env).await?;
+                (sender, Some(topic), event.into_bytes())
             }
             Proven::Answered(reply) => return Ok(reply),
         },
     };
     match event::parse(&body) {
-        Ok(Notification::Test { bucket }) => Ok(Reply::json(
-            202,
-            json!({"accepted": [], "ignored": []}),
-        )
-        .member(
-            "note",
-            format!("The test event of the bucket {bucket:?} arrived; there is nothing to copy."),
-        )),
+        Ok(Notification::Test { mut bucket }) => {
+            cut(&mut bucket, KEY_BYTES);
+            let note = format!(
+                "The test event of the bucket {bucket:?} arrived; there is nothing to copy."
+            );
+            let taken = Reply::json(202, json!({"accepted": [], "ignored": []}));
+            Ok(taken.member("note", note))
+        }
         Ok(Notification::Records(records)) => {
+            // One is counted already.
+            admit(&sender, records.len().saturating_sub(1), env).await?;
             let sorted = hints::sort(records, &config.routes, topic.as_deref(), now);
+            let sorted = sorted.map_err(|reason| Reply::problem(413, reason))?;
             Ok(enqueue(sorted, env).await)
         }
+        Err(error @ EventError::TooMany) => Err(Reply::problem(413, error.to_string())),
         Err(error) => Err(Reply::problem(400, error.to_string())),
     }
 }
 
-/// Whether a proven sender sends no more than is its share.
-async fn admit(sender: &str, env: &Env) -> Result<(), Reply> {
-    if platform::is_within_limit(env, "EVENTS_LIMIT", &platform::name_of(sender)).await {
-        return Ok(());
+/// Whether a proven sender sends no more than is its share, with `events` more. The platform counts one a
+/// call ([Rate limiting](https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/)), and
+/// answers without leaving its machine.
+async fn admit(sender: &str, events: usize, env: &Env) -> Result<(), Reply> {
+    for _ in 0..events {
+        if !platform::is_within_limit(env, "EVENTS_LIMIT", sender).await {
+            let reason = "This sender sent more within a minute than is its share. Send it again in the next one.";
+            return Err(Reply::problem(429, reason).header("retry-after", "60"));
+        }
     }
-    let reason =
-        "This sender sent more within a minute than is its share. Send it again in the next one.";
-    Err(Reply::problem(429, reason).header("retry-after", "60"))
+    Ok(())
 }
 
 fn unread(reason: body::Unread) -> Reply {
@@ -146,18 +167,25 @@ pub(crate) async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
         )
         .header("retry-after", QUEUE_PAUSE);
     }
-    Reply::json(
-        202,
-        json!({"accepted": sorted.accepted, "ignored": sorted.ignored}),
-    )
+    let not_listed = sorted.not_listed();
+    let taken = json!({"accepted": sorted.accepted, "ignored": sorted.ignored});
+    let reply = Reply::json(202, taken);
+    match not_listed {
+        Some(counts) => reply.member("not_listed", counts),
+        None => reply,
+    }
 }
 
-fn healthy(config: &Config) -> Reply {
-    let routes: Vec<_> = config.routes.iter().map(|route| &route.name).collect();
-    Reply::json(
-        200,
-        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "routes": routes}),
-    )
+/// That the worker is configured; to an administrator also what it is.
+async fn healthy(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
+    let reply = Reply::json(200, json!({"status": "ok"}));
+    if !guesses::shows(request) {
+        return Ok(reply);
+    }
+    api::admit(request, env, config).await?;
+    let routes: Vec<_> = config.routes.iter().map(|route| &*route.name).collect();
+    let reply = reply.member("version", env!("CARGO_PKG_VERSION"));
+    Ok(reply.member("routes", routes))
 }
 
 fn misconfigured(error: &ConfigError) -> Reply {

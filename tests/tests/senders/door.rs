@@ -102,18 +102,89 @@ fn who_asks_whether_anybody_is_there_hears_so() {
     });
 }
 
+/// A stack in which a sender may send so many events a minute.
+async fn limited(events: u32) -> Stack {
+    let options = StackOptions {
+        bindings: Map::from_iter([
+            ("EVENTS_TOKEN".to_owned(), json!(EVENTS_TOKENS)),
+            ("EVENTS_LIMIT".to_owned(), json!(events)),
+        ]),
+        silent: true,
+        ..StackOptions::default()
+    };
+    Stack::start_with(1, options).await
+}
+
+#[test]
+fn events_are_counted_and_not_requests() {
+    run(async {
+        let stack = limited(5).await;
+        let (lane, url) = (stack.lane(), stack.events_url());
+        let record = causeway_tests::write_event(&lane.source, "k", None)["Records"][0].clone();
+        let send = async |token: &str, count: usize| {
+            let event = json!({"Records": vec![record.clone(); count]});
+            let request = stack.http.post(&url).bearer_auth(token).json(&event);
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(send("the-token-of-before", 3000).await, 429);
+        // Records that lead to nothing are work as well.
+        let nothing = json!({"Records": vec![0; 6]});
+        let request = stack.http.post(&url).bearer_auth("the-token-of-now");
+        let answer = request.json(&nothing).send().await.unwrap();
+        assert_eq!(answer.status(), 429);
+        // Nothing of either is in the queue.
+        let event = written(&lane, "other");
+        let request = stack.http.post(&url).json(&event);
+        let request = request.bearer_auth(stack.local.file().events_token);
+        assert_taken(request.send().await.unwrap(), &lane, "other").await;
+        stack
+            .witness
+            .now(|seen| assert!(seen.outcomes(&lane.source, "k").is_empty()));
+    });
+}
+
+#[test]
+fn tokens_that_were_given_have_the_share_of_the_one_that_they_were_given_for() {
+    run(async {
+        let stack = limited(20).await;
+        let (lane, url) = (stack.lane(), stack.events_url());
+        let token = async |secret: &str| {
+            let url = format!("{}/oauth/token", stack.local.runtime.url());
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_secret", secret),
+            ];
+            let answer = stack.http.post(url).form(&form).send().await.unwrap();
+            let answer: serde_json::Value = answer.json().await.unwrap();
+            answer["access_token"].as_str().unwrap().to_owned()
+        };
+        let send = async |token: &str, key: &str| {
+            let event = written(&lane, key);
+            let request = stack.http.post(&url).bearer_auth(token).json(&event);
+            request.send().await.unwrap()
+        };
+        let mut refused = false;
+        for number in 0..100 {
+            let given = token("the-token-of-before").await;
+            // It has one spelling: another opens nothing.
+            let respelled = send(&format!("0{given}"), "k").await;
+            assert_refused(respelled, 401, "Show a token").await;
+            if send(&given, &format!("much-{number}")).await.status() == 429 {
+                refused = true;
+                break;
+            }
+        }
+        assert!(refused, "fresh tokens have a share of their own");
+        assert_eq!(send("the-token-of-before", "same").await.status(), 429);
+        let other = token("the-token-of-now").await;
+        assert_taken(send(&other, "other").await, &lane, "other").await;
+    });
+}
+
 #[test]
 fn a_sender_that_sends_too_much_does_not_starve_the_others() {
     run(async {
-        let options = StackOptions {
-            bindings: Map::from_iter([
-                ("EVENTS_TOKEN".to_owned(), json!(EVENTS_TOKENS)),
-                ("EVENTS_LIMIT".to_owned(), json!(20)),
-            ]),
-            silent: true,
-            ..StackOptions::default()
-        };
-        let stack = Stack::start_with(1, options).await;
+        let stack = limited(20).await;
         let (lane, url) = (stack.lane(), stack.events_url());
         let send = async |token: &str, key: &str| {
             let event = written(&lane, key);

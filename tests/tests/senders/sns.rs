@@ -115,6 +115,23 @@ fn forged_replayed_and_foreign_messages_are_refused() {
 }
 
 #[test]
+fn many_messages_at_once_have_one_certificate_asked_for() {
+    run(async {
+        let fixture = fixture().await;
+        let mut message = fixture.sns.notification(&json!({"Records": []}), "2");
+        message["SigningCertURL"] = json!("https://sns.us-east-1.amazonaws.com/forged.pem");
+        message["Signature"] = json!("AAAA");
+        let all = (0..20).map(|_| fixture.deliver(&message));
+        for answer in futures::future::join_all(all).await {
+            assert_refused(answer, 403, "SNS has no certificate").await;
+        }
+        let asked = fixture.sns.asked.lock().unwrap();
+        let forged = asked.iter().filter(|asked| asked.contains("forged"));
+        assert_eq!(forged.count(), 1);
+    });
+}
+
+#[test]
 fn a_subscription_is_confirmed_by_a_request_of_our_own() {
     run(async {
         let fixture = fixture().await;

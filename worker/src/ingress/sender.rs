@@ -19,7 +19,7 @@ use crate::reply::Reply;
 
 /// What a request's headers show.
 pub(super) enum Shown {
-    /// A token that opens.
+    /// A token that opens: by what a limiter knows who has it.
     Token(String),
     /// A signature over the body: id, time, signatures.
     Signature([String; 3]),
@@ -34,12 +34,12 @@ pub(super) enum Shown {
 pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Result<Shown, Reply> {
     let header = |name| headers.get(name).ok().flatten();
     if let Some(authorization) = header("authorization") {
-        let token = opener(&authorization, config, now);
-        return token.map(Shown::Token).ok_or_else(unknown);
+        let sender = opener(&authorization, config, now);
+        return sender.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(key) = header("x-api-key") {
-        let token = Some(key).filter(|key| config.events_tokens.have(key));
-        return token.map(Shown::Token).ok_or_else(unknown);
+        let sender = config.events_tokens.name_of(&key);
+        return sender.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(signature) = header("webhook-signature") {
         let [id, timestamp] =
@@ -50,15 +50,17 @@ pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Resul
     is_heard.then_some(Shown::Nothing).ok_or_else(unknown)
 }
 
-/// The token of an Authorization header that opens
+/// Who shows an Authorization header that opens
 /// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1), [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
 fn opener(authorization: &str, config: &Config, now: Timestamp) -> Option<String> {
     let (scheme, shown) = authorization.split_once(' ')?;
     let shown = shown.trim();
     let tokens = &config.events_tokens;
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" if tokens.have(shown) || tokens.gave(shown, now) => Some(shown.to_owned()),
-        "basic" => password(shown).filter(|password| tokens.have(password)),
+        "bearer" => tokens
+            .name_of(shown)
+            .or_else(|| tokens.giver_of(shown, now)),
+        "basic" => tokens.name_of(&password(shown)?),
         _ => None,
     }
 }
