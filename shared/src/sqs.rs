@@ -84,15 +84,17 @@ impl Queue {
     /// # Errors
     /// [`ConfigError`] about `SQS_QUEUES`.
     pub fn new(credentials: &Credentials, region: &str, url: &str) -> Result<Self, ConfigError> {
-        let wrong = |reason: String| ConfigError::new("SQS_QUEUES", reason);
+        let wrong = || {
+            let message = "are not all URLs as https://sqs.<region>.amazonaws.com/<account>/<name>, without a user.";
+            ConfigError::new("SQS_QUEUES", message)
+        };
         let uri: Option<Uri> = url.parse().ok();
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
         let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
         let authority = uri.as_ref().and_then(Uri::authority);
+        let authority = authority.filter(|authority| !authority.as_str().contains('@'));
         let (Some(authority), "http" | "https") = (authority, scheme) else {
-            return Err(wrong(format!(
-                "has {url:?}; expected URLs as https://sqs.<region>.amazonaws.com/<account>/<name>."
-            )));
+            return Err(wrong());
         };
         let region = match host.split('.').collect::<Vec<_>>()[..] {
             ["sqs", region, "amazonaws", "com"] | ["sqs", region, "amazonaws", "com", "cn"] => {
@@ -104,8 +106,8 @@ impl Queue {
         let endpoint = format!("{scheme}://{authority}/").parse();
         Ok(Self {
             url: url.to_owned(),
-            endpoint: endpoint.map_err(|_| wrong(format!("has {url:?}, which is no URL.")))?,
-            signer: signer.map_err(|error| wrong(error.to_string()))?,
+            endpoint: endpoint.map_err(|_| wrong())?,
+            signer: signer.map_err(|_| wrong())?,
         })
     }
 

@@ -62,14 +62,17 @@ impl S3Access {
             Some(_) => route.variable(),
             None => "AWS_REGION".into(),
         };
-        let wrong = |message: String| ConfigError::new(variable.clone(), message);
+        let wrong = || {
+            let message = "its region is not one, such as us-east-1: letters, digits, '-' and '_'.";
+            ConfigError::new(variable.clone(), message)
+        };
         let region = route.region.as_deref().unwrap_or(region);
         let signer = Signer::s3(credentials.clone(), region);
-        let signer = Arc::new(signer.map_err(|error| wrong(error.to_string()))?);
+        let signer = Arc::new(signer.map_err(|_| wrong())?);
         let sts = base("AWS_ENDPOINT_URL_STS", endpoints.sts)?;
         let sts = sts.unwrap_or_else(|| format!("https://{}", aws_host("sts", region)));
         let sts = format!("{sts}/").parse();
-        let sts = sts.map_err(|_| wrong(format!("{region:?} makes no host name.")))?;
+        let sts = sts.map_err(|_| wrong())?;
         let role = Role::of(route, credentials, region, sts)?;
         let owner = route.expected_bucket_owner.as_deref();
         Ok(Self {
@@ -284,8 +287,21 @@ mod tests {
         let wrong = |options: &Value, s3, sts| along(options, Endpoints { s3, sts }).unwrap_err();
         assert_eq!(wrong(&role, s3, None).variable, "AWS_ENDPOINT_URL_S3");
         assert_eq!(wrong(&role, None, sts).variable, "AWS_ENDPOINT_URL_STS");
-        let region = json!({"region": "eu west"});
-        assert_eq!(wrong(&region, None, None).variable, "ROUTE_A");
+        let region = json!({"region": "eu hush"});
+        let error = wrong(&region, None, None);
+        assert_eq!(error.variable, "ROUTE_A");
+        assert!(!error.message.contains("hush"), "{error}");
+        // Whoever is told of an address is not told a password in it, nor is one taken.
+        for url in [
+            "http://root:hush@h",
+            "http://hush@h",
+            "ftp://u:hush@h/",
+            "hush",
+        ] {
+            let error = wrong(&json!({}), Some(url), None);
+            assert_eq!(error.variable, "AWS_ENDPOINT_URL_S3");
+            assert!(!error.message.contains("hush"), "{error}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl GoogleCredential {
     /// is one, for the runtime alone. With `anywhere`, for an emulator, URLs may lead to any host.
     ///
     /// # Errors
-    /// [`ConfigError`] about `variable`; holds nothing secret of the file's content.
+    /// [`ConfigError`] about `variable`; holds nothing of the file's content.
     pub fn parse(
         variable: &str,
         file: &str,
@@ -43,11 +43,11 @@ impl GoogleCredential {
                 .map_err(|message| ConfigError::new(variable, message))?;
             return Ok((Self::External(external), None));
         }
-        if let Some(other) = json["type"]
+        if json["type"]
             .as_str()
-            .filter(|name| *name != "service_account")
+            .is_some_and(|name| name != "service_account")
         {
-            let message = format!("its type is {other:?}; {EXPECTED}.");
+            let message = format!("its type is another; {EXPECTED}.");
             return Err(ConfigError::new(variable, message));
         }
         let (account, key) = ServiceAccount::parse(variable, file)?;
@@ -60,7 +60,7 @@ impl ExternalAccount {
         let source = &json["credential_source"];
         let kind = text(&json["subject_token_type"]);
         if kind != SUBJECT || text(&source["environment_id"]) != "aws1" {
-            return Err(format!("it is of another kind ({kind}); {EXPECTED}."));
+            return Err(format!("it is of another kind; {EXPECTED}."));
         }
         let url = |json: &Value, field: &str, service: &str, home: Home| {
             let text = json[field].as_str().unwrap_or_default();
@@ -68,9 +68,7 @@ impl ExternalAccount {
             let uri = uri.filter(|uri| anywhere || is_at(uri, service, home));
             uri.map(|uri| (uri, text.to_owned())).ok_or_else(|| {
                 let domain = home.0;
-                format!(
-                    "its {field} is {text:?}; expected https://{service}.[<region>.]{domain}/…."
-                )
+                format!("its {field} is not https://{service}.[<region>.]{domain}/….")
             })
         };
         let field = "service_account_impersonation_url";
@@ -86,7 +84,7 @@ impl ExternalAccount {
         let (token_url, _) = url(json, "token_url", "sts", AT_GOOGLE)?;
         let audience = json["audience"].as_str().unwrap_or_default();
         if audience.is_empty() || !is_plain(audience) || !is_plain(&identity_url) {
-            return Err(format!("its audience is {audience:?}; {EXPECTED}."));
+            return Err(format!("its audience is none; {EXPECTED}."));
         }
         Ok(Self {
             audience: audience.to_owned(),

@@ -68,7 +68,7 @@ impl ServiceAccount {
         if file.r#type != "service_account" {
             return Err(ConfigError::new(
                 variable,
-                format!("its type is {:?}; {expected}.", file.r#type),
+                format!("its type is another; {expected}."),
             ));
         }
         if file.client_email.is_empty() || file.private_key.is_empty() {

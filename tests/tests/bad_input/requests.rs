@@ -294,12 +294,18 @@ fn s3s_test_event_is_welcome() {
 }
 
 #[test]
-fn healthz_names_version_and_routes() {
+fn healthz_says_to_everybody_that_it_is_well_and_what_it_is_to_administrators() {
     run(async {
-        let answer = request(Method::GET, "/healthz").await.send().await.unwrap();
+        let file = shared().await.local.file();
+        let ask = async |method| request(method, "/healthz").await;
+        let answer = ask(Method::GET).await.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "application/json");
         let body: Value = answer.json().await.unwrap();
+        assert_eq!(body, json!({"status": "ok"}));
+
+        let asked = ask(Method::GET).await.bearer_auth(&file.admin_token);
+        let body: Value = asked.send().await.unwrap().json().await.unwrap();
         let routes: Vec<_> = (0..causeway_tests::SHARED_LANES)
             .map(|n| format!("lane{n:02}"))
             .collect();
@@ -308,11 +314,12 @@ fn healthz_names_version_and_routes() {
             body,
             json!({"status": "ok", "version": version, "routes": routes})
         );
-        let head = request(Method::HEAD, "/healthz")
-            .await
-            .send()
-            .await
-            .unwrap();
+        // Who sends is no administrator, and is not taken for anybody either.
+        for token in [file.events_token.as_str(), "a-token-that-opens-nothing"] {
+            let asked = ask(Method::GET).await.bearer_auth(token);
+            assert_eq!(asked.send().await.unwrap().status(), 401);
+        }
+        let head = ask(Method::HEAD).await.send().await.unwrap();
         assert_eq!(head.status(), 200);
     });
 }
