@@ -17,6 +17,7 @@ pub mod event;
 pub mod exchange;
 pub mod gcs;
 pub mod integrity;
+pub mod json;
 pub mod jwt;
 pub mod ledger;
 pub mod mapping;

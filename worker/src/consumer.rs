@@ -237,13 +237,19 @@ fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
                 batch.parts.push((part, Delivery::new(message, text, 0)));
             }
             Err(error) => match event::parse(text.as_bytes()) {
+                // Of a bucket that was told of the queue: there is nothing to do.
+                Ok(Notification::Test { .. }) => {
+                    batch
+                        .events
+                        .push((Vec::new(), Delivery::new(message, text, 0)));
+                }
                 Ok(Notification::Records(records)) => {
                     let sorted = hints::sort(records, &config.routes, None, platform::now());
                     sorted.log_ignored();
                     let delivery = Delivery::new(message, text, 0);
                     batch.events.push((sorted.messages, delivery));
                 }
-                _ => batch.unreadable.push((
+                Err(_) => batch.unreadable.push((
                     Delivery::new(message, text, 0),
                     TransferError::new(
                         ErrorKind::MessageUnreadable,
