@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod api;
+pub mod aws;
 pub mod brake;
 mod client;
 pub mod credentials;
