@@ -16,7 +16,8 @@ pub(crate) use hints::Sorted;
 pub(crate) use token::Tokens;
 
 use causeway_shared::error::ConfigError;
-use causeway_shared::event::{self, Notification};
+use causeway_shared::event::{self, EventError, Notification};
+use causeway_shared::sender::Kind;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
@@ -42,24 +43,30 @@ const QUEUE_PAUSE: &str = "5";
 pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsValue> {
     let (path, query) = path_and_query(&request.url());
     let method = request.method();
+    let has_parameters = query.split('&').any(|parameter| !parameter.is_empty());
     let reply = match (path.as_str(), Config::of(env)) {
         ("/healthz" | "/openapi.json", _) if !matches!(method.as_str(), "GET" | "HEAD") => {
             Reply::not_allowed("GET, HEAD")
         }
+        ("/healthz" | "/openapi.json" | "/events" | "/", _)
+            if has_parameters && matches!(method.as_str(), "GET" | "HEAD") =>
+        {
+            takes_no_parameters()
+        }
         ("/openapi.json", _) => api::document(),
         (_, Err(error)) => misconfigured(&error),
-        ("/healthz", Ok(config)) => healthy(&config),
         ("/events", Ok(config)) if method == "POST" => {
-            let taken = take_in(request, env, &config).await;
+            let taken = take_in(request, has_parameters, env, &config).await;
             taken.unwrap_or_else(|refused| refused)
         }
+        ("/healthz", Ok(config)) => healthy(&config),
         // MinIO asks so whether anybody is there, and RustFS at the root.
         ("/events" | "/", Ok(_)) if matches!(method.as_str(), "GET" | "HEAD") => {
             Reply::json(200, json!({"status": "ok"}))
         }
         ("/events", Ok(_)) => Reply::not_allowed("GET, HEAD, POST"),
         ("/oauth/token", Ok(config)) if method == "POST" => {
-            oauth::answer(request, &config, platform::now()).await
+            oauth::answer(request, has_parameters, &config, platform::now()).await
         }
         ("/oauth/token", Ok(_)) => Reply::not_allowed("POST"),
         (path, Ok(config)) => match path.strip_prefix("/v1/") {
@@ -70,7 +77,12 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
     reply.into_response()
 }
 
-async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
+async fn take_in(
+    request: &Request,
+    has_parameters: bool,
+    env: &Env,
+    config: &Config,
+) -> Result<Reply, Reply> {
     let now = platform::now();
     let shown = sender::shown(&request.headers(), config, now)?;
     if let Shown::Token(token) = &shown {
@@ -84,6 +96,11 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             admit(&format!("webhook {secret}"), env).await?;
             (None, body)
         }
+        Shown::Nothing if has_parameters && sns::kind_of(&body).is_none() => {
+            return Err(sender::unknown());
+        }
+        // Not after a subscription is confirmed of which nothing would be taken.
+        Shown::Nothing if has_parameters => return Err(takes_no_parameters()),
         Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {
             Proven::Event { topic, event } => {
                 admit(&topic, env).await?;
@@ -92,6 +109,9 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             Proven::Answered(reply) => return Ok(reply),
         },
     };
+    if has_parameters {
+        return Err(takes_no_parameters());
+    }
     match event::parse(&body) {
         Ok(Notification::Test { bucket }) => Ok(Reply::json(
             202,
@@ -105,8 +125,26 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             let sorted = hints::sort(records, &config.routes, topic.as_deref(), now);
             Ok(enqueue(sorted, env).await)
         }
-        Err(error) => Err(Reply::problem(400, error.to_string())),
+        // SNS shows a token where its URL has one, even with what only its signature proves.
+        Err(error) => {
+            let kind = sns::kind_of(&body).filter(|_| error == EventError::NotS3);
+            if kind.is_some_and(|kind| kind != Kind::Notification)
+                && let Proven::Answered(reply) =
+                    sns::prove(request, &body, config, env, now).await?
+            {
+                return Ok(reply);
+            }
+            Err(Reply::problem(400, error.to_string()))
+        }
     }
+}
+
+/// What is not in docs/openapi.yaml is refused; its text may be somebody's secret.
+fn takes_no_parameters() -> Reply {
+    Reply::problem(
+        400,
+        "This path takes no parameters. Leave out `?` and what follows it.",
+    )
 }
 
 /// Whether a proven sender sends no more than is its share.
