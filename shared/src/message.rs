@@ -10,6 +10,7 @@ use crate::error::TransferError;
 use crate::event::ObjectHint;
 use crate::gcs::ResumableSession;
 use crate::integrity::{Digest, Digests};
+use crate::json::without_bom;
 use crate::plan::Session;
 use crate::s3::StoredChecksums;
 
@@ -145,6 +146,7 @@ impl Message {
     /// # Errors
     /// Why it is no hint, if it is no part either.
     pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let json = without_bom(json);
         // Not `serde(untagged)`: that would bring every type a second time, and the bundle is small.
         serde_json::from_slice(json)
             .map(Self::Hint)
@@ -180,7 +182,7 @@ impl DeadLetter {
         failed_at: Timestamp,
     ) -> Self {
         error.bound();
-        let message = serde_json::from_slice(text.as_bytes());
+        let message = serde_json::from_slice(without_bom(text.as_bytes()));
         let mut message = message.unwrap_or_else(|_| serde_json::Value::from(text));
         if let Some(fields) = message.as_object_mut() {
             fields.remove("session");
@@ -324,6 +326,19 @@ mod tests {
         let error = TransferError::new(ErrorKind::SourceUnexpected, page.clone(), page);
         let letter = DeadLetter::new("{}", error, 1, Timestamp::UNIX_EPOCH);
         assert!(serde_json::to_string(&letter).unwrap().len() < 10_000);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_message_is_taken() {
+        let hint = message("r", "a", None);
+        let marked = "\u{feff}".to_owned() + &serde_json::to_string(&hint).unwrap();
+        assert_eq!(
+            Message::read(marked.as_bytes()).unwrap(),
+            Message::Hint(hint)
+        );
+        let error = TransferError::new(crate::error::ErrorKind::SourceDenied, "no", "ask");
+        let letter = DeadLetter::new(&marked, error, 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(letter.message["route"], "r");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod query;
 mod register;
 mod walks;
 
+use causeway_shared::json::without_bom;
 use causeway_shared::route::Route;
 use causeway_shared::walk::Kind;
 use serde::de::DeserializeOwned;
@@ -171,6 +172,7 @@ impl<'a> Call<'a> {
 
 /// Reads `body`; `expected` says what it may be.
 fn parsed<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Reply> {
+    let body = without_bom(body);
     // A list would be read as an object's members in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Reply::problem(400, format!("Send {expected}.")));

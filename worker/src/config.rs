@@ -292,8 +292,8 @@ fn missing(name: &str, what: &str) -> ConfigError {
     )
 }
 
-/// The variable's text without white space around it, JSON if it is an object; none if it is
-/// missing or empty.
+/// The variable's text without a byte order mark and white space around it, JSON if it is an object;
+/// none if it is missing or empty.
 fn text(env: &Env, name: &str) -> Option<String> {
     let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
     let text = match value.as_string() {
@@ -301,6 +301,6 @@ fn text(env: &Env, name: &str) -> Option<String> {
         None if value.is_object() => JSON::stringify(&value).ok()?.into(),
         None => return None,
     };
-    let text = text.trim();
+    let text = text.trim_start_matches('\u{feff}').trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

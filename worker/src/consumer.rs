@@ -238,6 +238,12 @@ fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
             }
             Err(error) => {
                 let why = match event::parse(text.as_bytes()) {
+                    // Of a bucket that was told of the queue: there is nothing to do.
+                    Ok(Notification::Test { .. }) => {
+                        let delivery = Delivery::new(message, text, 0);
+                        batch.events.push((Vec::new(), delivery));
+                        continue;
+                    }
                     Ok(Notification::Records(records)) => {
                         match hints::sort(records, &config.routes, None, platform::now()) {
                             Ok(sorted) => {
@@ -250,7 +256,7 @@ fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
                         }
                     }
                     Err(why @ EventError::TooMany) => why.to_string(),
-                    _ => format!("The message is neither a hint nor a part: {error}."),
+                    Err(_) => format!("The message is neither a hint nor a part: {error}."),
                 };
                 let advice =
                     "Find out who put it in the queue; another version of Causeway may have.";

@@ -18,6 +18,7 @@ pub(crate) use token::Tokens;
 
 use causeway_shared::error::{ConfigError, cut};
 use causeway_shared::event::{self, EventError, KEY_BYTES, Notification};
+use causeway_shared::sender::Kind;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
@@ -43,22 +44,28 @@ const QUEUE_PAUSE: &str = "5";
 pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsValue> {
     let (path, query) = path_and_query(&request.url());
     let method = request.method();
+    let has_parameters = query.split('&').any(|parameter| !parameter.is_empty());
     let reply = match (path.as_str(), Config::of(env)) {
         ("/healthz" | "/openapi.json", _) if !matches!(method.as_str(), "GET" | "HEAD") => {
             Reply::not_allowed("GET, HEAD")
         }
+        ("/healthz" | "/openapi.json" | "/events" | "/", _)
+            if has_parameters && matches!(method.as_str(), "GET" | "HEAD") =>
+        {
+            takes_no_parameters()
+        }
         ("/openapi.json", _) => api::document(),
         (_, Err(error)) => misconfigured(&error),
-        ("/healthz", Ok(config)) => {
-            let health = healthy(request, env, &config).await;
-            health.unwrap_or_else(|refused| refused)
-        }
         ("/events", Ok(config)) if method == "POST" => {
-            let taken = take_in(request, env, &config).await;
+            let taken = take_in(request, has_parameters, env, &config).await;
             match taken {
                 Ok(reply) => reply,
                 Err(refused) => guesses::counted(refused, request, env).await,
             }
+        }
+        ("/healthz", Ok(config)) => {
+            let health = healthy(request, env, &config).await;
+            health.unwrap_or_else(|refused| refused)
         }
         // MinIO asks so whether anybody is there, and RustFS at the root.
         ("/events" | "/", Ok(_)) if matches!(method.as_str(), "GET" | "HEAD") => {
@@ -67,7 +74,8 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
         ("/events", Ok(_)) => Reply::not_allowed("GET, HEAD, POST"),
         ("/oauth/token", Ok(config)) if method == "POST" => match guesses::check(request) {
             Ok(()) => {
-                let answer = oauth::answer(request, &config, platform::now()).await;
+                let now = platform::now();
+                let answer = oauth::answer(request, has_parameters, &config, now).await;
                 guesses::counted(answer, request, env).await
             }
             Err(refused) => refused,
@@ -81,7 +89,12 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response, JsV
     reply.into_response()
 }
 
-async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply, Reply> {
+async fn take_in(
+    request: &Request,
+    has_parameters: bool,
+    env: &Env,
+    config: &Config,
+) -> Result<Reply, Reply> {
     let now = platform::now();
     guesses::check(request)?;
     let shown = sender::shown(&request.headers(), config, now)?;
@@ -97,6 +110,11 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             admit(&sender, 1, env).await?;
             (sender, None, body)
         }
+        Shown::Nothing if has_parameters && sns::kind_of(&body).is_none() => {
+            return Err(sender::unknown());
+        }
+        // Not after a subscription is confirmed of which nothing would be taken.
+        Shown::Nothing if has_parameters => return Err(takes_no_parameters()),
         Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {
             Proven::Event { topic, event } => {
                 let sender = platform::name_of(&topic);
@@ -106,6 +124,9 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             Proven::Answered(reply) => return Ok(reply),
         },
     };
+    if has_parameters {
+        return Err(takes_no_parameters());
+    }
     match event::parse(&body) {
         Ok(Notification::Test { mut bucket }) => {
             cut(&mut bucket, KEY_BYTES);
@@ -123,8 +144,26 @@ async fn take_in(request: &Request, env: &Env, config: &Config) -> Result<Reply,
             Ok(enqueue(sorted, env).await)
         }
         Err(error @ EventError::TooMany) => Err(Reply::problem(413, error.to_string())),
-        Err(error) => Err(Reply::problem(400, error.to_string())),
+        // SNS shows a token where its URL has one, even with what only its signature proves.
+        Err(error) => {
+            let kind = sns::kind_of(&body).filter(|_| error == EventError::NotS3);
+            if kind.is_some_and(|kind| kind != Kind::Notification)
+                && let Proven::Answered(reply) =
+                    sns::prove(request, &body, config, env, now).await?
+            {
+                return Ok(reply);
+            }
+            Err(Reply::problem(400, error.to_string()))
+        }
     }
+}
+
+/// What is not in docs/openapi.yaml is refused; its text may be somebody's secret.
+fn takes_no_parameters() -> Reply {
+    Reply::problem(
+        400,
+        "This path takes no parameters. Leave out `?` and what follows it.",
+    )
 }
 
 /// Whether a proven sender sends no more than is its share, with `events` more. The platform counts one a

@@ -34,6 +34,9 @@ async fn assert_problem(answer: Response, status: u16, title: &str, detail: &str
     assert_eq!(body, expected);
 }
 
+/// Basic first: some senders read no further.
+const CHALLENGE: &str = "Basic realm=\"causeway\", Bearer realm=\"causeway\"";
+
 const TOKEN_WANTED: &str = "Show a token of EVENTS_TOKEN as `Authorization: Bearer <token>`, as the password of Basic or as `x-api-key`, sign the request with WEBHOOK_SECRET, or send it through an SNS topic that a route names.";
 
 #[test]
@@ -46,10 +49,7 @@ fn an_event_without_a_token_is_401() {
             .send()
             .await
             .unwrap();
-        assert_eq!(
-            answer.headers()["www-authenticate"],
-            "Bearer realm=\"causeway\""
-        );
+        assert_eq!(answer.headers()["www-authenticate"], CHALLENGE);
         assert_problem(answer, 401, "Unauthorized", TOKEN_WANTED).await;
     });
 }
@@ -62,10 +62,7 @@ fn an_event_with_a_wrong_token_is_401() {
         for wrong in [almost, &format!("{token}x"), &token.to_uppercase()] {
             let request = request(Method::POST, "/events").await.bearer_auth(wrong);
             let answer = request.body("{}").send().await.unwrap();
-            assert_eq!(
-                answer.headers()["www-authenticate"],
-                "Bearer realm=\"causeway\""
-            );
+            assert_eq!(answer.headers()["www-authenticate"], CHALLENGE);
             assert_problem(answer, 401, "Unauthorized", TOKEN_WANTED).await;
         }
     });
@@ -84,6 +81,27 @@ fn another_method_is_405() {
             let detail = format!("This path takes {allow}.");
             assert_problem(answer, 405, "Method Not Allowed", &detail).await;
         }
+    });
+}
+
+#[test]
+fn parameters_where_there_are_none_are_400_and_are_not_said() {
+    run(async {
+        let detail = "This path takes no parameters. Leave out `?` and what follows it.";
+        for path in ["/healthz", "/events", "/openapi.json", "/"] {
+            for query in ["?no=1", "?token=hush", "?no", "?&no=1", "?=", "?%"] {
+                let path = format!("{path}{query}");
+                let answer = request(Method::GET, &path).await.send().await.unwrap();
+                assert_problem(answer, 400, "Bad Request", detail).await;
+            }
+            let path = format!("{path}?");
+            let answer = request(Method::GET, &path).await.send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+        let token = shared().await.local.file().events_token;
+        let request = request(Method::POST, "/events?no=1").await;
+        let request = request.bearer_auth(token).body("{}");
+        assert_problem(request.send().await.unwrap(), 400, "Bad Request", detail).await;
     });
 }
 

@@ -1,11 +1,15 @@
 //! Tokens: where they may stand, several at once, and what opens nothing.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use causeway_harness::stack::StackOptions;
 use causeway_tests::{Stack, run};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, json};
 
-use crate::fixture::{EVENTS_TOKENS, assert_refused, assert_taken, fixture, written};
+use crate::fixture::{
+    EVENTS_TOKENS, RESERVED, RESERVED_IN_URL, assert_refused, assert_taken, fixture, written,
+};
 
 #[test]
 fn each_token_opens_as_bearer_as_basic_and_as_api_key() {
@@ -40,9 +44,61 @@ fn sns_raw_delivery_is_taken_with_a_token_and_refused_without() {
                 .body(event.clone())
         };
         let without = raw().send().await.unwrap();
+        // SNS shows the password of its URL once it was asked for Basic, and not before.
+        let challenge = without.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Basic realm="), "{challenge}");
         assert_refused(without, 401, "Show a token of EVENTS_TOKEN").await;
         let with = raw().basic_auth("sns", Some("the-token-of-now"));
         assert_taken(with.send().await.unwrap(), &lane, "raw").await;
+    });
+}
+
+/// MinIO until 2022 wrote its own scheme before the one that it was given.
+#[test]
+fn a_scheme_that_stands_there_twice_is_taken() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        let shown = [
+            "Bearer Bearer the-token-of-now".to_owned(),
+            "bearer  BEARER  the-token-of-now ".to_owned(),
+            format!(
+                "Bearer Basic {}",
+                BASE64_STANDARD.encode("minio:the-token-of-now")
+            ),
+        ];
+        for (index, shown) in shown.iter().enumerate() {
+            let key = format!("twice {index}");
+            let request = fixture.post().json(&written(&lane, &key));
+            let answer = request.header("authorization", shown).send().await;
+            assert_taken(answer.unwrap(), &lane, &key).await;
+        }
+    });
+}
+
+/// A URL has a token in it percent-encoded, and some clients send it so.
+#[test]
+fn a_password_may_be_as_it_stands_in_a_url() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        for (index, password) in [RESERVED, RESERVED_IN_URL].into_iter().enumerate() {
+            let key = format!("reserved {index}");
+            let request = fixture.post().json(&written(&lane, &key));
+            let answer = request.basic_auth("sns", Some(password)).send().await;
+            assert_taken(answer.unwrap(), &lane, &key).await;
+        }
+    });
+}
+
+#[test]
+fn parameters_are_refused_once_a_token_is_shown() {
+    run(async {
+        let fixture = fixture().await;
+        let url = format!("{}?no=1", fixture.stack.events_url());
+        let request = fixture.stack.http.post(url).body(r#"{"Records": []}"#);
+        let answer = request.bearer_auth("the-token-of-now").send().await;
+        assert_refused(answer.unwrap(), 400, "takes no parameters").await;
     });
 }
 
@@ -62,6 +118,9 @@ fn nothing_else_opens() {
             // `the-token-of-now:`: a user's name is no password.
             ("authorization", "Basic dGhlLXRva2VuLW9mLW5vdzo="),
             ("authorization", "Basic ***"),
+            ("authorization", "Bearer Bearer the-token-of-no"),
+            ("authorization", "Bearer Bearer Bearer the-token-of-now"),
+            ("authorization", "Bearer Digest the-token-of-now"),
             ("x-api-key", ""),
             ("x-api-key", "Bearer the-token-of-now"),
             ("x-api-token", "the-token-of-now"),
@@ -71,7 +130,7 @@ fn nothing_else_opens() {
             let answer = answer.unwrap();
             assert_eq!(
                 answer.headers()["www-authenticate"],
-                "Bearer realm=\"causeway\""
+                "Basic realm=\"causeway\", Bearer realm=\"causeway\""
             );
             assert_refused(answer, 401, "Show a token of EVENTS_TOKEN").await;
         }

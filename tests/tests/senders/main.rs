@@ -10,3 +10,4 @@ mod peers;
 mod pulled;
 mod sns;
 mod webhooks;
+mod wrapped;

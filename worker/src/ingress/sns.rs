@@ -57,6 +57,11 @@ pub(super) enum Proven {
     Answered(Reply),
 }
 
+/// What `body` is for, if it is a message of SNS.
+pub(super) fn kind_of(body: &[u8]) -> Option<Kind> {
+    Envelope::read(body).ok()?.kind().ok()
+}
+
 /// Proves that `body` is a message of a topic that a route names.
 ///
 /// # Errors
@@ -184,12 +189,16 @@ async fn fetch(url: &str, env: &Env, now: Timestamp) -> Result<Result<Rc<Signer>
     Ok(signer)
 }
 
-/// Asks SNS; a 5xx, or no answer, has the sender send again.
+/// Asks SNS. What it may answer otherwise the next time has the sender send again: a limit, trouble of
+/// its own, a redirect, no answer.
 async fn send(request: Request<Bytes>, env: &Env) -> Result<Response<Bytes>, Reply> {
     let reply = WorkerdPort::new(env, None).send(request).await;
     let reply = reply.map_err(|lost| silent(&lost.detail))?;
-    if reply.status().is_server_error() {
-        return Err(silent(reply.status().as_str()));
+    let status = reply.status();
+    let is_limit = reply.body().windows(7).any(|word| word == b"Throttl");
+    let is_final = status.is_success() || matches!(status.as_u16(), 400 | 403 | 404 | 410);
+    if !is_final || is_limit && !status.is_success() {
+        return Err(silent(status.as_str()));
     }
     Ok(reply)
 }
