@@ -5,6 +5,8 @@ use causeway_fuzz::reply;
 use causeway_shared::gcs::{
     Object, Page, Provenance, ResumableSession, ResumableUploadStatus, refusal,
 };
+use causeway_shared::mapping::is_intact;
+use causeway_shared::order::is_part;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -13,9 +15,12 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Ok(object) = Object::read(&reply) {
         let _ = object.stored_crc32c();
-        let _ = Provenance::read(&object.metadata);
+        let _ = (is_part(&object), is_intact(&object));
+        if let Some(found) = Provenance::read(&object.metadata) {
+            assert!(found.agrees(&found));
+        }
     }
-    let _ = Page::read(&reply);
+    let _ = Page::read(&reply, "bucket");
     if let Ok(session) = ResumableSession::read(&reply) {
         // The URI is a secret.
         assert!(!format!("{session:?}").contains("upload_id="));

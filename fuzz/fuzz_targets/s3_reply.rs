@@ -3,7 +3,7 @@
 
 use causeway_fuzz::reply;
 use causeway_shared::s3::{
-    Listing, SourceObject, Span, decode_words, read_head, read_tags, refusal,
+    Listing, Plus, SourceObject, Span, decode_words, read_head, read_tags, refusal,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,13 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(object) = SourceObject::read(reply.headers()) {
         let _ = format!("{object:?}");
     }
-    let _ = Listing::read(&reply, "bucket");
+    for known in [None, Some(Plus::Itself), Some(Plus::Space)] {
+        if let Ok(page) = Listing::read(&reply, "bucket", known) {
+            // What asks for nothing more and has nothing must say that it is a listing.
+            let body = String::from_utf8_lossy(reply.body());
+            assert!(body.contains("ListBucketResult"), "{page:?}");
+        }
+    }
     let _ = read_tags(&reply, "bucket");
     let _ = read_head(&reply, "bucket");
     let span = Span {

@@ -50,7 +50,15 @@ pub struct HintMessage {
         skip_serializing_if = "Option::is_none"
     )]
     pub first_failed_at: Option<Timestamp>,
+    /// Something stands at its destination, as a listing showed: it is looked at before any byte is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands: bool,
 }
+
+/// What the hints of a backfill are called.
+pub const BACKFILL: &str = "Backfill";
+/// What those of a reconcile are called.
+pub const RECONCILE: &str = "Reconcile";
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &u32) -> bool {
@@ -72,7 +80,14 @@ impl HintMessage {
             released: false,
             failures: 0,
             first_failed_at: None,
+            stands: false,
         }
+    }
+
+    /// Whether a listing of the source had the key.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        matches!(&*self.hint.event, BACKFILL | RECONCILE) && self.hint.size.is_some()
     }
 }
 
@@ -81,7 +96,7 @@ impl HintMessage {
 pub struct CarriedSession {
     /// Where the bytes go. Whoever has it can write: it reaches no log and no dead letter.
     pub uri: ResumableSession,
-    /// The ETag of the object that is being copied, with its quotes.
+    /// The validator of the object that is being copied: its ETag with quotes, or its time.
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
@@ -114,7 +129,7 @@ pub struct PartMessage {
     pub route: String,
     /// The source's key.
     pub key: String,
-    /// The ETag that the source must still have, with its quotes.
+    /// The validator that the source must still have.
     pub etag: String,
     /// Which part, from 0.
     pub part: u32,

@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gcs::{Object, Precondition};
+use crate::gcs::{Object, Precondition, Provenance};
 use crate::message::{HintMessage, PartMessage};
 use crate::plan::Parts;
 use crate::route::Place;
 use crate::s3::StoredChecksums;
 
-/// What the names of all parts begin with, under a route's destination: nothing of the source's is
-/// expected there.
+/// What the names of all parts begin with, under a route's destination. The source may have keys there as
+/// well: see [`is_part`].
 pub const PARTS_FOLDER: &str = ".causeway-parts/";
+
+/// The name, in that folder, of what deleting is tried with.
+pub const PROBE: &str = "may-be-deleted";
 
 /// A large object to be made of parts: what was seen of both sides, the destination first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +28,58 @@ pub struct Order {
     pub object: Object,
     /// What stood there before the source was read.
     pub precondition: Precondition,
-    /// The source's ETag, with its quotes.
+    /// The source's validator.
     pub etag: String,
     /// What S3 has of its bytes.
     pub stored: StoredChecksums,
     /// How it is cut.
     pub parts: Parts,
+    /// After so many seconds without a part another hint has those that are missing sent again.
+    #[serde(default = "quiet_after")]
+    pub quiet_after: u32,
+}
+
+fn quiet_after() -> u32 {
+    300
 }
 
 /// Where parts stand at `destination`.
 #[must_use]
 pub fn parts_folder(destination: &Place) -> String {
     format!("{}{PARTS_FOLDER}", destination.prefix)
+}
+
+/// Whether `object` is one that a run of ours has left: a part (`<run>/0001-<nonce>-<attempt>`), several
+/// composed (`<run>/c001-…`), or what deleting is tried with. The copy of a source's key in that folder is
+/// none, whatever the key is called, and neither is anything else there.
+#[must_use]
+pub fn is_part(object: &Object) -> bool {
+    is_called_so(&object.name) && Provenance::read(&object.metadata).is_none()
+}
+
+fn is_called_so(name: &str) -> bool {
+    let Some((_, rest)) = name.rsplit_once(PARTS_FOLDER) else {
+        return false;
+    };
+    if rest == PROBE {
+        return true;
+    }
+    let hex = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    rest.split_once('/').is_some_and(|(run, part)| {
+        let words: Vec<_> = part.split('-').collect();
+        let [number, nonce, attempt] = words[..] else {
+            return false;
+        };
+        let number = number.strip_prefix('c').unwrap_or(number);
+        (run.len() == 16 && hex(run))
+            && (number.len() >= 3 && digits(number))
+            && (nonce.len() == 16 && hex(nonce))
+            && digits(attempt)
+    })
 }
 
 impl Order {
@@ -71,5 +114,54 @@ impl Order {
             digest: self.parts.digest,
             prefix: self.prefix(run),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_our_own_runs_are_parts() {
+        for name in [
+            "in/.causeway-parts/0123456789abcdef/0000-00000000000000ff-1",
+            ".causeway-parts/0123456789abcdef/1023-00000000000000ff-12",
+            ".causeway-parts/0123456789abcdef/c001-00000000000000ff-1",
+            ".causeway-parts/may-be-deleted",
+        ] {
+            assert!(is_called_so(name), "{name}");
+        }
+        for name in [
+            "",
+            ".causeway-parts/",
+            ".causeway-parts/x",
+            ".causeway-parts/may-be-deleted/x",
+            ".causeway-parts/0123456789abcdef/",
+            ".causeway-parts/0123456789abcdef/x",
+            ".causeway-parts/0123456789abcdef/0000-00000000000000ff",
+            ".causeway-parts/0123456789abcdef/0000-00000000000000ff-1-2",
+            ".causeway-parts/0123456789abcdef/0000-00000000000000ff-",
+            ".causeway-parts/0123456789abcdef/x/0000-00000000000000ff-1",
+            ".causeway-parts/0123456789ABCDEF/0000-00000000000000ff-1",
+            ".causeway-parts/1/0000-00000000000000ff-1",
+            "causeway-parts/0123456789abcdef/0000-00000000000000ff-1",
+        ] {
+            assert!(!is_called_so(name), "{name}");
+        }
+        let mut object = Object {
+            name: ".causeway-parts/may-be-deleted".into(),
+            ..Object::default()
+        };
+        assert!(is_part(&object));
+        let copied = Provenance {
+            bucket: "b".into(),
+            key: object.name.clone(),
+            etag: "\"e\"".into(),
+            version_id: None,
+            last_modified: None,
+            size: 0,
+        };
+        copied.write(&mut object.metadata);
+        assert!(!is_part(&object));
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Reads `2026-01-02T03:04:05Z`, with a fraction or an offset where it has one
 /// ([RFC 3339, section 5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6)).
@@ -21,13 +22,9 @@ pub fn rfc3339(text: &str) -> Option<Timestamp> {
     let (time, offset) = if let Some(time) = rest.strip_suffix('Z') {
         (time, 0)
     } else {
-        let (time, offset) = rest.split_at(rest.rfind(['+', '-'])?);
-        let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-        let within = |part, most| number(part, 2).filter(|number| *number <= most);
-        let (hours, minutes) = (within(hours, 23)?, within(minutes, 59)?);
-        let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
-        let sign = if offset.starts_with('-') { -1 } else { 1 };
-        (time, sign * seconds)
+        let (time, zone) = rest.split_at(rest.rfind(['+', '-'])?);
+        // With a colon, and no other letter.
+        (time, offset(zone).filter(|_| zone.contains(':'))?)
     };
     let mut parts = date.split('-');
     let mut part = |length| number(parts.next()?, length);
@@ -36,17 +33,108 @@ pub fn rfc3339(text: &str) -> Option<Timestamp> {
     at(date, time, offset)
 }
 
-/// Reads `Fri, 02 Jan 2026 03:04:05 GMT`, whatever the day is called
-/// ([RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7)).
+/// Reads a time as a store may write it, in a header or in a listing: [`rfc3339`], or [`http`].
+#[must_use]
+pub fn any(text: &str) -> Option<Timestamp> {
+    rfc3339(text).or_else(|| http(text))
+}
+
+/// Reads `Fri, 02 Jan 2026 03:04:05 GMT`, whatever the day is called, HTTP's two older forms
+/// ([RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7)), and what stores
+/// make of them: an offset in the zone's place, a day of one digit, a date in digits, no zone at all.
+/// Without a zone it is UTC.
 #[must_use]
 pub fn http(text: &str) -> Option<Timestamp> {
-    let mut words = text.split_once(", ")?.1.split(' ');
-    let mut word = || words.next();
-    let (day, month, year, time, zone) = (word()?, word()?, word()?, word()?, word()?);
-    let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
-    let is_utc = matches!(zone, "GMT" | "UTC" | "+0000") && word().is_none();
-    is_utc.then_some(())?;
-    at((number(year, 4)?, month, number(day, 2)?), time, 0)
+    let (mut day, mut month, mut year, mut time, mut zone) = (None, None, None, None, None);
+    // `2026-01-02T03:04:05` is two words, too.
+    let byte = |at| text.as_bytes().get(at);
+    let is_joined = byte(4) == Some(&b'-') && matches!(byte(10), Some(b'T' | b't'));
+    let text = if is_joined {
+        text.replacen(['T', 't'], " ", 1)
+    } else {
+        text.to_owned()
+    };
+    for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+        if word.starts_with(['+', '-']) {
+            zone = Some(offset(word)?);
+        } else if word.contains(':') {
+            let end = word.find(['Z', 'z', '+', '-']).unwrap_or(word.len());
+            let (clock, behind) = word.split_at(end);
+            if !behind.is_empty() {
+                zone = Some(offset(behind)?);
+            }
+            once(&mut time, clock.to_owned())?;
+        } else if let [first, middle, last] = word.split('-').collect::<Vec<_>>()[..] {
+            let is_iso = first.len() == 4;
+            let (years, days) = if is_iso { (first, last) } else { (last, first) };
+            let number_of_month = if is_iso {
+                digits(middle)
+            } else {
+                named(middle)
+            };
+            once(&mut month, number_of_month?)?;
+            once(&mut day, digits(days)?)?;
+            let short = (years.len() == 2).then(|| digits(years)).flatten();
+            let whole = |year| year + if year < 70 { 2000 } else { 1900 };
+            once(&mut year, short.map(whole).or_else(|| number(years, 4))?)?;
+        } else if let Some(number_of_month) = named(word) {
+            once(&mut month, number_of_month)?;
+        } else if let Some(number) = number(word, 4) {
+            once(&mut year, number)?;
+        } else if let Some(number) = digits(word) {
+            once(&mut day, number)?;
+        } else if matches!(word, "GMT" | "UTC" | "UT" | "Z") {
+            zone.get_or_insert(0);
+        } else if !DAYS.iter().any(|day| word.starts_with(day)) {
+            return None;
+        }
+    }
+    at((year?, month?, day?), &time?, zone.unwrap_or_default())
+}
+
+/// Whether two times may be the same one, of which a store shows the second at one place and more at
+/// another, rounded or cut. What cannot be read tells nothing.
+#[must_use]
+pub fn agree(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| {
+        one.duration_since(other).abs() <= jiff::SignedDuration::from_secs(1)
+    })
+}
+
+/// Sets what was not set.
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
+/// The month that is called so.
+fn named(word: &str) -> Option<i16> {
+    let mut months = (1..).zip(MONTHS);
+    Some(months.find(|(_, name)| *name == word)?.0)
+}
+
+/// One digit or two.
+fn digits(word: &str) -> Option<i16> {
+    number(word, 1).or_else(|| number(word, 2))
+}
+
+/// Seconds east of Greenwich: `Z`, `+05:30` or `+0530`.
+fn offset(text: &str) -> Option<i64> {
+    if matches!(text, "Z" | "z") {
+        return Some(0);
+    }
+    let digits = text.get(1..)?;
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(both) => both,
+        None => digits.split_at_checked(2)?,
+    };
+    let within = |part, most| number(part, 2).filter(|number| *number <= most);
+    let (hours, minutes) = (within(hours, 23)?, within(minutes, 59)?);
+    let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
+    Some(if text.starts_with('-') {
+        -seconds
+    } else {
+        seconds
+    })
 }
 
 /// The time of `date` (year, month, day) and `time`, so many seconds east of Greenwich.
@@ -144,6 +232,49 @@ mod tests {
     }
 
     #[test]
+    fn what_stores_make_of_a_date_is_read() {
+        for (text, expected) in [
+            ("Sunday, 06-Nov-94 08:49:37 GMT", "1994-11-06T08:49:37Z"),
+            ("Sunday, 06-Nov-2094 08:49:37 GMT", "2094-11-06T08:49:37Z"),
+            ("Friday, 02-Jan-26 03:04:05 UTC", "2026-01-02T03:04:05Z"),
+            ("Sun Nov  6 08:49:37 1994", "1994-11-06T08:49:37Z"),
+            ("Sun, 06 Nov 1994 08:49:37 +00:00", "1994-11-06T08:49:37Z"),
+            ("Sun, 06 Nov 1994 08:49:37 +0000", "1994-11-06T08:49:37Z"),
+            ("Sun, 06 Nov 1994 08:49:37 -0130", "1994-11-06T10:19:37Z"),
+            ("Sun, 6 Nov 1994 08:49:37 UT ", "1994-11-06T08:49:37Z"),
+            ("06 Nov 1994 08:49:37 Z", "1994-11-06T08:49:37Z"),
+            ("1994-11-06T08:49:37", "1994-11-06T08:49:37Z"),
+            ("1994-11-06t08:49:37.25z", "1994-11-06T08:49:37.25Z"),
+            ("1994-11-06T08:49:37+0000", "1994-11-06T08:49:37Z"),
+            ("1994-11-06 08:49:37 +0000 UTC", "1994-11-06T08:49:37Z"),
+            ("Tue, 01 Nov 1994 08:49:37 GMT", "1994-11-01T08:49:37Z"),
+        ] {
+            assert_eq!(
+                any(text).as_ref().map(ToString::to_string).as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_agree_within_a_second_or_where_one_is_unknown() {
+        let at = |text: &str| any(text);
+        let header = at("Fri, 02 Jan 2026 03:04:05 GMT");
+        for (listed, agrees) in [
+            ("2026-01-02T03:04:04.001Z", true),
+            ("2026-01-02T03:04:05.999Z", true),
+            ("2026-01-02T03:04:04.000Z", true),
+            ("2026-01-02T03:04:03.999Z", false),
+            ("2026-01-02T03:04:06.001Z", false),
+            ("the other day", true),
+        ] {
+            assert_eq!(agree(header, at(listed)), agrees, "{listed}");
+        }
+        assert!(agree(None, header) && agree(None, None));
+    }
+
+    #[test]
     fn what_is_no_time_is_none() {
         for text in [
             "",
@@ -173,8 +304,13 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 CET",
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "Sun, 06 Nov 94 08:49:37 GMT",
-            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sun, 06 Nov 1994 08:49:37 +25:00",
+            "Sun, 06 Nov 1994 08:49:37 08:49:37 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "1994-Nov-06 08:49:37",
+            "06-11-1994 08:49:37",
             "06 Nov 1994",
+            "éééééééééé",
         ] {
             assert_eq!(http(text), None, "{text}");
         }

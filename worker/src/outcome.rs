@@ -29,10 +29,10 @@ pub(crate) fn log(
     };
     name(&mut line, message);
     line["ms"] = json!(milliseconds);
-    if result.is_ok() {
-        log_line(&line);
-    } else {
+    if matches!(result, Err(_) | Ok(Outcome::ListedGone)) {
         log_error(&line);
+    } else {
+        log_line(&line);
     }
 }
 
@@ -246,7 +246,9 @@ fn succeeded(outcome: &Outcome) -> Value {
         | Outcome::Kept { generation } => {
             json!({"event": outcome.name(), "generation": generation})
         }
-        Outcome::SourceGone => json!({"event": outcome.name()}),
+        Outcome::SourceGone | Outcome::ListedGone | Outcome::FolderMarker => {
+            json!({"event": outcome.name()})
+        }
     }
 }
 

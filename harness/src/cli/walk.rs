@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use causeway_shared::walk::{Kind, Outcome, Request, Tally, Walk};
+use causeway_shared::walk::{Difference, Differs, Kind, Outcome, Request, StoreSide, Tally, Walk};
 use clap::Args;
 use serde_json::json;
 
@@ -41,15 +41,19 @@ Examples:
   causeway reconcile photos --cancel
   causeway reconcile photos --dry-run --json | jq .parity.missing.keys
   causeway reconcile photos --dry-run --exit-code  for a script: exits with 6 if the sides differ
+  causeway reconcile photos --deep --rate 50       headers and metadata of equal keys as well
 
 The worker lists both sides and puts a hint into its queue for each key that differs:
   missing    at the source and not at the destination
   different  at both, and no copy of what the source has now
   extra      a copy whose source is gone; it is deleted where the route propagates deletes, under
              the route's brake
-Objects that are no copies of ours are foreign, and stay. What was on its way while it was listed is
-among the differences, too; sending it once more changes nothing. It goes on by itself, whatever
-becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
+Objects that are no copies of ours are foreign, and stay. Keys that cannot be copied are skipped.
+A listing shows bytes and not headers: --deep sends equal keys, too, and each is then compared
+whole; it takes a look at either side for each key, so give it a --rate. What was on its way while
+it was listed is among the differences, too; sending it once more changes nothing. It goes on by
+itself, whatever becomes of this command: Ctrl-C leaves it alone. What became of the keys:
+`causeway status ROUTE`.
 To have it done each night: [triggers] in wrangler.toml.
 
 Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where
@@ -60,8 +64,8 @@ set, the local stack's.
 
 With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
 \"sent\", \"differences\": [{\"key\", \"is\"}], \"last_key\", \"failures\", \"end\"}; \"parity\" has \"source\",
-\"destination\", \"equal\", \"missing\", \"different\", \"extra\" and \"foreign\", each {\"keys\", \"bytes\"};
-\"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
+\"destination\", \"equal\", \"missing\", \"different\", \"extra\", \"foreign\" and \"skipped\", each
+{\"keys\", \"bytes\"}; \"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -83,6 +87,9 @@ pub(super) struct Reconcile {
     exit_code: bool,
     #[command(flatten)]
     arguments: Arguments,
+    /// Send equal keys as well: headers and metadata are compared, and mended
+    #[arg(long, conflicts_with_all = ["dry_run", "status", "cancel"])]
+    deep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +106,8 @@ struct Arguments {
     /// Only list and count
     #[arg(long)]
     dry_run: bool,
+    #[arg(skip)]
+    deep: bool,
     /// Say how far the last one is
     #[arg(long, conflicts_with_all = ["prefix", "rate", "dry_run", "cancel"])]
     status: bool,
@@ -120,8 +129,11 @@ impl Backfill {
 
 impl Reconcile {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let exit_code = self.exit_code;
-        self.arguments.run(Kind::Reconcile, exit_code, output).await
+        let arguments = Arguments {
+            deep: self.deep,
+            ..self.arguments
+        };
+        arguments.run(Kind::Reconcile, self.exit_code, output).await
     }
 }
 
@@ -139,6 +151,7 @@ impl Arguments {
             prefix: self.prefix,
             rate: self.rate,
             dry_run: self.dry_run,
+            deep: self.deep,
         };
         let mut walk = match (self.status, self.cancel) {
             (true, _) => worker.walk(kind, &self.route).await?,
@@ -193,9 +206,18 @@ fn note(walk: &Walk) -> String {
 
 fn lines(walk: &Walk) -> Vec<String> {
     let mut lines = match walk.kind {
-        Kind::Backfill => Vec::new(),
+        Kind::Backfill => first_differences(walk, |found| found.is == Differs::Skipped),
         Kind::Reconcile => parity(walk),
     };
+    if let (Kind::Reconcile, Some(side)) = (walk.kind, walk.unordered) {
+        let side = match side {
+            StoreSide::Source => "source",
+            StoreSide::Destination => "destination",
+        };
+        lines.push(format!(
+            "the {side} lists in another order than that of its names: each key is asked for by itself"
+        ));
+    }
     let Tally { keys, bytes } = walk.parity.source;
     let size = human(bytes);
     let what = match (walk.kind, walk.request.dry_run) {
@@ -216,6 +238,18 @@ fn lines(walk: &Walk) -> Vec<String> {
         lines.push(differences.unwrap_or_else(|| "both sides are the same".to_owned()));
     }
     lines
+}
+
+/// The first differences, as far as they are `wanted`.
+fn first_differences(walk: &Walk, wanted: impl Fn(&&Difference) -> bool) -> Vec<String> {
+    let found = walk.differences.iter().filter(wanted);
+    let rows: Vec<_> = found
+        .map(|found| vec![found.is.to_string(), found.key.clone()])
+        .collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    table(&["is", "key"], rows)
 }
 
 fn is_done(walk: &Walk) -> bool {
@@ -245,15 +279,15 @@ fn differences(walk: &Walk) -> Option<String> {
 
 /// The differences, and how many objects there are of each sort.
 fn parity(walk: &Walk) -> Vec<String> {
-    let found = walk.differences.iter();
-    let rows = found.map(|found| vec![found.is.to_string(), found.key.clone()]);
-    let mut lines = match walk.differences.len() {
-        0 => Vec::new(),
-        _ => table(&["is", "key"], rows),
-    };
+    let mut lines = first_differences(walk, |_| true);
     let parity = &walk.parity;
     let differ = parity.missing.keys + parity.different.keys + parity.extra.keys;
-    let more = differ.saturating_sub(walk.differences.len() as u64);
+    let skipped = walk
+        .differences
+        .iter()
+        .filter(|found| found.is == Differs::Skipped);
+    let shown = walk.differences.len() - skipped.count();
+    let more = differ.saturating_sub(shown as u64);
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
@@ -268,8 +302,11 @@ fn parity(walk: &Walk) -> Vec<String> {
         ("different", parity.different),
         ("extra", parity.extra),
         ("foreign", parity.foreign),
+        ("skipped", parity.skipped),
     ];
-    let rows = tallies
+    let sorts = tallies.into_iter();
+    let sorts = sorts.filter(|(name, tally)| *name != "skipped" || tally.keys > 0);
+    let rows = sorts
         .map(|(name, Tally { keys, bytes })| vec![name.to_owned(), keys.to_string(), human(bytes)]);
     lines.extend(table(&["parity", ">keys", ">bytes"], rows));
     lines

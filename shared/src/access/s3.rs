@@ -165,7 +165,8 @@ impl S3Access {
         self.request(bucket, key, &format!("?{query}"))
     }
 
-    /// A ListObjectsV2: at most `page` keys that begin with `prefix`, behind `after`
+    /// A ListObjectsV2: at most `page` keys that begin with `prefix`, from where `token` leads, or behind
+    /// `after`
     /// ([ListObjectsV2](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)).
     ///
     /// # Errors
@@ -174,18 +175,20 @@ impl S3Access {
         &self,
         bucket: &str,
         prefix: &str,
+        token: Option<&str>,
         after: Option<&str>,
         page: u32,
     ) -> Result<Request<Bytes>, TransferError> {
         let page = page.to_string();
-        let after = after.map(|after| ("start-after", after));
+        let from = token.map(|token| ("continuation-token", token));
+        let from = from.or(after.map(|after| ("start-after", after)));
         let query = [
             ("list-type", "2"),
             ("encoding-type", "url"),
             ("max-keys", page.as_str()),
             ("prefix", prefix),
         ];
-        let query = encode_query(query.into_iter().chain(after));
+        let query = encode_query(query.into_iter().chain(from));
         self.request(bucket, "", &format!("?{query}"))
     }
 
@@ -403,7 +406,7 @@ mod tests {
             access.get_object("src", "k", &Read::default()),
             access.head_object("src", "k"),
             access.get_object_tagging("src", "k", None),
-            access.list_objects("src", "", None, 9),
+            access.list_objects("src", "", None, None, 9),
         ] {
             let request = request.unwrap();
             let owner = &request.headers()["x-amz-expected-bucket-owner"];

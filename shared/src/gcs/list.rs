@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 
-use super::{Generation, NAME, Object, ObjectAddress, object_fields, request};
+use super::{Generation, NAME, Object, ObjectAddress, object_fields, refusal, request};
 use crate::error::{ErrorKind, TransferError};
 
 /// Which page of a listing.
@@ -36,10 +36,13 @@ pub struct Page {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
-    #[serde(default)]
-    items: Vec<Object>,
+    kind: Option<String>,
+    items: Option<Vec<Object>>,
     next_page_token: Option<String>,
 }
+
+/// What a listing says that it is.
+const KIND: &str = "storage#objects";
 
 impl ObjectAddress {
     /// Lists the objects of this bucket whose names begin with this name.
@@ -54,7 +57,7 @@ impl ObjectAddress {
         } = self;
         let prefix = utf8_percent_encode(name, NAME);
         let mut url = format!(
-            "{endpoint}/storage/v1/b/{bucket}/o?prefix={prefix}&maxResults={}&fields=items({}),nextPageToken",
+            "{endpoint}/storage/v1/b/{bucket}/o?prefix={prefix}&maxResults={}&fields=kind,items({}),nextPageToken",
             query.limit,
             object_fields(),
         );
@@ -78,30 +81,73 @@ impl ObjectAddress {
 }
 
 impl Page {
-    /// Reads the 2xx reply to [`ObjectAddress::list`].
+    /// Reads the 2xx reply to [`ObjectAddress::list`]. An empty listing must say that it is one.
     ///
     /// # Errors
-    /// [`ErrorKind::DestinationUnexpected`] when it is none.
-    pub fn read(reply: &Response<Bytes>) -> Result<Self, TransferError> {
-        let unexpected = |reason: String| {
-            TransferError::new(
-                ErrorKind::DestinationUnexpected,
-                format!("GCS answered a listing with something else: {reason}."),
-                "Check the GCS endpoint.",
+    /// [`ErrorKind::DestinationUnavailable`] when it is none: what answers so, answers otherwise the next
+    /// time. What [`refusal`] makes of an error in a 2xx.
+    pub fn read(reply: &Response<Bytes>, bucket: &str) -> Result<Self, TransferError> {
+        if let Some(code) = error_code(reply) {
+            let mut bare = Response::new(reply.body().clone());
+            *bare.status_mut() = code;
+            return Err(refusal(&bare, bucket));
+        }
+        let unexpected = |reason: String| TransferError {
+            status: Some(reply.status().as_u16()),
+            ..TransferError::new(
+                ErrorKind::DestinationUnavailable,
+                format!("GCS answered a listing of {bucket} with something else: {reason}."),
+                "It is tried again; if it stays so, check the GCS endpoint.",
             )
         };
         let body: Body =
             serde_json::from_slice(reply.body()).map_err(|error| unexpected(error.to_string()))?;
-        for object in &body.items {
+        let is_listing = body
+            .kind
+            .as_deref()
+            .map_or(body.items.is_some(), |kind| kind == KIND);
+        if !is_listing {
+            return Err(unexpected(format!(
+                "its kind is {:?}",
+                body.kind.unwrap_or_default()
+            )));
+        }
+        let objects = body.items.unwrap_or_default();
+        for object in &objects {
             if object.generation() == Generation(0) {
                 return Err(unexpected(format!("{:?} has no generation", object.name)));
             }
         }
         Ok(Self {
-            objects: body.items,
-            next: body.next_page_token,
+            objects,
+            next: body.next_page_token.filter(|token| !token.is_empty()),
         })
     }
+}
+
+/// That the pages of `bucket` lead back to one that there was.
+#[must_use]
+pub fn goes_in_circles(bucket: &str) -> TransferError {
+    TransferError::new(
+        ErrorKind::DestinationUnexpected,
+        format!("GCS lists {bucket} in circles: a page asks for itself again (nextPageToken)."),
+        "Check the GCS endpoint.",
+    )
+}
+
+/// The status that an error has in the body of a 2xx.
+fn error_code(reply: &Response<Bytes>) -> Option<StatusCode> {
+    let body: serde_json::Value = serde_json::from_slice(reply.body()).ok()?;
+    let code = body
+        .get("error")?
+        .get("code")
+        .and_then(serde_json::Value::as_u64);
+    let code = code.and_then(|code| u16::try_from(code).ok());
+    let code = code.and_then(|code| StatusCode::from_u16(code).ok());
+    Some(
+        code.filter(|code| !code.is_success())
+            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+    )
 }
 
 #[cfg(test)]
@@ -109,18 +155,47 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn read(body: &'static str) -> Result<Page, TransferError> {
+        Page::read(&Response::new(Bytes::from(body)), "copies")
+    }
+
     #[test]
-    fn a_page_is_read_and_anything_else_is_refused() {
-        let read = |body: &'static str| Page::read(&Response::new(Bytes::from(body)));
+    fn a_page_is_read() {
         let page = read(r#"{"items": [{"name": "a", "generation": "5"}], "nextPageToken": "t"}"#);
         let page = page.unwrap();
         assert_eq!(page.objects[0].generation(), Generation(5));
         assert_eq!(page.next.as_deref(), Some("t"));
-        assert_eq!(read("{}").unwrap(), Page::default());
-        for body in ["", "[]", r#"{"items": [{"name": "a", "generation": "x"}]}"#] {
+        assert_eq!(
+            read(r#"{"kind": "storage#objects"}"#).unwrap(),
+            Page::default()
+        );
+        assert_eq!(
+            read(r#"{"items": [], "nextPageToken": ""}"#).unwrap(),
+            Page::default()
+        );
+    }
+
+    #[test]
+    fn what_is_no_listing_is_never_an_empty_one() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "<html></html>",
+            "null",
+            r#"{"kind": "storage#object", "name": "a", "generation": "5"}"#,
+            r#"{"kind": "storage#buckets", "items": []}"#,
+            r#"{"items": [{"name": "a", "generation": "x"}]}"#,
+            r#"{"error": {"code": 503, "message": "later"}}"#,
+            r#"{"error": {"message": "later"}, "items": []}"#,
+            r#"{"error": "later"}"#,
+        ] {
             let error = read(body).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::DestinationUnexpected, "{body}");
+            assert_eq!(error.kind, ErrorKind::DestinationUnavailable, "{body}");
         }
+        let denied =
+            r#"{"error": {"code": 403, "message": "no", "errors": [{"reason": "forbidden"}]}}"#;
+        assert_eq!(read(denied).unwrap_err().kind, ErrorKind::DestinationDenied);
     }
 
     #[test]

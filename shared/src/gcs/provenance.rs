@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::time;
+
 const BUCKET: &str = "causeway-source-bucket";
 const KEY: &str = "causeway-source-key";
 const ETAG: &str = "causeway-source-etag";
@@ -17,7 +19,7 @@ pub struct Provenance {
     pub bucket: String,
     /// The source key.
     pub key: String,
-    /// The ETag, with its quotes.
+    /// The ETag, with its quotes; empty where the store says none.
     pub etag: String,
     /// The version id, where the bucket has versions.
     pub version_id: Option<String>,
@@ -34,7 +36,7 @@ impl Provenance {
         let fields = [
             (BUCKET, Some(&self.bucket)),
             (KEY, Some(&self.key)),
-            (ETAG, Some(&self.etag)),
+            (ETAG, Some(&self.etag).filter(|etag| !etag.is_empty())),
             (VERSION, self.version_id.as_ref()),
             (LAST_MODIFIED, self.last_modified.as_ref()),
             (SIZE, Some(&size)),
@@ -53,11 +55,26 @@ impl Provenance {
         Some(Self {
             bucket: field(BUCKET)?,
             key: field(KEY)?,
-            etag: field(ETAG)?,
+            etag: field(ETAG).unwrap_or_default(),
             version_id: field(VERSION),
             last_modified: field(LAST_MODIFIED),
             size: field(SIZE)?.parse().ok()?,
         })
+    }
+
+    /// Whether this and `other` are of the same object: its time may be written in another way, unless the
+    /// time is all that tells one object from the next.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        if self.etag.is_empty() {
+            return self == other;
+        }
+        let at = |found: &Self| found.last_modified.as_deref().and_then(time::any);
+        let timeless = |found: &Self| Self {
+            last_modified: None,
+            ..found.clone()
+        };
+        time::agree(at(self), at(other)) && timeless(self) == timeless(other)
     }
 
     /// The same, of a copy of `key` in `bucket` alone.
@@ -86,6 +103,49 @@ mod tests {
         provenance.write(&mut metadata);
         assert_eq!(Provenance::read(&metadata), Some(provenance));
         assert_eq!(metadata.get("own").unwrap(), "kept");
+        let without = Provenance {
+            etag: String::new(),
+            ..Provenance::read(&metadata).unwrap()
+        };
+        let mut metadata = BTreeMap::new();
+        without.write(&mut metadata);
+        assert!(!metadata.contains_key(ETAG));
+        assert_eq!(Provenance::read(&metadata), Some(without));
+    }
+
+    #[test]
+    fn another_form_of_the_same_time_is_no_other_object() {
+        let at = |time: Option<&str>| Provenance {
+            bucket: "b".into(),
+            key: "k".into(),
+            etag: "\"e\"".into(),
+            version_id: None,
+            last_modified: time.map(str::to_owned),
+            size: 7,
+        };
+        let copied = at(Some("Fri, 02 Jan 2026 03:04:05 GMT"));
+        for (time, agrees) in [
+            (Some("Fri, 02 Jan 2026 03:04:05 GMT"), true),
+            (Some("Fri, 02 Jan 2026 03:04:06 +00:00"), true),
+            (Some("2026-01-02T03:04:04.5Z"), true),
+            (Some("just now"), true),
+            (None, true),
+            (Some("Fri, 02 Jan 2026 03:04:07 GMT"), false),
+        ] {
+            assert_eq!(copied.agrees(&at(time)), agrees, "{time:?}");
+        }
+        let other = Provenance {
+            etag: "\"f\"".into(),
+            ..copied.clone()
+        };
+        assert!(!copied.agrees(&other));
+        let without_etag = |time| Provenance {
+            etag: String::new(),
+            ..at(Some(time))
+        };
+        let second = without_etag("Fri, 02 Jan 2026 03:04:05 GMT");
+        assert!(second.agrees(&second));
+        assert!(!second.agrees(&without_etag("Fri, 02 Jan 2026 03:04:06 GMT")));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::brake::{Brake, BrakeState, Leave};
 use crate::error::{ErrorKind, TransferError, cut};
 use crate::event::KEY_BYTES;
 use crate::message::HintMessage;
-use crate::transfer::Outcome;
+use crate::transfer::{LISTED_GONE, Outcome};
 use crate::walk::Walk;
 
 /// How many of the last outcomes are kept.
@@ -39,7 +39,8 @@ pub struct Record {
     pub bucket: String,
     /// The source's key.
     pub key: String,
-    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `retried` or `quarantined`.
+    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `listed-gone`, `folder-marker`, `retried` or
+    /// `quarantined`.
     pub outcome: String,
     /// How many bytes were copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +108,7 @@ impl Record {
     /// Whether the destination is now as it should be: an older failure of the key is mended.
     #[must_use]
     pub fn settles(&self) -> bool {
-        self.kind.is_none()
+        self.kind.is_none() && self.outcome != LISTED_GONE
     }
 }
 

@@ -1,13 +1,17 @@
 //! Where each thing that S3 says of an object goes at GCS. `docs/metadata.md` has it as a table.
 
+mod compare;
 mod custom;
+mod intact;
 
 use crate::gcs::{Object, Provenance};
 use crate::integrity::{Checksum, Proof};
 use crate::route::Route;
 use crate::s3::SourceObject;
 
-pub use custom::{OMITTED, custom_metadata, omitted, tags_of};
+pub use compare::{Less, describes, has_same_bytes};
+pub use custom::{OMITTED, custom_metadata, omitted};
+pub use intact::{is_intact, note_crc32c};
 
 /// What `source` is, standing at `key` of `bucket`.
 #[must_use]
@@ -36,7 +40,7 @@ pub fn object(
 ) -> Object {
     let base64_if = |wanted: bool| checksum.filter(|_| wanted).map(Checksum::to_base64);
     let is_crc32c = matches!(checksum, Some(Checksum::Crc32c(_)));
-    Object {
+    let mut object = Object {
         name: name.to_owned(),
         content_type: source.content_type.clone(),
         content_encoding: source.content_encoding.clone(),
@@ -49,13 +53,17 @@ pub fn object(
             .last_modified
             .as_deref()
             .filter(|_| route.custom_time)
-            .and_then(crate::time::http)
+            .and_then(crate::time::any)
             .map(|time| time.to_string()),
         storage_class: route.storage_class.clone(),
         kms_key_name: route.kms_key.clone(),
         metadata: custom_metadata(source, provenance, proof),
         ..Object::default()
+    };
+    if let Some(Checksum::Crc32c(crc32c)) = checksum {
+        note_crc32c(&mut object, crc32c);
     }
+    object
 }
 
 #[cfg(test)]
@@ -144,7 +152,7 @@ mod tests {
                 "contentDisposition": "inline", "contentLanguage": "de", "cacheControl": "no-store",
                 "crc32c": "AAAAAQ==",
                 "metadata": {
-                    "author": "Ada", "causeway-proof": "stored-md5",
+                    "author": "Ada", "causeway-proof": "stored-md5", "causeway-crc32c": "AAAAAQ==",
                     "causeway-source-bucket": "src", "causeway-source-key": "k",
                     "causeway-source-etag": "\"e\"", "causeway-source-size": "3"
                 }

@@ -4,13 +4,17 @@
 use crate::access::Access;
 use crate::client::Client;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload};
+use crate::gcs::{
+    Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload, goes_in_circles,
+};
+use crate::order::{PROBE, is_part};
 use crate::port::Port;
 
 /// Objects a page: the largest of them fit into what a port reads of a reply.
 const PAGE: u32 = 100;
 
-/// Deletes every object of `bucket` whose name begins with `prefix`; gives how many there were.
+/// Deletes every part in `bucket` whose name begins with `prefix`; gives how many there were. What is not
+/// called as parts are stays, whoever wrote it there.
 ///
 /// # Errors
 /// The first refusal that trying again did not help against.
@@ -30,15 +34,19 @@ pub async fn sweep<P: Port>(
             page: next.as_deref(),
             limit: PAGE,
         })?;
-        let page = Page::read(&client.send(&list, bucket).await?.reply)?;
-        for object in &page.objects {
+        let page = Page::read(&client.send(&list, bucket).await?.reply, bucket)?;
+        let ours = page.objects.iter().filter(|object| is_part(object));
+        for object in ours {
             delete(&mut client, bucket, &object.name, object.generation()).await?;
             deleted += 1;
         }
-        next = page.next;
-        if next.is_none() {
+        if page.next.is_none() {
             return Ok(deleted);
         }
+        if page.next == next {
+            return Err(goes_in_circles(bucket));
+        }
+        next = page.next;
     }
 }
 
@@ -71,7 +79,7 @@ async fn delete<P: Port>(
 
 /// The name of what deleting is tried with.
 pub(super) fn probe(folder: &str) -> String {
-    format!("{folder}may-be-deleted")
+    format!("{folder}{PROBE}")
 }
 
 /// Whether `bucket` lets what was written under `prefix` be deleted: tried with an empty object.
@@ -100,7 +108,12 @@ pub async fn may_delete<P: Port>(
         // Somebody else, who asked the same, has deleted it.
         return Ok(true);
     }
-    let generation = Object::read(&found)?.generation();
+    let found = Object::read(&found)?;
+    if !is_part(&found) {
+        // The source has a key that is called so, and this is its copy: it says nothing.
+        return Ok(true);
+    }
+    let generation = found.generation();
     match delete(&mut client, bucket, &address.name, generation).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind == ErrorKind::DestinationDenied => Ok(false),

@@ -17,7 +17,7 @@ use crate::brake::Leave;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
 use crate::gcs::{Generation, Object, Provenance};
-use crate::s3::read_head;
+use crate::s3::{may_be_same, read_head};
 
 impl Transfer {
     /// Whether `object` is a copy of the very key that this is about.
@@ -29,7 +29,7 @@ impl Transfer {
     /// The source has no such key. A delete goes by what was seen before the source was asked.
     pub(super) fn source_gone(&mut self) -> Next {
         if !self.route.propagates_deletes() {
-            return Ok(Self::done(Outcome::SourceGone));
+            return Ok(Self::done(self.gone()));
         }
         let object = match &self.destination {
             Destination::Unknown => return self.look(),
@@ -54,7 +54,15 @@ impl Transfer {
             None if self.ambiguous => Err(unavailable(
                 "An upload whose reply was lost may still arrive, and its source is gone.",
             )),
-            None => Ok(Self::done(Outcome::SourceGone)),
+            None => Ok(Self::done(self.gone())),
+        }
+    }
+
+    fn gone(&self) -> Outcome {
+        if self.message.is_listed() {
+            Outcome::ListedGone
+        } else {
+            Outcome::SourceGone
         }
     }
 
@@ -115,7 +123,7 @@ impl Transfer {
         }
     }
 
-    /// A copy of the source with `etag` was committed where no copy of ours stood, or may not have.
+    /// A copy of the source with the validator `etag` was committed where no copy of ours stood, or may not have.
     pub(super) fn created(
         &mut self,
         generation: Generation,
@@ -143,7 +151,12 @@ impl Transfer {
         outcome: Outcome,
         etag: Option<&String>,
     ) -> Next {
-        if read_head(reply, &self.message.hint.bucket)?.as_ref() == etag {
+        let found = read_head(reply, &self.message.hint.bucket)?;
+        let is_as_before = match (&found, etag) {
+            (Some(found), Some(etag)) => may_be_same(found, etag),
+            (found, etag) => found.is_none() && etag.is_none(),
+        };
+        if is_as_before {
             return Ok(Self::done(outcome));
         }
         self.look_again()

@@ -150,6 +150,9 @@ pub enum Ending {
     },
 }
 
+/// The name of [`Outcome::ListedGone`].
+pub const LISTED_GONE: &str = "listed-gone";
+
 /// How an object's copy ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -183,6 +186,11 @@ pub enum Outcome {
     },
     /// The source has no such key now, and nothing was to be done about it.
     SourceGone,
+    /// The same, though a listing of the source had the key: it went away meanwhile, or cannot be asked for
+    /// as it was listed.
+    ListedGone,
+    /// The key is the marker of the route's own folder: no name is left for a copy, and nothing to copy.
+    FolderMarker,
 }
 
 impl Outcome {
@@ -195,6 +203,8 @@ impl Outcome {
             Self::Deleted { .. } => "deleted",
             Self::Kept { .. } => "kept",
             Self::SourceGone => "source-gone",
+            Self::ListedGone => LISTED_GONE,
+            Self::FolderMarker => "folder-marker",
         }
     }
 }

@@ -4,8 +4,12 @@
 //! A backfill lists the source and sends every key. A reconcile lists both sides, sends what differs
 //! and says how far the two are apart. Pure but for [`next_page`]: whoever holds a [`Walk`] stores it
 //! after each page. A page that is sent twice does no harm, because hints do none.
+//!
+//! Two sides in the order of their names are merged, page by page. Where one is in another order, keys are
+//! looked up one by one (`lookup`); a backfill needs no order.
 
 mod list;
+mod lookup;
 mod merge;
 mod parity;
 #[cfg(test)]
@@ -23,9 +27,10 @@ pub use parity::{Difference, Differs, Parity, Tally};
 
 use crate::error::{TransferError, cut};
 use crate::event::{KEY_BYTES, ObjectHint, unusable};
-use crate::message::HintMessage;
+use crate::message::{BACKFILL, HintMessage, RECONCILE};
 use crate::retry::{self, Disposition};
 use crate::route::Route;
+use crate::s3::Plus;
 
 /// Keys a page.
 const PAGE: u32 = 1000;
@@ -54,6 +59,10 @@ pub struct Request {
     pub rate: u32,
     /// Only list and count.
     pub dry_run: bool,
+    /// Equal keys are sent as well: what no listing shows, their headers and metadata, is then compared, and
+    /// mended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deep: bool,
 }
 
 /// A walk, as far as it has come.
@@ -82,9 +91,67 @@ pub struct Walk {
     pub failures: u32,
     /// How it ended, once it has.
     pub end: Option<End>,
+    /// Which side was found to list in another order than that of its names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unordered: Option<StoreSide>,
+    /// With what it goes on.
+    #[serde(default, skip_serializing_if = "Resume::is_empty")]
+    resume: Resume,
     /// How many keys to ask for.
     #[serde(skip, default = "whole_page")]
     page: u32,
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreSide {
+    /// Where objects come from.
+    #[default]
+    Source,
+    /// Where their copies stand.
+    Destination,
+}
+
+/// What a walk goes on with, beside its last key: for itself, and for nobody else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Resume {
+    /// What asks the store for the next page, where the last one was used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// Only a part of that page is left: what is behind the last key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_begun: bool,
+    /// What a `+` in the source's listing stands for, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plus: Option<Plus>,
+    /// Which side is walked, where keys are looked up.
+    side: StoreSide,
+    /// How many pages there were of it.
+    pages: u64,
+    /// Where the last of them began whose number is a power of two. A listing that comes back there goes in
+    /// circles: Brent's algorithm, which finds any circle and remembers one place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+}
+
+impl Resume {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes where a page began; whether that was seen before.
+    fn comes_back(&mut self, began: Option<String>) -> bool {
+        self.pages += 1;
+        if began.is_some() && began == self.mark {
+            return true;
+        }
+        if self.pages.is_power_of_two() {
+            self.mark = began;
+        }
+        false
+    }
 }
 
 /// How a walk ended.
@@ -156,6 +223,8 @@ impl Walk {
             last_key: None,
             failures: 0,
             end: None,
+            unordered: None,
+            resume: Resume::default(),
             page: PAGE,
         }
     }
@@ -169,25 +238,42 @@ impl Walk {
             return Vec::new();
         }
         let event = match self.kind {
-            Kind::Backfill => "Backfill",
-            Kind::Reconcile => "Reconcile",
+            Kind::Backfill => BACKFILL,
+            Kind::Reconcile => RECONCILE,
         };
-        let wanted = page.keys.iter().filter(|(difference, _)| {
-            unusable(&difference.key).is_none()
-                && (difference.is != Differs::Extra || route.propagates_deletes())
+        let wanted = page
+            .keys
+            .iter()
+            .filter(|(difference, _)| unusable(&difference.key).is_none())
+            .filter(|(difference, _)| match difference.is {
+                Differs::Missing | Differs::Different => true,
+                Differs::Extra => route.propagates_deletes(),
+                Differs::Skipped => false,
+            });
+        let wanted = wanted.map(|(difference, size)| {
+            let stands = difference.is == Differs::Different;
+            (&difference.key, *size, stands)
         });
-        let hints = wanted.map(|(difference, size)| ObjectHint {
-            bucket: route.source.bucket.clone(),
-            key: difference.key.clone(),
-            event: event.to_owned(),
-            time: None,
-            version_id: None,
-            size: *size,
-            sequencer: None,
+        let equal = page
+            .equal
+            .iter()
+            .map(|(key, size)| (key, Some(*size), true));
+        let messages = wanted.chain(equal).map(|(key, size, stands)| {
+            let hint = ObjectHint {
+                bucket: route.source.bucket.clone(),
+                key: key.clone(),
+                event: event.to_owned(),
+                time: None,
+                version_id: None,
+                size,
+                sequencer: None,
+            };
+            HintMessage {
+                stands,
+                ..HintMessage::new(&self.route, hint, now)
+            }
         });
-        hints
-            .map(|hint| HintMessage::new(&self.route, hint, now))
-            .collect()
+        messages.collect()
     }
 
     /// Takes a page, of whose hints `sent` are in the queue. Gives the wait before the next; none at
@@ -196,17 +282,28 @@ impl Walk {
         self.failures = 0;
         self.parity += page.parity;
         self.sent += sent;
-        if self.kind == Kind::Reconcile {
-            let room = DIFFERENCES.saturating_sub(self.differences.len());
-            let found = page.keys.into_iter().map(|(mut difference, _)| {
-                cut(&mut difference.key, KEY_BYTES);
-                difference
-            });
-            self.differences.extend(found.take(room));
-        }
+        let room = DIFFERENCES.saturating_sub(self.differences.len());
+        let found = page.keys.into_iter().map(|(mut difference, _)| {
+            cut(&mut difference.key, KEY_BYTES);
+            difference
+        });
+        let is_compared = self.kind == Kind::Reconcile;
+        let found = found.filter(|found| is_compared || found.is == Differs::Skipped);
+        self.differences.extend(found.take(room));
         self.last_key = page.last_key.or(self.last_key.take());
+        self.resume.token = page.token;
+        self.resume.is_begun = page.is_cut;
         if !page.more {
             self.ends(Outcome::Done, None, now);
+        } else if page.is_last_of_source {
+            self.last_key = None;
+            self.resume = Resume {
+                side: StoreSide::Destination,
+                ..Resume::default()
+            };
+        } else if self.resume.comes_back(page.began) {
+            let error = list::goes_round(&self.route);
+            self.ends(Outcome::Failed, Some(error), now);
         }
         if self.end.is_some() {
             return None;
@@ -256,7 +353,21 @@ impl Walk {
         }
     }
 
+    /// Begins once more, because `side` is in another order than that of its names: what was found so far
+    /// was found by an order that is none.
+    fn look_up(&mut self, side: StoreSide) {
+        self.unordered = Some(side);
+        self.parity = Parity::default();
+        self.differences.clear();
+        self.last_key = None;
+        self.resume = Resume {
+            plus: self.resume.plus,
+            ..Resume::default()
+        };
+    }
+
     fn ends(&mut self, outcome: Outcome, error: Option<TransferError>, at: Timestamp) {
         self.end.get_or_insert(End { outcome, at, error });
+        self.resume = Resume::default();
     }
 }

@@ -22,6 +22,9 @@ pub struct Parity {
     pub extra: Tally,
     /// At the destination, and no copies of ours: they stay.
     pub foreign: Tally,
+    /// At the source, and not to be copied: the key is no UTF-8, or has `.` or `..` segments, or nothing of
+    /// it is left behind the route's prefix.
+    pub skipped: Tally,
 }
 
 /// So many objects, and their bytes.
@@ -52,6 +55,8 @@ pub enum Differs {
     Different,
     /// A copy stands there, and its source is gone.
     Extra,
+    /// It cannot be copied.
+    Skipped,
 }
 
 impl fmt::Display for Differs {
@@ -84,5 +89,6 @@ impl std::ops::AddAssign for Parity {
         self.different += other.different;
         self.extra += other.extra;
         self.foreign += other.foreign;
+        self.skipped += other.skipped;
     }
 }

@@ -79,3 +79,68 @@ fn keys_that_no_store_can_be_asked_for_are_not_sent() {
         assert!(shown.max().is_none_or(|longest| longest <= KEY_BYTES));
     }
 }
+
+#[test]
+fn an_etag_that_one_side_lacks_is_not_compared_and_a_marker_without_a_name_is_passed_over() {
+    use super::list::Copies;
+    use super::merge::{Sides, merged};
+    use crate::gcs::{Object, Provenance};
+    use crate::s3::{Listed, Listing};
+
+    let table = serde_json::json!({"source": "s3://src/in/", "destination": "gs://dst"});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let listed = |key: &str, size, etag: Option<&str>| Listed {
+        key: format!("in/{key}"),
+        size,
+        etag: etag.map(str::to_owned),
+        last_modified: Some(NOW),
+    };
+    let copy = |name: &str, etag: &str| {
+        let provenance = Provenance {
+            bucket: "src".into(),
+            key: format!("in/{name}"),
+            etag: etag.into(),
+            version_id: None,
+            last_modified: Some("Thu, 01 Jan 1970 00:00:00 GMT".into()),
+            size: 3,
+        };
+        let mut object = Object {
+            name: name.into(),
+            size: "3".into(),
+            ..Object::default()
+        };
+        provenance.write(&mut object.metadata);
+        object
+    };
+    let objects = vec![
+        listed("", 0, None),
+        listed("a", 3, Some("\"e\"")),
+        listed("b", 3, None),
+        listed("c", 3, Some("\"e\"")),
+        listed("d", 3, Some("\"f\"")),
+    ];
+    let copies = vec![
+        copy("a", ""),
+        copy("b", "\"e\""),
+        copy("c", "W/\"e\""),
+        copy("d", "\"e\""),
+    ];
+    let sides = Sides {
+        source: Listing {
+            objects,
+            ..Listing::default()
+        },
+        copies: Copies {
+            objects: copies,
+            next: None,
+        },
+    };
+    let parity = merged(&begun(0), &route, sides).parity;
+    let counts = [
+        parity.source,
+        parity.equal,
+        parity.different,
+        parity.missing,
+    ];
+    assert_eq!(counts.map(|tally| tally.keys), [4, 3, 1, 0]);
+}

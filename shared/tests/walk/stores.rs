@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::ops::Bound;
 
 use bytes::Bytes;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
@@ -38,6 +37,44 @@ pub(crate) struct Stores {
     /// More custom metadata of each object, in bytes.
     pub(crate) metadata: usize,
     pub(crate) requests: usize,
+    /// In what they are odd.
+    pub(crate) oddities: Oddities,
+}
+
+/// How stores list that do it otherwise than S3 and GCS.
+#[derive(Debug, Default, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of its own to be odd"
+)]
+pub(crate) struct Oddities {
+    /// The source lists folders before what is called like them: `v1/a` before `v1.txt`.
+    pub(crate) source_by_path: bool,
+    /// So does the destination.
+    pub(crate) destination_by_path: bool,
+    /// `start-after` and tokens begin with the key that was had.
+    pub(crate) repeats: bool,
+    /// Each page of the source that has keys is followed by one that has none.
+    pub(crate) blanks: bool,
+    /// Tokens are good once, and then refused.
+    pub(crate) forgets: bool,
+    /// Pages are of 90 at least, whatever is asked for.
+    pub(crate) gives_more: bool,
+    /// The source goes back to its first page from the third.
+    pub(crate) circles: bool,
+    /// A space is written as `%20`, and a plus as it is.
+    pub(crate) raw_plus: bool,
+    /// Times of the listing have milliseconds, before those that objects show.
+    pub(crate) milliseconds: bool,
+    /// How keys that are no UTF-8 stand in the listing, each before the readable one that it names.
+    pub(crate) unreadable: Vec<(String, &'static str)>,
+    /// What was looked up by name at either side.
+    pub(crate) looked_up: usize,
+}
+
+/// The key that orders names so that a folder comes before what is called like it.
+fn by_path(name: &str) -> String {
+    name.replace('/', "\0")
 }
 
 pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -67,33 +104,72 @@ pub(crate) fn access(route: &Route) -> Access {
 }
 
 impl Stores {
-    fn list_source(&self, uri: &Uri) -> String {
+    fn list_source(&mut self, uri: &Uri) -> Result<String, ()> {
+        let odd = &self.oddities;
         let asked = |name| parameter(uri, name);
         let (prefix, limit) = (asked("prefix").unwrap(), number(uri, "max-keys"));
-        let after = asked("start-after").unwrap_or_default();
-        let mut behind = self
-            .source
-            .range::<str, _>((Bound::Excluded(&*after), Bound::Unbounded))
-            .filter(|(key, _)| key.starts_with(&prefix));
-        let mut body = String::new();
-        for (key, Content { etag, size }) in behind.by_ref().take(limit) {
-            let key = utf8_percent_encode(key, NON_ALPHANUMERIC);
-            write!(body, "<Contents><Key>{key}</Key><LastModified>1970-01-01T00:00:07.000Z</LastModified><ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size></Contents>").unwrap();
+        let limit = if odd.gives_more { limit.max(90) } else { limit };
+        let token = asked("continuation-token").map(|token| decoded(&token));
+        if odd.forgets && token.is_some() {
+            return Err(());
         }
-        let more = behind.next().is_some();
-        format!(
-            "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>{body}</ListBucketResult>"
-        )
+        let blank = token
+            .as_deref()
+            .and_then(|token| token.strip_prefix("blank "));
+        let after = blank.or(token.as_deref()).map(str::to_owned);
+        let after = after.or(asked("start-after")).unwrap_or_default();
+        let after = if after == "the start" {
+            String::new()
+        } else {
+            after
+        };
+        if odd.blanks && blank.is_none() && token.is_some() {
+            return Ok(listing(true, &next_token(&format!("blank {after}"))));
+        }
+        let keys = in_order(&self.source, odd.source_by_path, &after);
+        let below = keys.filter(|(key, _)| key.starts_with(&prefix));
+        let mut behind = below
+            .filter(|(key, _)| odd.repeats || **key != after)
+            .peekable();
+        let mut body = String::new();
+        let mut last = String::new();
+        for (key, Content { etag, size }) in behind.by_ref().take(limit) {
+            for (_, bad) in odd.unreadable.iter().filter(|(before, _)| before == key) {
+                write!(body, "<Contents><Key>{bad}</Key><Size>1</Size></Contents>").unwrap();
+            }
+            last.clone_from(key);
+            let key = encoded(key);
+            let key = if odd.raw_plus {
+                key.replace("%2B", "+").replace("%2F", "/")
+            } else {
+                key
+            };
+            let time = if odd.milliseconds { "06.001" } else { "07.000" };
+            write!(body, "<Contents><Key>{key}</Key><LastModified>1970-01-01T00:00:{time}Z</LastModified><ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size></Contents>").unwrap();
+        }
+        let more = behind.peek().is_some();
+        if odd.circles && !after.is_empty() {
+            "the start".clone_into(&mut last);
+        }
+        if more {
+            body.push_str(&next_token(&last));
+        }
+        Ok(listing(more, &body))
     }
 
     fn list_destination(&self, uri: &Uri) -> String {
         let (prefix, limit) = (parameter(uri, "prefix").unwrap(), number(uri, "maxResults"));
+        let limit = if self.oddities.gives_more {
+            limit.max(90)
+        } else {
+            limit
+        };
         let token = parameter(uri, "pageToken");
         let from = token.or(parameter(uri, "startOffset")).unwrap_or_default();
-        let mut from = self.destination.range(from..);
+        let names = in_order(&self.destination, self.oddities.destination_by_path, &from);
         let mut items = Vec::new();
         let mut next = None;
-        for (name, copied) in from.by_ref().filter(|(name, _)| name.starts_with(&prefix)) {
+        for (name, copied) in names.filter(|(name, _)| name.starts_with(&prefix)) {
             if items.len() == limit {
                 next = Some(name);
                 break;
@@ -103,6 +179,26 @@ impl Stores {
         let items = serde_json::to_string(&items).unwrap();
         let next = serde_json::to_string(&next).unwrap();
         format!("{{\"items\": {items}, \"nextPageToken\": {next}}}")
+    }
+
+    /// What stands under a name, of which somebody asks.
+    fn look(&mut self, request: &Request<Bytes>) -> (u16, String) {
+        self.oddities.looked_up += 1;
+        let (host, path) = (request.uri().host(), request.uri().path());
+        let named = |prefix: &str| decoded(path.strip_prefix(prefix).unwrap());
+        if host == Some("s3") {
+            assert_eq!(request.method(), "HEAD");
+            let is_there = self.source.contains_key(&named("/src/"));
+            return (if is_there { 200 } else { 404 }, String::new());
+        }
+        let name = named("/storage/v1/b/dst/o/");
+        match self.destination.get(&name) {
+            Some(copied) => (
+                200,
+                serde_json::to_string(&self.item(&name, copied)).unwrap(),
+            ),
+            None => (404, String::new()),
+        }
     }
 
     fn item(&self, name: &str, copied: &Copied) -> Item<'_> {
@@ -128,6 +224,45 @@ impl Stores {
     }
 }
 
+/// What is called `from`, and what comes after it.
+fn in_order<'a, T>(
+    all: &'a BTreeMap<String, T>,
+    is_by_path: bool,
+    from: &str,
+) -> Box<dyn Iterator<Item = (&'a String, &'a T)> + 'a> {
+    if !is_by_path {
+        return Box::new(all.range(from.to_owned()..));
+    }
+    let from = by_path(from);
+    let mut found: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| by_path(name) >= from)
+        .collect();
+    found.sort_by_key(|(name, _)| by_path(name));
+    Box::new(found.into_iter())
+}
+
+fn next_token(token: &str) -> String {
+    format!(
+        "<NextContinuationToken>{}</NextContinuationToken>",
+        encoded(token)
+    )
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().unwrap().into_owned()
+}
+
+fn encoded(key: &str) -> String {
+    utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
+}
+
+fn listing(more: bool, body: &str) -> String {
+    format!(
+        "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>{body}</ListBucketResult>"
+    )
+}
+
 #[derive(Serialize)]
 struct Item<'a> {
     name: String,
@@ -142,12 +277,7 @@ fn parameter(uri: &Uri, name: &str) -> Option<String> {
         .split('&')
         .filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(found, _)| *found == name)?;
-    Some(
-        percent_decode_str(value)
-            .decode_utf8()
-            .unwrap()
-            .into_owned(),
-    )
+    Some(decoded(value))
 }
 
 fn number(uri: &Uri, name: &str) -> usize {
@@ -162,13 +292,24 @@ impl Port for Stores {
 
     async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
         self.requests += 1;
-        let body = match request.uri().host() {
-            Some("s3") => self.list_source(request.uri()),
-            _ => self.list_destination(request.uri()),
+        let is_listing = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("prefix="));
+        let (status, body) = match request.uri().host() {
+            _ if !is_listing => self.look(&request),
+            Some("s3") => match self.list_source(request.uri()) {
+                Ok(body) => (200, body),
+                Err(()) => (
+                    400,
+                    "<Error><Code>InvalidArgument</Code></Error>".to_owned(),
+                ),
+            },
+            _ => (200, self.list_destination(request.uri())),
         };
         let mut body = Bytes::from(body);
         body.truncate(REPLY_LIMIT);
-        Ok(Response::new(body))
+        Ok(Response::builder().status(status).body(body).unwrap())
     }
 
     async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {

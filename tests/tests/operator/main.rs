@@ -5,5 +5,7 @@ mod api;
 mod backfill;
 mod brake;
 mod fixture;
+mod listings;
+mod markers;
 mod quarantine;
 mod reconcile;

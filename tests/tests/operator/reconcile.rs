@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use causeway_harness::gcs::Fault;
+use causeway_harness::gcs::state::{NewObject, Preconditions};
 use causeway_harness::s3::store::Attributes;
 use causeway_harness::stack::StackOptions;
 use causeway_shared::walk::{Differs, Kind, Outcome, Request, Walk};
-use causeway_tests::{Lane, Seen, Stack, run};
+use causeway_tests::{Lane, Seen, Stack, content, noise, run};
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -285,5 +286,143 @@ fn a_store_that_refuses_ends_it_with_the_reason_and_one_that_is_busy_does_not() 
         };
         let line = stack.witness.until("the end of the failed one", look).await;
         assert_eq!(line["end"]["error"]["kind"], "source-denied", "{line}");
+    });
+}
+
+/// Writes other bytes over a copy, under the same headers and metadata.
+fn overwrite(lane: &Lane<'_>, key: &str, bytes: &[u8]) {
+    let state = lane.stack.local.gcs.state();
+    let mut body = state.body_writer();
+    body.write(bytes).unwrap();
+    let new = NewObject {
+        bucket: lane.destination.clone(),
+        name: key.to_owned(),
+        metadata: lane.stored(key).unwrap().metadata.clone(),
+        ..NewObject::default()
+    };
+    state.insert(new, body.finish()).unwrap();
+}
+
+#[test]
+fn other_bytes_under_the_metadata_of_a_copy_are_found_and_mended() {
+    run(async {
+        let stack = silent(json!({"parts_above_mib": 1})).await;
+        let lane = stack.lane();
+        let parts = noise(1, (2 << 20) + 5);
+        let keys = ["shorter", "of the same size", "large"];
+        for (key, bytes) in keys.into_iter().zip([&b"one"[..], b"two", &parts]) {
+            lane.put(key, bytes.to_vec(), Attributes::default());
+        }
+        reconciled(&lane, 1, Request::default()).await;
+        for key in keys {
+            lane.commits(key, 1).await;
+        }
+        let walk = reconciled(&lane, 2, dry()).await;
+        assert_eq!(counts(&walk), [3, 3, 3, 0, 0, 0, 0]);
+
+        overwrite(&lane, "shorter", b"");
+        overwrite(&lane, "of the same size", b"six");
+        overwrite(&lane, "large", &noise(2, parts.len()));
+        let walk = reconciled(&lane, 3, Request::default()).await;
+        assert_eq!(counts(&walk), [3, 3, 0, 0, 3, 0, 0]);
+        for (key, bytes) in keys.into_iter().zip([&b"one"[..], b"two", &parts]) {
+            lane.commits(key, 3).await;
+            assert_eq!(content(&lane.stored(key).unwrap()), bytes, "{key}");
+        }
+        let walk = reconciled(&lane, 4, dry()).await;
+        assert_eq!(counts(&walk), [3, 3, 3, 0, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn headers_that_somebody_changed_are_found_by_a_deep_one() {
+    run(async {
+        let stack = silent(json!({})).await;
+        let lane = stack.lane();
+        for number in 0..3 {
+            let attributes = Attributes {
+                metadata: [("author".to_owned(), "Ada".to_owned())].into(),
+                ..Attributes::content_type("text/plain")
+            };
+            lane.put(&name(number), "one", attributes);
+        }
+        reconciled(&lane, 1, Request::default()).await;
+        for number in 0..3 {
+            lane.commits(&name(number), 1).await;
+        }
+        let state = stack.local.gcs.state();
+        let any = Preconditions::default();
+        for (number, is_header) in [(0, true), (1, false)] {
+            let changed = state.update(&lane.destination, &name(number), None, &any, |metadata| {
+                let mut metadata = metadata.clone();
+                if is_header {
+                    metadata.content_type = Some("text/html".into());
+                } else {
+                    metadata.custom.insert("author".into(), "Eve".into());
+                }
+                Ok(metadata)
+            });
+            changed.unwrap();
+        }
+        let walk = reconciled(&lane, 2, Request::default()).await;
+        assert_eq!((counts(&walk), walk.sent), ([3, 3, 3, 0, 0, 0, 0], 0));
+
+        let deep = Request {
+            deep: true,
+            ..Request::default()
+        };
+        let walk = reconciled(&lane, 3, deep).await;
+        assert_eq!((counts(&walk), walk.sent), ([3, 3, 3, 0, 0, 0, 0], 3));
+        // Nothing is written but what differs.
+        assert_eq!(lane.outcomes(&name(2), 2).await[1]["event"], "identical");
+        for number in 0..2 {
+            lane.outcomes(&name(number), 2).await;
+            let stored = lane.stored(&name(number)).unwrap();
+            assert_eq!(stored.metadata.content_type.as_deref(), Some("text/plain"));
+            assert_eq!(stored.metadata.custom["author"], "Ada");
+        }
+    });
+}
+
+#[test]
+fn a_deep_one_that_would_compare_nothing_is_refused() {
+    run(async {
+        let lane = crate::fixture::lane().await;
+        for (kind, body) in [
+            ("backfill", json!({"deep": true})),
+            ("reconcile", json!({"deep": true, "dry_run": true})),
+        ] {
+            let path = format!("/v1/routes/{}/{kind}", lane.route);
+            let token = Some(crate::fixture::TOKEN);
+            let asked = crate::fixture::ask(lane.stack, Method::POST, &path, token, Some(&body));
+            assert_eq!(asked.await.0, StatusCode::BAD_REQUEST, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn a_source_key_in_the_folder_of_parts_is_a_key_like_others() {
+    run(async {
+        let stack = silent(json!({})).await;
+        let lane = stack.lane();
+        let keys = [
+            ".causeway-parts/x",
+            ".causeway-parts/may-be-deleted",
+            ".causeway-parts/0123456789abcdef/0001-0123456789abcdef-1",
+        ];
+        for key in keys {
+            lane.put(key, "one", Attributes::default());
+        }
+        reconciled(&lane, 1, Request::default()).await;
+        for key in keys {
+            lane.commits(key, 1).await;
+        }
+        // A part of a run that is under way.
+        let _ = lane.insert(
+            ".causeway-parts/fedcba9876543210/0000-0123456789abcdef-1",
+            b"part",
+        );
+        let walk = reconciled(&lane, 2, dry()).await;
+        assert_eq!(counts(&walk), [3, 3, 3, 0, 0, 0, 0]);
     });
 }

@@ -51,6 +51,10 @@ impl Call<'_> {
 fn begin(kind: Kind, route: &str, body: &[u8]) -> Result<Report, Reply> {
     let expected = r#"{"prefix": "2026/", "rate": 100, "dry_run": true}, or {}"#;
     let wish: Request = parsed(body, expected)?;
+    if wish.deep && (kind == Kind::Backfill || wish.dry_run) {
+        let reason = "deep has a reconcile send equal keys as well: a backfill does that by itself, and a dry run sends nothing.";
+        return Err(Reply::problem(400, reason));
+    }
     if wish.prefix.chars().count() > KEY_BYTES {
         return Err(Reply::problem(400, "No key is as long as the prefix."));
     }

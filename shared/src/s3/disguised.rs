@@ -1,0 +1,55 @@
+//! What is wrong with a 200 that is not the answer it should be: some stores and proxies send their
+//! errors so.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use super::refusal::{Refusal, error_code, refusal};
+use crate::error::{ErrorKind, TransferError};
+
+/// Whether the outermost element of `xml` is called `name`, whatever its namespace.
+pub(super) fn is_root(xml: &str, name: &str) -> bool {
+    let mut reader = Reader::from_str(xml);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => return start.local_name().as_ref() == name,
+            Ok(Event::Empty(_) | Event::Eof) | Err(_) => return false,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Why `reply`, a 200, is not `wanted` of `bucket`. An error of S3's in its body is what it would be with
+/// a status of its own; anything else passes, as far as anybody can tell.
+pub(super) fn disguised(reply: &Response<Bytes>, wanted: &str, bucket: &str) -> TransferError {
+    let code = error_code(reply);
+    let found = if code.is_empty() {
+        "something else"
+    } else {
+        &*code
+    };
+    let mut bare = Response::new(reply.body().clone());
+    *bare.status_mut() = match &*code {
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => StatusCode::FORBIDDEN,
+        "NoSuchBucket" => StatusCode::NOT_FOUND,
+        "PermanentRedirect" => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let (kind, advice) = match refusal(&bare, bucket) {
+        Refusal::Failed(error) if !code.is_empty() => (error.kind, error.advice),
+        _ => (
+            ErrorKind::SourceUnavailable,
+            "It is tried again; if it stays so, check the S3 endpoint.".to_owned(),
+        ),
+    };
+    TransferError {
+        status: Some(reply.status().as_u16()),
+        ..TransferError::new(
+            kind,
+            format!("S3 answered 200 for {wanted} of {bucket}, but with {found}."),
+            advice,
+        )
+    }
+}
