@@ -172,6 +172,16 @@ impl ErrorKind {
     }
 }
 
+/// Cuts `text` to its first `most` bytes, or fewer where a character ends earlier.
+pub fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+    }
+}
+
+/// The longest sentence of an error that is kept, in bytes: a store's own words may be a page of HTML.
+const SENTENCE_BYTES: usize = 4096;
+
 /// Why a transfer failed.
 ///
 /// `Display` gives one sentence of what happened and one of what to do. Neither holds a secret:
@@ -231,6 +241,17 @@ impl TransferError {
     /// Whether GCS may have refused the metadata of an object, and not its name.
     pub(crate) fn is_of_metadata(&self) -> bool {
         self.kind == ErrorKind::DestinationRefused && self.status == Some(400)
+    }
+}
+
+impl TransferError {
+    /// Cuts its sentences to what a queue and a ledger have room for.
+    pub(crate) fn bound(&mut self) {
+        cut(&mut self.message, SENTENCE_BYTES);
+        cut(&mut self.advice, SENTENCE_BYTES);
+        if let Some(id) = &mut self.request_id {
+            cut(id, SENTENCE_BYTES);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod api;
+pub mod aws;
 pub mod brake;
 mod client;
 pub mod credentials;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod exchange;
 pub mod gcs;
 pub mod integrity;
+pub mod json;
 pub mod jwt;
 pub mod ledger;
 pub mod mapping;

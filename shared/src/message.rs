@@ -10,6 +10,7 @@ use crate::error::TransferError;
 use crate::event::ObjectHint;
 use crate::gcs::ResumableSession;
 use crate::integrity::{Digest, Digests};
+use crate::json::without_bom;
 use crate::plan::Session;
 use crate::s3::StoredChecksums;
 
@@ -39,6 +40,16 @@ pub struct HintMessage {
     /// A person has said that the delete is meant: the brake is not asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
+    /// How often its key had come to quarantine when it was replayed from there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// And when it had first come.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::read_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first_failed_at: Option<Timestamp>,
     /// Something stands at its destination, as a listing showed: it is looked at before any byte is sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stands: bool,
@@ -67,6 +78,8 @@ impl HintMessage {
             one_stream: false,
             returns: 0,
             released: false,
+            failures: 0,
+            first_failed_at: None,
             stands: false,
         }
     }
@@ -148,6 +161,7 @@ impl Message {
     /// # Errors
     /// Why it is no hint, if it is no part either.
     pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let json = without_bom(json);
         // Not `serde(untagged)`: that would bring every type a second time, and the bundle is small.
         serde_json::from_slice(json)
             .map(Self::Hint)
@@ -176,8 +190,14 @@ impl DeadLetter {
     /// That of a message with the body `text`, without its session: whoever has a session's URI can
     /// write with it.
     #[must_use]
-    pub fn new(text: &str, error: TransferError, deliveries: u32, failed_at: Timestamp) -> Self {
-        let message = serde_json::from_slice(text.as_bytes());
+    pub fn new(
+        text: &str,
+        mut error: TransferError,
+        deliveries: u32,
+        failed_at: Timestamp,
+    ) -> Self {
+        error.bound();
+        let message = serde_json::from_slice(without_bom(text.as_bytes()));
         let mut message = message.unwrap_or_else(|_| serde_json::Value::from(text));
         if let Some(fields) = message.as_object_mut() {
             fields.remove("session");
@@ -206,8 +226,9 @@ impl Fold {
         self.members.last().copied().unwrap_or_default()
     }
 
-    /// The message that the transfer is of: the leader of `messages`, released if any member is, and
-    /// followed if it goes on with an upload for which the sides were looked at before another came.
+    /// The message that the transfer is of: the leader of `messages`, released if any member is, with the
+    /// failures of all, and followed if it goes on with an upload for which the sides were looked at before
+    /// another came.
     #[must_use]
     pub fn message(&self, messages: &[HintMessage]) -> HintMessage {
         let leader = &messages[self.leader()];
@@ -216,6 +237,11 @@ impl Fold {
         HintMessage {
             released: members().any(|member| member.released),
             followed: leader.session.is_some() && members().any(came_later),
+            failures: members()
+                .map(|member| member.failures)
+                .max()
+                .unwrap_or_default(),
+            first_failed_at: members().filter_map(|member| member.first_failed_at).min(),
             ..leader.clone()
         }
     }
@@ -260,6 +286,7 @@ pub fn fold(messages: &[HintMessage]) -> Vec<Fold> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::error::ErrorKind;
     use crate::event::Sequencer;
 
     fn message(route: &str, key: &str, sequencer: Option<&str>) -> HintMessage {
@@ -288,6 +315,45 @@ mod tests {
         let members: Vec<_> = folds.iter().map(|fold| fold.members.clone()).collect();
         assert_eq!(members, [vec![0, 4, 2], vec![1, 5], vec![3]]);
         assert_eq!(folds[0].leader(), 2);
+    }
+
+    #[test]
+    fn what_is_folded_with_a_replay_has_its_failures() {
+        let mut replayed = message("r", "a", Some("1"));
+        replayed.failures = 3;
+        replayed.first_failed_at = Some(Timestamp::UNIX_EPOCH);
+        let messages = [replayed, message("r", "a", Some("2"))];
+        let folded = fold(&messages)[0].message(&messages);
+        assert_eq!(
+            (folded.failures, folded.first_failed_at),
+            (3, Some(Timestamp::UNIX_EPOCH))
+        );
+        let text = serde_json::to_vec(&folded).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<HintMessage>(&text).unwrap(),
+            folded
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_as_much_of_an_error_as_its_queue_takes() {
+        let page = "<html>".repeat(100_000);
+        let error = TransferError::new(ErrorKind::SourceUnexpected, page.clone(), page);
+        let letter = DeadLetter::new("{}", error, 1, Timestamp::UNIX_EPOCH);
+        assert!(serde_json::to_string(&letter).unwrap().len() < 10_000);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_message_is_taken() {
+        let hint = message("r", "a", None);
+        let marked = "\u{feff}".to_owned() + &serde_json::to_string(&hint).unwrap();
+        assert_eq!(
+            Message::read(marked.as_bytes()).unwrap(),
+            Message::Hint(hint)
+        );
+        let error = TransferError::new(crate::error::ErrorKind::SourceDenied, "no", "ask");
+        let letter = DeadLetter::new(&marked, error, 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(letter.message["route"], "r");
     }
 
     #[test]

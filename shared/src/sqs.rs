@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::aws;
 use crate::error::ConfigError;
 use crate::sigv4::{Credentials, PayloadHash, Signer};
 use crate::time::Clock;
@@ -31,14 +32,13 @@ pub struct Queue {
 }
 
 /// A message as it was received.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// The same at each delivery.
     pub message_id: String,
     /// What this delivery is deleted by.
     pub receipt_handle: String,
-    /// What the message says.
+    /// What the message says; nothing where SQS gives no text.
     pub body: String,
 }
 
@@ -63,51 +63,32 @@ struct Entry<'a> {
     visibility_timeout: Option<u32>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Reply {
-    messages: Vec<Received>,
-    failed: Vec<Failed>,
-    #[serde(rename = "__type")]
-    code: String,
-    #[serde(rename = "message")]
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Failed {
-    code: String,
-}
-
 impl Queue {
     /// The queue at `url`, in the region that its host names, or in `region` where it names none.
     ///
     /// # Errors
     /// [`ConfigError`] about `SQS_QUEUES`.
     pub fn new(credentials: &Credentials, region: &str, url: &str) -> Result<Self, ConfigError> {
-        let wrong = |reason: String| ConfigError::new("SQS_QUEUES", reason);
+        let wrong = || {
+            let message = "are not all URLs as https://sqs.<region>.amazonaws.com/<account>/<name>, without a user.";
+            ConfigError::new("SQS_QUEUES", message)
+        };
         let uri: Option<Uri> = url.parse().ok();
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
         let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
         let authority = uri.as_ref().and_then(Uri::authority);
+        let authority = authority.filter(|authority| !authority.as_str().contains('@'));
         let (Some(authority), "http" | "https") = (authority, scheme) else {
-            return Err(wrong(format!(
-                "has {url:?}; expected URLs as https://sqs.<region>.amazonaws.com/<account>/<name>."
-            )));
+            return Err(wrong());
         };
-        let region = match host.split('.').collect::<Vec<_>>()[..] {
-            ["sqs", region, "amazonaws", "com"] | ["sqs", region, "amazonaws", "com", "cn"] => {
-                region
-            }
-            _ => region,
-        };
+        let its_own = aws::region_of("sqs", host);
+        let region = its_own.as_deref().unwrap_or(region);
         let signer = Signer::service(credentials.clone(), region, "sqs");
         let endpoint = format!("{scheme}://{authority}/").parse();
         Ok(Self {
             url: url.to_owned(),
-            endpoint: endpoint.map_err(|_| wrong(format!("has {url:?}, which is no URL.")))?,
-            signer: signer.map_err(|error| wrong(error.to_string()))?,
+            endpoint: endpoint.map_err(|_| wrong())?,
+            signer: signer.map_err(|_| wrong())?,
             clock: Clock::default(),
         })
     }
@@ -211,35 +192,42 @@ fn entries(messages: &[&Received], visibility_timeout: Option<u32>) -> Value {
     json!(entries.collect::<Vec<_>>())
 }
 
-/// What SQS answered: the messages received, if it was asked for some.
+/// What SQS answered: the messages received, if it was asked for some. One without a receipt cannot be
+/// deleted, and is left out.
 ///
 /// # Errors
 /// Its refusal; of a batch, the first entry's, and the others were done.
 pub fn read(reply: &Response<Bytes>) -> Result<Vec<Received>, Refusal> {
-    let status = reply.status().as_u16();
-    let is_object = reply.body().trim_ascii_start().starts_with(b"{");
-    let read: Option<Reply> = serde_json::from_slice(reply.body()).ok();
-    match read.filter(|_| is_object) {
-        Some(read) if reply.status().is_success() && read.code.is_empty() => {
-            match read.failed.into_iter().next() {
-                None => Ok(read.messages),
-                Some(failed) => Err(Refusal {
-                    status,
-                    code: failed.code,
-                    message: "one message of a batch".into(),
-                }),
-            }
-        }
-        read => {
-            let read = read.unwrap_or_default();
-            let code = read.code.rsplit('#').next().unwrap_or_default();
-            Err(Refusal {
-                status,
-                code: code.to_owned(),
-                message: read.reason,
-            })
-        }
+    let said: Option<Value> = serde_json::from_slice(reply.body()).ok();
+    let is_answer = reply.status().is_success()
+        && (said.as_ref()).is_some_and(|said| said.is_object() && said["__type"].is_null());
+    let said = said.unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let refusal = |code: &str, message| Refusal {
+        status: reply.status().as_u16(),
+        code: code.to_owned(),
+        message,
+    };
+    if !is_answer {
+        let code = text(&said["__type"]);
+        let code = code.rsplit('#').next().unwrap_or_default();
+        return Err(refusal(code, text(&said["message"])));
     }
+    if let Some(failed) = said["Failed"].get(0) {
+        return Err(refusal(
+            &text(&failed["Code"]),
+            "one message of a batch".into(),
+        ));
+    }
+    let messages = said["Messages"].as_array().map(Vec::as_slice);
+    let messages = messages.unwrap_or_default().iter().map(|message| Received {
+        message_id: text(&message["MessageId"]),
+        receipt_handle: text(&message["ReceiptHandle"]),
+        body: text(&message["Body"]),
+    });
+    Ok(messages
+        .filter(|message| !message.receipt_handle.is_empty())
+        .collect())
 }
 
 #[cfg(test)]
@@ -285,6 +273,45 @@ mod tests {
         let body: Value = serde_json::from_slice(request.body()).unwrap();
         let expected = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20});
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_queue_is_signed_for_the_region_that_its_host_names_in_any_form() {
+        for (host, region) in [
+            ("eu-west-1.queue.amazonaws.com", "eu-west-1"),
+            ("sqs-fips.us-west-2.amazonaws.com", "us-west-2"),
+            ("sqs.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+            ("sqs.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+            (
+                "vpce-1a2b-3c4d.sqs.eu-west-1.vpce.amazonaws.com",
+                "eu-west-1",
+            ),
+            ("sqs.eu-west-1.api.aws", "eu-west-1"),
+            ("sqs.eu-west-1.localhost.localstack.cloud:4566", "us-east-1"),
+        ] {
+            let queue = queue(&format!("https://{host}/1/q")).unwrap();
+            let request = queue.receive(Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(request.uri().to_string(), format!("https://{host}/"));
+            let authorization = request.headers()["authorization"].to_str().unwrap();
+            let scope = format!("/{region}/sqs/aws4_request");
+            assert!(authorization.contains(&scope), "{host}: {authorization}");
+        }
+    }
+
+    #[test]
+    fn an_odd_message_spoils_no_other() {
+        let received = json!({"Messages": [{"MessageId": "n", "ReceiptHandle": "r"}, 7,
+            {"MessageId": null, "ReceiptHandle": "r", "Body": "{}"},
+            {"MessageId": "m", "ReceiptHandle": "r", "Body": "{}"}]});
+        let read = read(&reply(200, &received)).unwrap();
+        let bodies: Vec<_> = read.iter().map(|message| message.body.as_str()).collect();
+        assert_eq!(bodies, ["", "{}", "{}"]);
+        assert_eq!(read[2], message());
+        assert!(super::read(&reply(200, &json!([]))).is_err());
+        assert_eq!(
+            super::read(&reply(200, &json!({"Messages": null}))),
+            Ok(vec![])
+        );
     }
 
     #[test]

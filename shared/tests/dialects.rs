@@ -7,7 +7,7 @@ use std::path::Path;
 
 use causeway_shared::event::{Ignored, Notification, ObjectHint, parse};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn sample(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/events");
@@ -30,7 +30,7 @@ type Expected = (
     Option<u64>,
 );
 
-const HINTS: [Expected; 13] = [
+const HINTS: [Expected; 18] = [
     (
         "s3-aws",
         "demo-expensive-tasks",
@@ -110,6 +110,41 @@ const HINTS: [Expected; 13] = [
     ),
     ("seaweedfs-version", "photos", "v/one", "create", Some(1)),
     ("seaweedfs-versions", "photos", "v/one", "update", None),
+    (
+        "ceph-key",
+        "mybucket1",
+        "dir/a b+c %20 é.txt",
+        "ObjectCreated:Put",
+        Some(5),
+    ),
+    (
+        "lambda-sqs",
+        "photos",
+        "dir/a b+c é.txt",
+        "ObjectCreated:Put",
+        Some(5),
+    ),
+    (
+        "lambda-sqs-sns",
+        "photos",
+        "dir/a b+c é.txt",
+        "ObjectCreated:Put",
+        Some(5),
+    ),
+    (
+        "lambda-sns",
+        "photos",
+        "dir/a b+c é.txt",
+        "ObjectCreated:Put",
+        Some(5),
+    ),
+    (
+        "lambda-sqs-eventbridge",
+        "photos",
+        "dir/a b+c é.txt",
+        "Object Created",
+        Some(5),
+    ),
 ];
 
 #[test]
@@ -129,6 +164,92 @@ fn each_dialect_becomes_the_same_hint() {
             "{name}"
         );
         assert!(hint.time.is_some(), "{name}");
+    }
+}
+
+/// What a hint rests on; all else may be anything. Of wrapped events that is the wrapper's.
+const NEEDED: [&str; 21] = [
+    "/Type",
+    "/Message",
+    "/Records/0/Sns/Message",
+    "/Records/0/body",
+    "/Records/0/eventVersion",
+    "/Records/0/eventSource",
+    "/Records/0/eventName",
+    "/Records/0/s3/bucket/name",
+    "/Records/0/s3/object/key",
+    "/detail-type",
+    "/source",
+    "/detail/bucket/name",
+    "/detail/object/key",
+    "/action",
+    "/bucket",
+    "/object/key",
+    "/event_type",
+    "/key",
+    // Whether SeaweedFS speaks of a folder, and which one's entry.
+    "/message/new_entry/is_directory",
+    "/message/old_entry/is_directory",
+    "/message/new_parent_path",
+];
+
+/// The pointer of every value below `value`.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                pointers(item, &format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(map) => {
+            for (name, item) in map {
+                pointers(item, &format!("{at}/{name}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_that_is_not_needed_drops_a_hint() {
+    let odd = [
+        Value::Null,
+        json!("odd"),
+        json!("-7"),
+        json!(-7),
+        json!(7.5),
+        json!(true),
+        json!([7]),
+        json!({"odd": 7}),
+    ];
+    for (name, bucket, key, ..) in HINTS {
+        let sample: Value = serde_json::from_slice(&sample(name)).unwrap();
+        let mut all = Vec::new();
+        pointers(&sample, "", &mut all);
+        let is_needed = |pointer: &&String| {
+            let of = |long: &str, short: &str| {
+                let rest = long.strip_prefix(short);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            NEEDED.iter().any(|needed| of(needed, pointer))
+        };
+        let free: Vec<_> = all.iter().filter(|pointer| !is_needed(pointer)).collect();
+        assert!(!free.is_empty(), "{name}: {all:?}");
+        for pointer in free {
+            for odd in &odd {
+                let mut changed = sample.clone();
+                *changed.pointer_mut(pointer).unwrap() = odd.clone();
+                let read = parse(changed.to_string().as_bytes());
+                let Ok(Notification::Records(records)) = read else {
+                    panic!("{name}, {pointer} {odd}: {read:?}");
+                };
+                let hint = records[0].as_ref();
+                let hint = hint.unwrap_or_else(|why| panic!("{name}, {pointer} {odd}: {why:?}"));
+                let found = (hint.bucket.as_str(), hint.key.as_str());
+                assert_eq!(found, (bucket, key), "{name}, {pointer} {odd}");
+            }
+        }
     }
 }
 

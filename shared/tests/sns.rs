@@ -142,6 +142,9 @@ fn a_certificate_from_anywhere_else_is_refused() {
         "https://sns.evil.amazonaws.com/a.pem",
         "https://sns.us-east-1.amazonaws.com/a.pem",
         "https://sns-us-west-2.amazonaws.com/a.pem",
+        "https://sns-fips.us-east-1.amazonaws.com/a.pem",
+        "https://sns.us-west-2.api.aws.evil.example/a.pem",
+        "https://vpce-1a-2b.sns.us-west-2.vpce.amazonaws.com/a.pem",
         "https://snsXus-west-2.amazonaws.com/a.pem",
         "https://sns.us-west-2.amazonaws.com.cn/a.pem",
         "https://mybucket.s3.us-west-2.amazonaws.com/a.pem",
@@ -189,9 +192,72 @@ fn topics_are_arns_and_nothing_that_would_lead_elsewhere() {
         "arn:aws:sns:evil.example:1:t",
         "arn:aws:sns:a@b:1:t",
         "arn:evil:sns:eu-west-1:1:t",
+        "arn:aws:sns:cn-north-1:1:t",
+        "arn:aws-cn:sns:eu-west-1:1:t",
+        "arn:aws-iso:sns:us-isob-east-1:1:t",
     ] {
         assert_eq!(Topic::parse(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn a_topic_of_each_partition_has_its_certificates_at_its_own_sns_by_any_of_its_names() {
+    let message: Value = serde_json::from_str(MESSAGES[0].0).unwrap();
+    for (arn, hosts) in [
+        (
+            "arn:aws:sns:us-west-2:1:t",
+            &[
+                "sns.us-west-2.amazonaws.com",
+                "sns-fips.us-west-2.amazonaws.com",
+                "sns.us-west-2.api.aws",
+            ][..],
+        ),
+        (
+            "arn:aws-us-gov:sns:us-gov-west-1:1:t",
+            &[
+                "sns.us-gov-west-1.amazonaws.com",
+                "sns.us-gov-west-1.api.aws",
+            ],
+        ),
+        (
+            "arn:aws-cn:sns:cn-northwest-1:1:t",
+            &[
+                "sns.cn-northwest-1.amazonaws.com.cn",
+                "sns.cn-northwest-1.api.amazonwebservices.com.cn",
+            ],
+        ),
+        (
+            "arn:aws-eusc:sns:eusc-de-east-1:1:t",
+            &["sns.eusc-de-east-1.amazonaws.eu"],
+        ),
+        (
+            "arn:aws-iso:sns:us-iso-east-1:1:t",
+            &["sns.us-iso-east-1.c2s.ic.gov"],
+        ),
+        (
+            "arn:aws-iso-e:sns:eu-isoe-west-1:1:t",
+            &["sns.eu-isoe-west-1.cloud.adc-e.uk"],
+        ),
+    ] {
+        let topic = Topic::parse(arn).unwrap();
+        for host in hosts {
+            let mut message = message.clone();
+            message["SigningCertURL"] = json!(format!("https://{host}/a.pem"));
+            let envelope = Envelope::read(message.to_string().as_bytes()).unwrap();
+            let claim = envelope.claim(&topic, now()).unwrap();
+            let fetched = topic.url(&claim.certificate, None);
+            assert_eq!(fetched, format!("https://{}/a.pem", hosts[0]));
+        }
+        let request = topic.confirmation("t", None);
+        assert_eq!(request.uri().host(), Some(hosts[0]));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_message_is_taken() {
+    let marked = ["\u{feff}", MESSAGES[0].0].concat();
+    let envelope = Envelope::read(marked.as_bytes()).unwrap();
+    assert_eq!(envelope.kind(), Ok(Kind::Notification));
 }
 
 #[test]

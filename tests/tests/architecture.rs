@@ -28,7 +28,15 @@ const LAYERS: [&[&str]; 14] = [
     &["api"],
 ];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 5] = ["error", "exchange", "integrity", "retry", "time"];
+const COMMON: [&str; 7] = [
+    "aws",
+    "error",
+    "exchange",
+    "integrity",
+    "json",
+    "retry",
+    "time",
+];
 
 /// What reaches for a clock, for randomness or for the system.
 const IMPURE: [&str; 13] = [

@@ -193,3 +193,42 @@ fn a_destination_that_reads_1_mb_a_second_does_not_grow_it() {
         case.arrived(&lane, &half).await;
     });
 }
+
+/// A mebibyte of records that are none has half a million of them, and was once seven hundred mebibytes in
+/// memory.
+#[test]
+fn a_body_that_expands_does_not_grow_it() {
+    run(async {
+        let Some(case) = Case::start().await else {
+            return;
+        };
+        let list = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
+        let zeros = format!("{{\"Records\":{}}}", list("0", (1 << 19) - 20));
+        let some = format!("{{\"Records\":{}}}", list("0", 5000));
+        let texts = format!("{{\"Records\":{}}}", list("\"\"", 340_000));
+        let inner = format!("{{\"Records\":{}}}", list("0", 520_000));
+        let wrapped = serde_json::json!({"Type": "Notification", "Message": inner}).to_string();
+        let detail = format!(
+            "{{\"detail-type\":\"x\",\"detail\":{}}}",
+            list("[]", 340_000)
+        );
+        let keys = format!("{{\"keys\":{}}}", list("\"\"", 43_000));
+        let stack = &case.stack;
+        let file = stack.local.file();
+        let submit = format!("{}/v1/routes/lane00/events", stack.local.runtime.url());
+        let before = resident(case.pid, "VmRSS:");
+        for _ in 0..5 {
+            for body in [&zeros, &some, &texts, &wrapped, &detail] {
+                let request = stack.http.post(stack.events_url()).body(body.clone());
+                let request = request.bearer_auth(&file.events_token);
+                let answer = request.send().await.unwrap().bytes().await.unwrap();
+                assert!(answer.len() < 4 * body.len(), "{}", answer.len());
+            }
+            let request = stack.http.post(&submit).body(keys.clone());
+            let request = request.bearer_auth(&file.admin_token);
+            assert_eq!(request.send().await.unwrap().status(), 400);
+        }
+        eprintln!("{} MiB before any was sent", before / MIB);
+        case.stayed_small();
+    });
+}

@@ -6,6 +6,8 @@
 
 use std::cell::RefCell;
 
+use causeway_shared::access::base_url;
+use causeway_shared::error::ConfigError;
 use causeway_shared::jwt::Jwt;
 use causeway_shared::sender::Hash;
 use jiff::Timestamp;
@@ -16,11 +18,14 @@ use web_sys::{AbortSignal, RequestInit, RequestRedirect, Response};
 
 use crate::platform::{self, describe};
 use crate::rsa;
+use crate::turn::Turn;
 
 /// How long published keys are good, in seconds.
 const FRESH: i64 = 3600;
 /// And how long they are not asked for again, whatever key a token names.
 const PAUSE: i64 = 60;
+/// What is said of another.
+const UNKNOWN: Refused = Refused::Token("its key is none of Access's");
 /// The longest wait for them, in milliseconds.
 const PATIENCE: u32 = 5000;
 
@@ -45,14 +50,16 @@ pub(crate) enum Refused {
 
 impl AccessJwt {
     /// Of the application `audience` of `team`, `name.cloudflareaccess.com`.
-    pub(crate) fn new(team: &str, audience: String) -> Self {
-        let team = team.trim_end_matches('/');
+    ///
+    /// # Errors
+    /// [`ConfigError`] about `ACCESS_TEAM_DOMAIN`.
+    pub(crate) fn new(team: &str, audience: String) -> Result<Self, ConfigError> {
         let issuer = if team.contains("://") {
-            team.to_owned()
+            base_url("ACCESS_TEAM_DOMAIN", team)
         } else {
-            format!("https://{team}")
-        };
-        Self { issuer, audience }
+            base_url("ACCESS_TEAM_DOMAIN", &format!("https://{team}"))
+        }?;
+        Ok(Self { issuer, audience })
     }
 
     /// Who shows `token`.
@@ -70,25 +77,21 @@ impl AccessJwt {
         }
     }
 
-    /// The published key `kid`.
+    /// The published key `kid`. One request asks for the keys, however many need them.
     async fn key(&self, kid: &str) -> Result<Object, Refused> {
-        let unknown = Refused::Token("its key is none of Access's");
-        let now = platform::now();
-        if let Some((at, keys)) = KEYS.with_borrow(Clone::clone) {
-            let age = now.as_second() - at.as_second();
-            match find(&keys, kid) {
-                Some(key) if age < FRESH => return Ok(key),
-                None if age < PAUSE => return Err(unknown),
-                _ => {}
-            }
+        if let Some(known) = known(kid) {
+            return known;
         }
+        let Some(_turn) = Turn::take(&self.issuer).await else {
+            let in_vain = || Err(Refused::NoKeys("another request asked in vain".to_owned()));
+            return known(kid).unwrap_or_else(in_vain);
+        };
         let keys = self
             .fetch()
             .await
             .map_err(|error| Refused::NoKeys(describe(&error)))?;
-        let key = find(&keys, kid);
-        KEYS.set(Some((now, keys)));
-        key.ok_or(unknown)
+        KEYS.set(Some((platform::now(), keys)));
+        known(kid).unwrap_or(Err(UNKNOWN))
     }
 
     async fn fetch(&self) -> Result<Array, JsValue> {
@@ -102,6 +105,17 @@ impl AccessJwt {
         let text = JsFuture::from(response.text()?).await?;
         let set = JSON::parse(&text.as_string().unwrap_or_default())?;
         Reflect::get(&set, &"keys".into())?.dyn_into()
+    }
+}
+
+/// The key `kid` of those that are kept, or that it is none; nothing where they are to be asked for.
+fn known(kid: &str) -> Option<Result<Object, Refused>> {
+    let (at, keys) = KEYS.with_borrow(Clone::clone)?;
+    let age = platform::now().as_second() - at.as_second();
+    match find(&keys, kid) {
+        Some(key) if age < FRESH => Some(Ok(key)),
+        None if age < PAUSE => Some(Err(UNKNOWN)),
+        _ => None,
     }
 }
 

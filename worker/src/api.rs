@@ -11,6 +11,7 @@ mod query;
 mod register;
 mod walks;
 
+use causeway_shared::json::without_bom;
 use causeway_shared::route::Route;
 use causeway_shared::walk::Kind;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,9 @@ const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 /// The most of a request's body that is read, in bytes: a hundred keys of 1,024 bytes.
 const BODY_LIMIT: usize = 128 * 1024;
 
+/// The longest name of a route, in bytes: one that was removed has a ledger to be asked for.
+const LONGEST_NAME: usize = 256;
+
 /// A request below `/v1`, and what answers it.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -42,6 +46,19 @@ struct Call<'a> {
 /// `GET /openapi.json`.
 pub(crate) fn document() -> Reply {
     Reply::text(200, DOCUMENT.to_owned())
+}
+
+/// Lets an administrator in.
+///
+/// # Errors
+/// The answer to anybody else.
+pub(crate) async fn admit(request: &Request, env: &Env, config: &Config) -> Result<(), Reply> {
+    let call = Call {
+        request,
+        env,
+        config,
+    };
+    call.admit().await
 }
 
 /// Answers a request for a path below `/v1/`; `path` is what follows that.
@@ -61,7 +78,7 @@ pub(crate) async fn answer(
     answer.unwrap_or_else(|problem| problem)
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     async fn answer(self, path: &str, query: &str) -> Result<Reply, Reply> {
         let segments: Vec<String> = path.split('/').map(decoded).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -89,7 +106,10 @@ impl Call<'_> {
             _ => (&[], None),
         };
         let query = Query::read(query, names)?;
-        let route = known.map(|name| self.route(name)).transpose()?.flatten();
+        let route = match known {
+            Some(name) => self.route(name).await?,
+            None => None,
+        };
         let body = match method.as_str() {
             "POST" => self.body().await?,
             _ => Vec::new(),
@@ -119,13 +139,16 @@ impl Call<'_> {
         }
     }
 
-    /// The route called `name`; none for what belongs to no route.
-    fn route(&self, name: &str) -> Result<Option<&Route>, Reply> {
-        match self.config.route(name) {
-            Ok(route) => Ok(Some(route)),
-            Err(_) if name == UNROUTED => Ok(None),
-            Err(_) => Err(Reply::problem(404, format!("There is no route {name:?}."))),
+    /// The route called `name`; none for what belongs to no route, or to one that was renamed or removed
+    /// and has something in quarantine.
+    async fn route(self, name: &str) -> Result<Option<&'a Route>, Reply> {
+        if let Ok(route) = self.config.route(name) {
+            return Ok(Some(route));
         }
+        if name == UNROUTED || name.len() <= LONGEST_NAME && self.is_left(name).await?.is_some() {
+            return Ok(None);
+        }
+        Err(Reply::problem(404, format!("There is no route {name:?}.")))
     }
 
     /// What the ledger of the route `name` answers to `report`.
@@ -149,6 +172,7 @@ impl Call<'_> {
 
 /// Reads `body`; `expected` says what it may be.
 fn parsed<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Reply> {
+    let body = without_bom(body);
     // A list would be read as an object's members in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Reply::problem(400, format!("Send {expected}.")));

@@ -94,22 +94,36 @@ impl Config {
 
     fn read(env: &Env) -> Result<Self, ConfigError> {
         let routes = Routes::new(read_routes(env)?)?;
-        let webhook_secrets = text(env, "WEBHOOK_SECRET")
-            .map(|secrets| Secrets::parse(&secrets))
+        let secrets = text(env, "WEBHOOK_SECRET");
+        let webhook_secrets = secrets
+            .as_deref()
+            .map(Secrets::parse)
             .transpose()
             .map_err(|reason| ConfigError::new("WEBHOOK_SECRET", format!("{reason}.")))?;
         let nobody_signs = webhook_secrets.is_none()
             && text(env, "SQS_QUEUES").is_none()
             && routes.iter().all(|route| route.topics.is_empty());
-        let events_tokens = match text(env, "EVENTS_TOKEN") {
-            None if nobody_signs => {
-                return Err(missing(
-                    "EVENTS_TOKEN",
-                    "the token that senders of events show",
-                ));
+        let [events_tokens, admin_tokens] =
+            ["EVENTS_TOKEN", "ADMIN_TOKEN"].map(|name| read_tokens(env, name));
+        let (events_tokens, admin_tokens) = (events_tokens?, admin_tokens?);
+        if events_tokens.is_empty() && nobody_signs {
+            let what = "the token that senders of events show";
+            return Err(missing("EVENTS_TOKEN", what));
+        }
+        // Who sends is no administrator, and who signs shows nothing that would open by itself.
+        let signs = Tokens::new(&secrets.unwrap_or_default());
+        for (name, tokens, other, others) in [
+            ("ADMIN_TOKEN", &admin_tokens, "EVENTS_TOKEN", &events_tokens),
+            ("ADMIN_TOKEN", &admin_tokens, "WEBHOOK_SECRET", &signs),
+            ("EVENTS_TOKEN", &events_tokens, "WEBHOOK_SECRET", &signs),
+        ] {
+            if tokens.meet(others) {
+                let message = format!(
+                    "has one of {other} among its own: each secret is one party's alone. Set it to a random one, such as `openssl rand -hex 32` gives."
+                );
+                return Err(ConfigError::new(name, message));
             }
-            tokens => Tokens::new(&tokens.unwrap_or_default()),
-        };
+        }
         let sqs_queues = read_queues(env)?;
         let reaches = read_reaches(env, &routes)?;
         Ok(Self {
@@ -120,16 +134,20 @@ impl Config {
             sns_endpoint: text(env, "AWS_ENDPOINT_URL_SNS")
                 .map(|url| base_url("AWS_ENDPOINT_URL_SNS", &url))
                 .transpose()?,
-            admin_tokens: text(env, "ADMIN_TOKEN").map(|tokens| Tokens::new(&tokens)),
+            admin_tokens: Some(admin_tokens).filter(|tokens| !tokens.is_empty()),
             access_jwt: read_access_jwt(env)?,
             reaches,
         })
     }
 }
 
+fn read_tokens(env: &Env, name: &str) -> Result<Tokens, ConfigError> {
+    Tokens::read(name, &text(env, name).unwrap_or_default())
+}
+
 fn read_access_jwt(env: &Env) -> Result<Option<AccessJwt>, ConfigError> {
     match (text(env, "ACCESS_TEAM_DOMAIN"), text(env, "ACCESS_AUD")) {
-        (Some(team), Some(audience)) => Ok(Some(AccessJwt::new(&team, audience))),
+        (Some(team), Some(audience)) => AccessJwt::new(&team, audience).map(Some),
         (None, None) => Ok(None),
         _ => Err(ConfigError::new(
             "ACCESS_TEAM_DOMAIN, ACCESS_AUD",
@@ -274,8 +292,8 @@ fn missing(name: &str, what: &str) -> ConfigError {
     )
 }
 
-/// The variable's text without white space around it, JSON if it is an object; none if it is
-/// missing or empty.
+/// The variable's text without a byte order mark and white space around it, JSON if it is an object;
+/// none if it is missing or empty.
 fn text(env: &Env, name: &str) -> Option<String> {
     let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
     let text = match value.as_string() {
@@ -283,6 +301,6 @@ fn text(env: &Env, name: &str) -> Option<String> {
         None if value.is_object() => JSON::stringify(&value).ok()?.into(),
         None => return None,
     };
-    let text = text.trim();
+    let text = text.trim_start_matches('\u{feff}').trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

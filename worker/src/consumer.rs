@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use causeway_shared::drive::drive;
 use causeway_shared::error::{ErrorKind, TransferError};
-use causeway_shared::event::{self, Notification};
+use causeway_shared::event::{self, EventError, Notification};
 use causeway_shared::ledger::Record;
 use causeway_shared::message::{Fold, HintMessage, Message, PartMessage, fold};
 use causeway_shared::plan::SINGLE_REQUEST_LIMIT;
@@ -236,22 +236,34 @@ fn read(messages: Vec<platform::Message>, config: &Config) -> Batch {
             Ok(Message::Part(part)) => {
                 batch.parts.push((part, Delivery::new(message, text, 0)));
             }
-            Err(error) => match event::parse(text.as_bytes()) {
-                Ok(Notification::Records(records)) => {
-                    let sorted = hints::sort(records, &config.routes, None, platform::now());
-                    sorted.log_ignored();
-                    let delivery = Delivery::new(message, text, 0);
-                    batch.events.push((sorted.messages, delivery));
-                }
-                _ => batch.unreadable.push((
-                    Delivery::new(message, text, 0),
-                    TransferError::new(
-                        ErrorKind::MessageUnreadable,
-                        format!("The message is neither a hint nor a part: {error}."),
-                        "Find out who put it in the queue; another version of Causeway may have.",
-                    ),
-                )),
-            },
+            Err(error) => {
+                let why = match event::parse(text.as_bytes()) {
+                    // Of a bucket that was told of the queue: there is nothing to do.
+                    Ok(Notification::Test { .. }) => {
+                        let delivery = Delivery::new(message, text, 0);
+                        batch.events.push((Vec::new(), delivery));
+                        continue;
+                    }
+                    Ok(Notification::Records(records)) => {
+                        match hints::sort(records, &config.routes, None, platform::now()) {
+                            Ok(sorted) => {
+                                sorted.log_ignored();
+                                let delivery = Delivery::new(message, text, 0);
+                                batch.events.push((sorted.messages, delivery));
+                                continue;
+                            }
+                            Err(why) => why.to_owned(),
+                        }
+                    }
+                    Err(why @ EventError::TooMany) => why.to_string(),
+                    Err(_) => format!("The message is neither a hint nor a part: {error}."),
+                };
+                let advice =
+                    "Find out who put it in the queue; another version of Causeway may have.";
+                let error = TransferError::new(ErrorKind::MessageUnreadable, why, advice);
+                let delivery = Delivery::new(message, text, 0);
+                batch.unreadable.push((delivery, error));
+            }
         }
     }
     batch

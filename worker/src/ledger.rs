@@ -8,9 +8,10 @@ use std::cell::RefCell;
 
 use causeway_shared::api::{Entries, Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
 use causeway_shared::brake::{Brake, Leave};
-use causeway_shared::error::ErrorKind;
+use causeway_shared::error::{ErrorKind, cut};
 use causeway_shared::ledger::{Ledger, Quarantined, Record, Selector};
-use causeway_shared::message::DeadLetter;
+use causeway_shared::message::{DeadLetter, HintMessage};
+use causeway_shared::route::Routes;
 use causeway_shared::walk::Walk;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
@@ -20,13 +21,21 @@ use worker::{DurableObject, Env, Request, Response, durable_object};
 use crate::config::Config;
 use crate::object;
 use crate::platform::{self, Queue, set, to_json};
+use crate::quarantine::UNROUTED;
 
 /// Where all but the quarantine is stored.
 const LEDGER: &str = "ledger";
 /// What the names of quarantine's entries begin with.
 const QUARANTINE: &str = "quarantine/";
+/// What stands before the names of ledgers that have something in quarantine, or had: a route may be renamed
+/// or removed, and what it has left is found by its name.
+const NAMES: &str = "ledger/";
+/// How many of them are listed.
+const MOST_NAMES: usize = 1000;
 /// How many entries are read from storage, given to a page at most, or replayed at once.
 pub(crate) const PAGE: usize = 100;
+/// The longest value of a parameter, in characters: an id has a bucket and a key.
+pub(crate) const LONGEST: usize = 1280;
 
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +69,10 @@ pub(crate) enum Report {
     Replay(Selector),
     /// These are to be forgotten; answered with [`Taken`].
     Drop(Selector),
+    /// The ledger of this name has something in quarantine. Told to the ledger of what belongs to no route.
+    Register(String),
+    /// Answered by that one with the names that it was told.
+    Ledgers,
 }
 
 /// Which items of a list are looked at, in the quarantine or elsewhere.
@@ -111,7 +124,11 @@ impl RouteLedger {
             return Ok(());
         }
         let ledger = match self.state.storage().get::<String>(LEDGER).await? {
-            Some(text) => platform::from_json(&text)?,
+            Some(text) => {
+                let mut ledger: Ledger = platform::from_json(&text)?;
+                ledger.bound();
+                ledger
+            }
             None => Ledger::default(),
         };
         // Another request may have read it meanwhile, and changed it.
@@ -174,6 +191,22 @@ impl RouteLedger {
                 let count = self.remove(ids).await?;
                 to_json(&Taken { count, more })
             }
+            Report::Register(name) => {
+                let (storage, name) = (self.state.storage(), format!("{NAMES}{name}"));
+                if storage.get::<String>(&name).await?.is_none() {
+                    storage.put_raw(&name, JsValue::from_str("")).await?;
+                }
+                to_json(&())
+            }
+            Report::Ledgers => {
+                let options = ListOptions::new().prefix(NAMES).limit(MOST_NAMES);
+                let stored = self.state.storage().list_with_options(options).await?;
+                let names = stored.keys().into_iter().filter_map(|name| {
+                    let name = name.ok()?.as_string()?;
+                    Some(name.strip_prefix(NAMES)?.to_owned())
+                });
+                to_json(&names.collect::<Vec<_>>())
+            }
         })
     }
 
@@ -199,8 +232,17 @@ impl RouteLedger {
     async fn quarantine(&self, letters: Vec<DeadLetter>) -> worker::Result<()> {
         let storage = self.state.storage();
         for letter in letters {
-            let id = letter.id();
-            let before = self.entry(&id).await?;
+            let mut id = letter.id();
+            let mut before = self.entry(&id).await?;
+            // Two that are no hints may have come at one time, and are two.
+            while id.starts_with('?')
+                && before
+                    .as_ref()
+                    .is_some_and(|before| before.message != letter.message)
+            {
+                id.push('+');
+                before = self.entry(&id).await?;
+            }
             let entry = Quarantined::new(letter, before.as_ref());
             let text = JsValue::from_str(&to_json(&entry));
             // One write to storage: the entry and the count of entries belong together.
@@ -243,7 +285,7 @@ impl RouteLedger {
         let mut entries = self.read(query.after.as_deref()).await?;
         let more = entries.len() > query.limit;
         entries.truncate(query.limit);
-        let next = entries.last().filter(|_| more).map(|(id, _)| id.clone());
+        let next = entries.last().filter(|_| more).map(|(id, _)| after(id));
         entries.retain(|(_, entry)| {
             let key = entry.object().map_or("", |(_, key)| key);
             query.kind.is_none_or(|kind| entry.error.kind == kind)
@@ -287,13 +329,14 @@ impl RouteLedger {
     /// Sends hints back to their queue and forgets them once it has them. What is no hint stays.
     async fn replay(&self, selector: &Selector) -> worker::Result<Taken> {
         let (entries, more) = self.select(selector).await?;
-        let hints = entries.into_iter();
-        let (replayed, messages): (Vec<_>, Vec<_>) = hints
-            .filter_map(|(id, entry)| {
-                let message = to_json(&entry.replayed()?);
-                Some(((id, entry), message))
-            })
-            .unzip();
+        let config = Config::of(&self.env).map_err(|error| error.to_string())?;
+        let (mut replayed, mut messages) = (Vec::new(), Vec::new());
+        for (id, entry) in entries {
+            if let Some(message) = entry.replayed() {
+                messages.extend(rerouted(&message, &config.routes));
+                replayed.push((id, entry));
+            }
+        }
         let queue = Queue::bound(&self.env, "HINTS")?;
         for batch in platform::batches(&messages) {
             queue.put_all(&messages[batch]).await?;
@@ -336,6 +379,29 @@ impl RouteLedger {
     }
 }
 
+/// What to give for the page behind the entry `id`. An older version kept longer ones than can be asked for.
+fn after(id: &str) -> String {
+    let mut after = id.to_owned();
+    if id.len() > LONGEST {
+        cut(&mut after, LONGEST - 4);
+        after.push(char::MAX);
+    }
+    after
+}
+
+/// A replayed message as it goes into the queue: where its route is gone, for each that takes the key now.
+fn rerouted(message: &HintMessage, routes: &Routes) -> Vec<String> {
+    let others = || routes.matching(&message.hint.bucket, &message.hint.key);
+    if routes.get(&message.route).is_some() || others().next().is_none() {
+        return vec![to_json(message)];
+    }
+    let others = others().map(|other| HintMessage {
+        route: other.name.clone(),
+        ..message.clone()
+    });
+    others.map(|message| to_json(&message)).collect()
+}
+
 /// A ledger, as the rest of the worker sees it.
 pub(crate) struct Handle(object::Handle);
 
@@ -374,6 +440,15 @@ impl Handle {
     /// The platform's words.
     pub(crate) async fn quarantine(&self, letters: Vec<DeadLetter>) -> Result<(), String> {
         self.0.ask(&Report::Quarantine(letters)).await
+    }
+
+    /// Tells the ledger of what belongs to no route that the one called `name` has something in quarantine.
+    ///
+    /// # Errors
+    /// The platform's words.
+    pub(crate) async fn register(env: &Env, name: &str) -> Result<(), String> {
+        let unrouted = Self::new(env, UNROUTED)?;
+        unrouted.0.ask(&Report::Register(name.to_owned())).await
     }
 
     /// Tells it `report`; gives its answer as it is.

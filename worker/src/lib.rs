@@ -25,6 +25,7 @@ mod quarantine;
 mod reply;
 mod rsa;
 mod settle;
+mod turn;
 mod walk;
 
 use wasm_bindgen::JsValue;

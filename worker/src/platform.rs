@@ -285,7 +285,12 @@ impl Queue {
 
 /// By what a limiter knows who asks again: it is told of nobody's token or name.
 pub(crate) fn name_of(who: &str) -> String {
-    BASE64_STANDARD.encode(Sha256::digest(who))
+    name_of_hash(&Sha256::digest(who))
+}
+
+/// The same of whom only the hash is known.
+pub(crate) fn name_of_hash(hash: &[u8]) -> String {
+    BASE64_STANDARD.encode(hash)
 }
 
 /// Whether `key` has asked the limiter bound as `binding` no more often than that allows. Where none is
@@ -325,10 +330,9 @@ pub(crate) fn whole_seconds(wait: Duration) -> u32 {
 }
 
 /// Limits of one send ([Queues limits](https://developers.cloudflare.com/queues/platform/limits/)):
-/// messages, bytes in all, and bytes of one message, each message counting some more for itself.
+/// messages, and bytes in all, each message counting some more for itself.
 const BATCH_MESSAGES: usize = 100;
 const BATCH_BYTES: usize = 250_000;
-pub(crate) const MESSAGE_BYTES: usize = 125_000;
 const MESSAGE_OVERHEAD: usize = 100;
 
 /// Cuts `messages` into sends that a queue takes, in their order.
@@ -381,7 +385,7 @@ mod tests {
         };
         assert!(sizes(&[]).is_empty());
         assert_eq!(sizes(&[10; 250]), [100, 100, 50]);
-        assert_eq!(sizes(&[MESSAGE_BYTES - 200; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[125_000 - 200; 5]), [2, 2, 1]);
         assert_eq!(sizes(&[100_000, 100_000, 60_000, 10]), [2, 2]);
     }
 }

@@ -80,8 +80,7 @@ impl DurableObject for QueuePuller {
                 return Response::empty();
             }
             Err(reason) => {
-                let line = json!({"event": "sqs-failed", "queue": url, "message": reason});
-                outcome::log_error(&line);
+                log_failed(&url, &reason);
                 PAUSE
             }
         };
@@ -113,7 +112,8 @@ impl QueuePuller {
         Ok(true)
     }
 
-    /// Receives once and sends on what came. Gives how many messages that were.
+    /// Receives once and sends on what came. Gives how many messages that were. What gives no event is
+    /// hidden last, so that it holds up nothing else.
     async fn take(&self, queue: &Queue, config: &Config) -> Result<usize, String> {
         let messages = self.ask(queue, queue.receive(platform::now())).await?;
         let mut hints = Vec::new();
@@ -122,10 +122,17 @@ impl QueuePuller {
                 .iter()
                 .partition(|message| match event::parse(message.body.as_bytes()) {
                     Ok(Notification::Records(records)) => {
-                        let sorted = hints::sort(records, &config.routes, None, platform::now());
-                        sorted.log_ignored();
-                        hints.extend(sorted.messages);
-                        true
+                        match hints::sort(records, &config.routes, None, platform::now()) {
+                            Ok(sorted) => {
+                                sorted.log_ignored();
+                                hints.extend(sorted.messages);
+                                true
+                            }
+                            Err(why) => {
+                                log_useless(queue, message, why);
+                                false
+                            }
+                        }
                     }
                     Ok(Notification::Test { .. }) => true,
                     Err(error) => {
@@ -133,16 +140,17 @@ impl QueuePuller {
                         false
                     }
                 });
-        if !useless.is_empty() {
-            self.ask(queue, queue.hide(&useless, USELESS, platform::now()))
-                .await?;
-        }
-        self.put(&hints, queue, &useful).await?;
-        if !useful.is_empty() {
-            self.ask(queue, queue.delete(&useful, platform::now()))
-                .await?;
-        }
-        Ok(messages.len())
+        let sent_on = async {
+            self.put(&hints, queue, &useful).await?;
+            if !useful.is_empty() {
+                self.ask(queue, queue.delete(&useful, platform::now()))
+                    .await?;
+            }
+            Ok(messages.len())
+        };
+        let sent_on = sent_on.await;
+        self.hide(queue, &useless, USELESS).await;
+        sent_on
     }
 
     /// Puts `hints` into their queue; while it takes none, `messages` are kept hidden.
@@ -156,11 +164,23 @@ impl QueuePuller {
             if hints::put(hints, &self.env).await.is_ok() {
                 return Ok(());
             }
-            self.ask(queue, queue.hide(messages, HIDDEN, platform::now()))
-                .await?;
+            self.hide(queue, messages, HIDDEN).await;
             Delay::from(PAUSE).await;
         }
         hints::put(hints, &self.env).await
+    }
+
+    /// Hides `messages`. One that cannot be comes again sooner: that is said, and stops nothing.
+    async fn hide(&self, queue: &Queue, messages: &[&Received], seconds: u32) {
+        if messages.is_empty() {
+            return;
+        }
+        if let Err(reason) = self
+            .ask(queue, queue.hide(messages, seconds, platform::now()))
+            .await
+        {
+            log_failed(queue.url(), &reason);
+        }
     }
 
     async fn ask(
@@ -179,6 +199,10 @@ impl QueuePuller {
         }
         sqs::read(&reply).map_err(|refusal| refusal.to_string())
     }
+}
+
+fn log_failed(queue: &str, reason: &str) {
+    outcome::log_error(&json!({"event": "sqs-failed", "queue": queue, "message": reason}));
 }
 
 fn log_useless(queue: &Queue, message: &Received, reason: &str) {
@@ -200,8 +224,7 @@ pub(crate) async fn wake_all(env: &Env) {
     for queue in &config.sqs_queues {
         let woken = async { class.named(env, queue.url())?.tell(&queue.url()).await };
         if let Err(reason) = woken.await {
-            let line = json!({"event": "sqs-failed", "queue": queue.url(), "message": reason});
-            outcome::log_error(&line);
+            log_failed(queue.url(), &reason);
         }
     }
 }

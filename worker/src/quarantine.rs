@@ -17,8 +17,8 @@ use crate::platform::{self, MessageBatch};
 /// What the name of the queue ends with, by which its batches are told from others.
 pub(crate) const QUEUE: &str = "dead-letters";
 
-/// The ledger of what belongs to no route: it cannot be read.
-pub(crate) const UNROUTED: &str = "unrouted";
+/// The ledger of what belongs to no route: it cannot be read. It also keeps the names of the others.
+pub(crate) use causeway_shared::route::UNROUTED;
 
 /// The longest wait for a ledger that does not answer, in seconds.
 const LONGEST_DELAY: u32 = 3600;
@@ -41,7 +41,13 @@ pub(crate) async fn consume(batch: &MessageBatch, env: &Env) {
     }
     for (route, deliveries) in routes {
         let (messages, letters): (Vec<_>, Vec<_>) = deliveries.into_iter().unzip();
-        let put = async { Handle::new(env, &route)?.quarantine(letters.clone()).await };
+        // Its name first: what is there is then found, whatever becomes of the route.
+        let put = async {
+            if route != UNROUTED {
+                Handle::register(env, &route).await?;
+            }
+            Handle::new(env, &route)?.quarantine(letters.clone()).await
+        };
         match put.await {
             Ok(()) => {
                 messages.iter().for_each(platform::Message::acknowledge);

@@ -142,10 +142,31 @@ pub(super) async fn ids(
     if let Some(id) = name.strip_prefix("s3://") {
         return Ok(vec![id.to_owned()]);
     }
-    let source = worker.route(route).await?.source.unwrap_or_default();
+    let Some(source) = worker.route(route).await?.source else {
+        return ids_left(worker, route, name).await;
+    };
     let id = name.contains('/').then(|| name.to_owned());
     let of_key = format!("{}/{name}", source.bucket);
     Ok(std::iter::once(of_key).chain(id).collect())
+}
+
+/// The ids that `name` may mean where the route is gone: what it has left says of which bucket it is.
+async fn ids_left(worker: &AdminClient, route: &str, name: &str) -> Result<Vec<String>, Failure> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    let filter = Filter {
+        key: Some(name.to_owned()),
+        kind: None,
+    };
+    loop {
+        let page = worker.quarantine(route, &filter, after.as_deref()).await?;
+        let of_key = page.entries.into_iter().filter(|entry| entry.key == name);
+        ids.extend(of_key.map(|entry| entry.id));
+        after = page.next;
+        if after.is_none() {
+            ids.push(name.to_owned());
+            return Ok(ids);
+        }
+    }
 }
 
 /// Refuses names where a key of the source is wanted that mean something else: a copy's, or nothing.

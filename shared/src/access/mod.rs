@@ -60,7 +60,7 @@ fn cannot_sign(reason: &str) -> TransferError {
 /// # Errors
 /// [`ErrorKind::KeyUnreachable`] when a segment is `.` or `..`.
 pub(crate) fn check_reachable(key: &str) -> Result<(), TransferError> {
-    if key.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if crate::event::has_dot_segment(key) {
         return Err(TransferError::new(
             ErrorKind::KeyUnreachable,
             format!(
@@ -72,7 +72,8 @@ pub(crate) fn check_reachable(key: &str) -> Result<(), TransferError> {
     Ok(())
 }
 
-/// Reads a base URL, without the slash at its end.
+/// Reads a base URL, without the slash at its end. Nobody's name and password may be in it: they would
+/// stand in whatever names the URL.
 ///
 /// # Errors
 /// [`ConfigError`] about `variable`.
@@ -82,13 +83,14 @@ pub fn base_url(variable: &str, url: &str) -> Result<String, ConfigError> {
     let is_base = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
+            && !url.contains('@')
             && uri.query().is_none()
             && uri.path() == "/"
     });
     if !is_base {
         return Err(ConfigError::new(
             variable,
-            format!("is {url:?}; expected http(s)://host[:port] and nothing behind it."),
+            "is not http(s)://host[:port] with nothing behind it and no user before it.",
         ));
     }
     Ok(url.to_owned())

@@ -7,6 +7,7 @@ use http::header::{IF_MATCH, RANGE};
 use http::{HeaderValue, Method, Request, Uri};
 
 use super::{base_url, cannot_sign, check_reachable};
+use crate::aws;
 use crate::credentials::{Kept, Role};
 use crate::error::{ConfigError, TransferError};
 use crate::route::Route;
@@ -48,7 +49,8 @@ pub struct Read {
 
 impl S3Access {
     /// Access for `route`, to AWS or to the store at `endpoints.s3` (path-style), in `region` if the route
-    /// names none. Where the route names a role, `credentials` only ask for its sessions.
+    /// names none. An endpoint of AWS that names a region is signed for that. Where the route names a role,
+    /// `credentials` only ask for its sessions.
     ///
     /// # Errors
     /// [`ConfigError`] about `AWS_REGION`, the route, `AWS_ENDPOINT_URL_S3`, or `AWS_ENDPOINT_URL_STS`.
@@ -65,15 +67,21 @@ impl S3Access {
             Some(_) => route.variable(),
             None => "AWS_REGION".into(),
         };
-        let wrong = |message: String| ConfigError::new(variable.clone(), message);
+        let wrong = || {
+            let message = "its region is not one, such as us-east-1: letters, digits, '-' and '_'.";
+            ConfigError::new(variable.clone(), message)
+        };
         let region = route.region.as_deref().unwrap_or(region);
-        let signer = Signer::s3(credentials.clone(), region);
-        let signer = Arc::new(signer.map_err(|error| wrong(error.to_string()))?);
         let sts = base("AWS_ENDPOINT_URL_STS", endpoints.sts)?;
-        let sts = sts.unwrap_or_else(|| format!("https://{}", aws_host("sts", region)));
-        let sts = format!("{sts}/").parse();
-        let sts = sts.map_err(|_| wrong(format!("{region:?} makes no host name.")))?;
-        let role = Role::of(route, credentials, region, sts)?;
+        let sts = sts.unwrap_or_else(|| format!("https://{}", aws::host("sts", region)));
+        let sts: Uri = format!("{sts}/").parse().map_err(|_| wrong())?;
+        let at_sts = region_at("sts", &sts);
+        let role = Role::of(route, credentials, at_sts.as_deref().unwrap_or(region), sts)?;
+        let at_s3 = endpoint.as_ref().and_then(|url| url.parse().ok());
+        let at_s3 = at_s3.and_then(|url| region_at("s3", &url));
+        let region = at_s3.as_deref().unwrap_or(region);
+        let signer = Signer::s3(credentials.clone(), region);
+        let signer = Arc::new(signer.map_err(|_| wrong())?);
         let owner = route.expected_bucket_owner.as_deref();
         Ok(Self {
             endpoint,
@@ -202,7 +210,7 @@ impl S3Access {
     ) -> Result<Request<Bytes>, TransferError> {
         check_reachable(key)?;
         let path = encode_key(key);
-        let host = aws_host("s3", &self.region);
+        let host = aws::host("s3", &self.region);
         let url = match &self.endpoint {
             Some(endpoint) => format!("{endpoint}/{bucket}/{path}{query}"),
             // A certificate for *.s3.<region> does not cover a bucket name with dots.
@@ -222,9 +230,9 @@ impl S3Access {
     }
 }
 
-fn aws_host(service: &str, region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("{service}.{region}.amazonaws.com{suffix}")
+/// The region of AWS that `url` names, if it names one.
+fn region_at(service: &str, url: &Uri) -> Option<String> {
+    aws::region_of(service, url.host()?)
 }
 
 #[cfg(test)]
@@ -289,14 +297,87 @@ mod tests {
     }
 
     #[test]
+    fn each_partition_has_hosts_of_its_own() {
+        for (region, host) in [
+            ("us-gov-west-1", "s3.us-gov-west-1.amazonaws.com"),
+            ("eusc-de-east-1", "s3.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", "s3.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", "s3.us-isob-east-1.sc2s.sgov.gov"),
+        ] {
+            let role = "arn:aws:iam::123456789012:role/r";
+            let access = s3(&json!({"region": region, "role_arn": role}));
+            assert_eq!(url(&access, "src", "k"), format!("https://src.{host}/k"));
+            let session = access.role().unwrap().request(Timestamp::UNIX_EPOCH);
+            let sts = host.replacen("s3", "sts", 1);
+            assert_eq!(session.unwrap().uri().host(), Some(&*sts));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_of_aws_is_signed_for_the_region_that_it_names() {
+        for (endpoint, region) in [
+            ("https://s3.us-west-2.amazonaws.com", "us-west-2"),
+            (
+                "https://s3-fips.dualstack.us-east-1.amazonaws.com",
+                "us-east-1",
+            ),
+            (
+                "https://bucket.vpce-1a-2b.s3.us-east-2.vpce.amazonaws.com",
+                "us-east-2",
+            ),
+            ("https://minio.example:9000", "eu-west-1"),
+        ] {
+            let endpoints = Endpoints {
+                s3: Some(endpoint),
+                ..Endpoints::default()
+            };
+            let access = along(&json!({}), endpoints).unwrap();
+            assert_eq!(url(&access, "src", "k"), format!("{endpoint}/src/k"));
+            let mut request = access.head_object("src", "k").unwrap();
+            let signer = access.signer.value().unwrap();
+            let signed = signer.sign(&mut request, &PayloadHash::Empty, Timestamp::UNIX_EPOCH);
+            signed.unwrap();
+            let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
+            let scope = format!("/{region}/s3/aws4_request");
+            assert!(authorization.contains(&scope), "{authorization}");
+        }
+        let endpoints = Endpoints {
+            sts: Some("https://sts.amazonaws.com"),
+            ..Endpoints::default()
+        };
+        let role = json!({"role_arn": "arn:aws:iam::123456789012:role/r"});
+        let access = along(&role, endpoints).unwrap();
+        let session = access.role().unwrap().request(Timestamp::UNIX_EPOCH);
+        let session = session.unwrap();
+        let authorization = session.headers()[AUTHORIZATION].to_str().unwrap();
+        assert!(
+            authorization.contains("/us-east-1/sts/aws4_request"),
+            "{authorization}"
+        );
+    }
+
+    #[test]
     fn a_variable_that_is_wrong_is_named() {
         let role = json!({"role_arn": "arn:aws:iam::123456789012:role/r"});
         let (s3, sts) = (Some("ftp://h"), Some("http://h/path"));
         let wrong = |options: &Value, s3, sts| along(options, Endpoints { s3, sts }).unwrap_err();
         assert_eq!(wrong(&role, s3, None).variable, "AWS_ENDPOINT_URL_S3");
         assert_eq!(wrong(&role, None, sts).variable, "AWS_ENDPOINT_URL_STS");
-        let region = json!({"region": "eu west"});
-        assert_eq!(wrong(&region, None, None).variable, "ROUTE_A");
+        let region = json!({"region": "eu hush"});
+        let error = wrong(&region, None, None);
+        assert_eq!(error.variable, "ROUTE_A");
+        assert!(!error.message.contains("hush"), "{error}");
+        // Whoever is told of an address is not told a password in it, nor is one taken.
+        for url in [
+            "http://root:hush@h",
+            "http://hush@h",
+            "ftp://u:hush@h/",
+            "hush",
+        ] {
+            let error = wrong(&json!({}), Some(url), None);
+            assert_eq!(error.variable, "AWS_ENDPOINT_URL_S3");
+            assert!(!error.message.contains("hush"), "{error}");
+        }
     }
 
     #[test]

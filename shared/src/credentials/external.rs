@@ -15,6 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{FORM, GOOGLE, IAM, Service, post};
+use crate::aws;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{AccessToken, SCOPE};
 use crate::sigv4::{Credentials, PayloadHash, Signer, encode_query};
@@ -60,6 +61,8 @@ impl ExternalAccount {
             headers.insert(name, value.map_err(|_| cannot_prove("a header"))?);
         }
         let payload = PayloadHash::Empty;
+        let its_own = aws::region_of("sts", uri.host().unwrap_or_default());
+        let region = its_own.as_deref().unwrap_or(region);
         Signer::service(credentials.clone(), region, "sts")
             .and_then(|signer| signer.sign_parts(&Method::POST, &uri, &mut headers, &payload, now))
             .map_err(|error| cannot_prove(&error.to_string()))?;

@@ -6,16 +6,17 @@ use http::uri::Authority;
 use serde_json::Value;
 
 use super::external::{ExternalAccount, SUBJECT, text};
+use crate::aws;
 use crate::error::ConfigError;
 use crate::gcs::ServiceAccount;
 
 const EXPECTED: &str = "expected the JSON file of a service account's key, or of an external account of AWS kind (gcloud iam workload-identity-pools create-cred-config --aws)";
 /// In seconds: the usual life of a service account's token.
 const LIFETIME: u64 = 3600;
-/// A domain, and what follows a region's name where services have one.
-type Home = (&'static str, [&'static str; 2]);
-const AT_GOOGLE: Home = ("googleapis.com", [".rep.googleapis.com"; 2]);
-const AT_AWS: Home = ("amazonaws.com", [".amazonaws.com", ".amazonaws.com.cn"]);
+const GOOGLE: &str = "googleapis.com";
+/// What follows a region's name where a service of Google's has one.
+const REGIONAL: &str = ".rep.googleapis.com";
+const AWS: &str = "amazonaws.com";
 
 /// How Google is told who writes.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl GoogleCredential {
     /// is one, for the runtime alone. With `anywhere`, for an emulator, URLs may lead to any host.
     ///
     /// # Errors
-    /// [`ConfigError`] about `variable`; holds nothing secret of the file's content.
+    /// [`ConfigError`] about `variable`; holds nothing of the file's content.
     pub fn parse(
         variable: &str,
         file: &str,
@@ -43,11 +44,11 @@ impl GoogleCredential {
                 .map_err(|message| ConfigError::new(variable, message))?;
             return Ok((Self::External(external), None));
         }
-        if let Some(other) = json["type"]
+        if json["type"]
             .as_str()
-            .filter(|name| *name != "service_account")
+            .is_some_and(|name| name != "service_account")
         {
-            let message = format!("its type is {other:?}; {EXPECTED}.");
+            let message = format!("its type is another; {EXPECTED}.");
             return Err(ConfigError::new(variable, message));
         }
         let (account, key) = ServiceAccount::parse(variable, file)?;
@@ -60,17 +61,14 @@ impl ExternalAccount {
         let source = &json["credential_source"];
         let kind = text(&json["subject_token_type"]);
         if kind != SUBJECT || text(&source["environment_id"]) != "aws1" {
-            return Err(format!("it is of another kind ({kind}); {EXPECTED}."));
+            return Err(format!("it is of another kind; {EXPECTED}."));
         }
-        let url = |json: &Value, field: &str, service: &str, home: Home| {
+        let url = |json: &Value, field: &str, service: &str, domain: &str| {
             let text = json[field].as_str().unwrap_or_default();
-            let uri = address(&text.replace("{region}", "region"));
-            let uri = uri.filter(|uri| anywhere || is_at(uri, service, home));
+            let uri = address(&text.replace("{region}", "us-east-1"));
+            let uri = uri.filter(|uri| anywhere || is_at(uri, service, domain));
             uri.map(|uri| (uri, text.to_owned())).ok_or_else(|| {
-                let domain = home.0;
-                format!(
-                    "its {field} is {text:?}; expected https://{service}.[<region>.]{domain}/…."
-                )
+                format!("its {field} is not https://{service}.[<region>.]{domain}/….")
             })
         };
         let field = "service_account_impersonation_url";
@@ -78,15 +76,15 @@ impl ExternalAccount {
         let impersonation = if json[field].is_null() {
             None
         } else {
-            let (uri, _) = url(json, field, "iamcredentials", AT_GOOGLE)?;
+            let (uri, _) = url(json, field, "iamcredentials", GOOGLE)?;
             Some((uri, lifetime.as_u64().unwrap_or(LIFETIME)))
         };
         let field = "regional_cred_verification_url";
-        let (_, identity_url) = url(source, field, "sts", AT_AWS)?;
-        let (token_url, _) = url(json, "token_url", "sts", AT_GOOGLE)?;
+        let (_, identity_url) = url(source, field, "sts", AWS)?;
+        let (token_url, _) = url(json, "token_url", "sts", GOOGLE)?;
         let audience = json["audience"].as_str().unwrap_or_default();
         if audience.is_empty() || !is_plain(audience) || !is_plain(&identity_url) {
-            return Err(format!("its audience is {audience:?}; {EXPECTED}."));
+            return Err(format!("its audience is none; {EXPECTED}."));
         }
         Ok(Self {
             audience: audience.to_owned(),
@@ -111,17 +109,16 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(is_plain)
 }
 
-/// Whether `uri` leads to `service`, over https and its own port: at `domain`, or at a region's name
-/// before one of `regional`.
-fn is_at(uri: &Uri, service: &str, (domain, regional): Home) -> bool {
+/// Whether `uri` leads to `service`, over https and its own port: at `domain`, or in one of its regions.
+fn is_at(uri: &Uri, service: &str, domain: &str) -> bool {
     let authority = uri.authority().map(Authority::as_str);
     let is_bare = uri.scheme_str() == Some("https") && uri.host() == authority;
     let host = uri.host().filter(|_| is_bare).unwrap_or_default();
+    if domain == AWS {
+        return aws::region_of(service, host).is_some();
+    }
     let rest = host.strip_prefix(service);
     let rest = rest.and_then(|rest| rest.strip_prefix('.'));
-    let is_region = |rest: &str, suffix: &str| {
-        let region = rest.strip_suffix(suffix);
-        region.is_some_and(|region| !region.contains('.'))
-    };
-    rest.is_some_and(|rest| rest == domain || regional.iter().any(|end| is_region(rest, end)))
+    let is_region = |region: &str| !region.contains('.');
+    rest.is_some_and(|rest| rest == domain || rest.strip_suffix(REGIONAL).is_some_and(is_region))
 }

@@ -46,7 +46,7 @@ impl Role {
             return Ok(None);
         };
         let signer = Signer::service(credentials.clone(), region, "sts")
-            .map_err(|error| ConfigError::new(route.variable(), error.to_string()))?;
+            .map_err(|_| ConfigError::new(route.variable(), "its region is not one."))?;
         let fits = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);
         let letters = route.name.chars();
         let name = letters.map(|letter| if fits(letter) { letter } else { '-' });

@@ -4,43 +4,21 @@
 //! and [EventBridge mapping](https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-mapping-troubleshooting.html).
 //! One event a message; unlike S3's own, its names are in kebab case and its key is not encoded.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Ignored, ObjectHint, Sequencer};
+use crate::json::{members, members_of, size, text};
 use crate::time::rfc3339;
 
 /// An event's envelope.
-pub(super) struct Event {
+pub(super) struct Event<'a> {
     pub(super) detail_type: String,
     pub(super) source: String,
-    pub(super) time: Option<String>,
-    pub(super) detail: Option<Box<RawValue>>,
+    pub(super) time: Option<&'a RawValue>,
+    pub(super) detail: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Detail {
-    bucket: Bucket,
-    object: Object,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Bucket {
-    name: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct Object {
-    key: Option<String>,
-    size: Option<u64>,
-    version_id: Option<String>,
-    sequencer: Option<String>,
-}
-
-impl Event {
+impl Event<'_> {
     /// Reads it.
     ///
     /// # Errors
@@ -55,12 +33,16 @@ impl Event {
             let source = self.source;
             return Err(ignored(format!("source is {source:?}; expected aws.s3.")));
         }
-        let detail = self.detail.as_ref().map_or("{}", |detail| detail.get());
-        let Detail { bucket, object } = serde_json::from_slice(detail.as_bytes())
+        let detail = self.detail.map_or("{}", RawValue::get);
+        let [bucket, object] = members(detail.as_bytes(), ["bucket", "object"])
             .map_err(|error| ignored(format!("The detail is not that of an S3 event: {error}.")))?;
+        let [bucket] = members_of(bucket, ["name"]);
+        let [key, object_size, version_id, sequencer] =
+            members_of(object, ["key", "size", "version-id", "sequencer"]);
+        let (bucket, key) = (text(bucket), text(key));
         let ignored = |reason: String| Ignored {
-            bucket: bucket.name.clone(),
-            key: object.key.clone(),
+            bucket: bucket.clone(),
+            key: key.clone(),
             reason,
         };
         if !may_change_object(&self.detail_type) {
@@ -69,17 +51,20 @@ impl Event {
                 "{kind:?} does not change what an object is."
             )));
         }
-        let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-        let bucket_name = named(&bucket.name);
-        let key = named(&object.key);
+        let Some(bucket) = bucket.clone() else {
+            return Err(ignored("The event names no bucket.".into()));
+        };
+        let Some(key) = key.clone() else {
+            return Err(ignored("The event names no key.".into()));
+        };
         Ok(ObjectHint {
-            bucket: bucket_name.ok_or_else(|| ignored("The event names no bucket.".into()))?,
-            key: key.ok_or_else(|| ignored("The event names no key.".into()))?,
+            bucket,
+            key,
             event: self.detail_type,
-            time: self.time.and_then(|time| rfc3339(&time)),
-            version_id: named(&object.version_id),
-            size: object.size,
-            sequencer: object.sequencer.map(Sequencer),
+            time: text(self.time).and_then(|time| rfc3339(&time)),
+            version_id: text(version_id),
+            size: size(object_size),
+            sequencer: text(sequencer).map(Sequencer),
         })
     }
 }
@@ -177,6 +162,37 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_is_not_needed_drops_an_event() {
+        for path in [
+            "/time",
+            "/detail/object/size",
+            "/detail/object/version-id",
+            "/detail/object/sequencer",
+            "/detail/object/etag",
+            "/version",
+            "/resources",
+        ] {
+            for value in [
+                json!("seven"),
+                json!(7.5),
+                json!(-1),
+                json!(null),
+                json!([]),
+                json!({}),
+                json!(true),
+                json!(u128::MAX.to_string()),
+            ] {
+                let mut event = event("Object Created");
+                *event.pointer_mut(path).unwrap() = value.clone();
+                assert!(read(&event).is_ok(), "{path}: {value}");
+            }
+        }
+        let mut event = event("Object Created");
+        event["detail"]["object"]["size"] = json!("7");
+        assert_eq!(read(&event).unwrap().size, None);
+    }
+
+    #[test]
     fn what_names_no_object_or_is_not_s3s_says_so() {
         for (path, value, says) in [
             ("/source", json!("aws.ec2"), "aws.ec2"),
@@ -185,7 +201,6 @@ mod tests {
             ("/detail", json!([7]), "detail"),
             ("/detail/bucket/name", json!(""), "no bucket"),
             ("/detail/object/key", json!(null), "no key"),
-            ("/detail/object/size", json!(-1), "detail"),
         ] {
             let mut event = event("Object Created");
             *event.pointer_mut(path).unwrap() = value;

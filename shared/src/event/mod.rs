@@ -15,6 +15,41 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::error::cut;
+use crate::json::{each, inner, members, text};
+
+/// How deep an event may be wrapped: one of EventBridge in SNS in SQS in Lambda's is the third.
+const DEPTH: u8 = 4;
+
+/// The most records of one notification.
+pub const RECORDS: usize = 5_000;
+
+/// The longest key of S3, in bytes
+/// ([Naming objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
+pub const KEY_BYTES: usize = 1024;
+
+/// The longest of what else a hint says, in bytes: S3's own have less.
+const WORD_BYTES: usize = 1024;
+
+/// Why no store can be asked for `key`, if it cannot.
+#[must_use]
+pub fn unusable(key: &str) -> Option<&'static str> {
+    if key.len() > KEY_BYTES {
+        Some("The key is longer than 1,024 bytes.")
+    } else if has_dot_segment(key) {
+        Some(
+            "The key has a segment \".\" or \"..\", which HTTP clients take out of a URL. Rename the object.",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether a segment of `key` is `.` or `..`.
+pub(crate) fn has_dot_segment(key: &str) -> bool {
+    key.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
 /// A key of a source bucket that may have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectHint {
@@ -42,6 +77,17 @@ pub struct ObjectHint {
     pub sequencer: Option<Sequencer>,
 }
 
+impl ObjectHint {
+    /// Takes out, or cuts, what else it says where that is longer than any store says it: a hint goes into
+    /// a queue and a ledger, which hold only so much.
+    pub fn bound(&mut self) {
+        cut(&mut self.event, WORD_BYTES);
+        let fits = |text: &String| text.len() <= WORD_BYTES;
+        self.version_id = self.version_id.take().filter(fits);
+        self.sequencer = self.sequencer.take().filter(|order| fits(&order.0));
+    }
+}
+
 /// What a sender says, read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notification {
@@ -50,9 +96,12 @@ pub enum Notification {
         /// The bucket whose notification was configured.
         bucket: String,
     },
-    /// One verdict a record, in the order of the message; an event of EventBridge or R2 is one.
-    Records(Vec<Result<ObjectHint, Ignored>>),
+    /// What the records say, in the order of the message; an event of EventBridge or R2 is one.
+    Records(Records),
 }
+
+/// A hint for each key that a record may mean, or why it gives none.
+pub type Records = Vec<Result<ObjectHint, Ignored>>;
 
 /// A record that gives no hint.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,97 +125,135 @@ pub enum EventError {
         "The body is JSON, but of no dialect that is known: S3's has `Records`, EventBridge's `detail-type`, R2's `action`, SeaweedFS's `event_type`, SNS's `\"Type\": \"Notification\"`."
     )]
     NotS3,
+    /// More than [`RECORDS`].
+    #[error("The event has more than 5,000 records. Send fewer at once.")]
+    TooMany,
 }
 
-/// Every dialect's outermost fields.
-#[derive(Deserialize)]
-struct Message {
-    /// S3's, and that of the stores that speak S3. Read one by one.
-    #[serde(rename = "Records")]
-    records: Option<Vec<Box<RawValue>>>,
-    #[serde(rename = "Event")]
-    event: Option<String>,
-    #[serde(rename = "Bucket")]
-    test_bucket: Option<String>,
-    /// EventBridge's.
-    #[serde(rename = "detail-type")]
-    detail_type: Option<String>,
-    source: Option<String>,
-    time: Option<String>,
-    detail: Option<Box<RawValue>>,
-    /// R2's.
-    action: Option<String>,
-    bucket: Option<String>,
-    object: Option<Box<RawValue>>,
-    #[serde(rename = "eventTime")]
-    event_time: Option<String>,
-    /// SeaweedFS's.
-    event_type: Option<String>,
-    key: Option<String>,
-    #[serde(rename = "message")]
-    change: Option<Box<RawValue>>,
-    /// SNS's envelope.
-    #[serde(rename = "Type")]
-    envelope: Option<String>,
-    #[serde(rename = "Message")]
-    inner: Option<String>,
-}
-
-/// Reads the body of a notification in whichever dialect it is, out of SNS's envelope if it is in one.
-/// Who sent it is not looked at here: that is [`crate::sender`]'s.
+/// Reads the body of a notification in whichever dialect it is, out of whatever it is wrapped in: SNS's
+/// envelope, or Lambda's events of SQS and of SNS. Who sent it is not looked at here: that is
+/// [`crate::sender`]'s.
 ///
 /// # Errors
 /// [`EventError`] when the whole body is none. A single record that cannot be used does not spoil
 /// the others: it is given as [`Ignored`].
 pub fn parse(body: &[u8]) -> Result<Notification, EventError> {
-    let message = read(body)?;
-    if message.envelope.as_deref() == Some("Notification")
-        && let Some(inner) = &message.inner
-    {
-        return read(inner.as_bytes())?.notification();
+    let mut records = Records::new();
+    let test = read(body, DEPTH, &mut records)?;
+    if records.len() > RECORDS {
+        return Err(EventError::TooMany);
     }
-    message.notification()
-}
-
-fn read(body: &[u8]) -> Result<Message, EventError> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => EventError::NotS3,
-        _ => EventError::NotJson(error.to_string()),
+    Ok(match test {
+        Some(bucket) if records.is_empty() => Notification::Test { bucket },
+        _ => Notification::Records(records),
     })
 }
 
-impl Message {
-    fn notification(self) -> Result<Notification, EventError> {
-        let records = if let Some(records) = self.records {
-            records
-                .iter()
-                .map(|record| s3::read_record(record))
-                .collect()
-        } else if self.event.as_deref() == Some("s3:TestEvent") {
-            let bucket = self.test_bucket.unwrap_or_default();
-            return Ok(Notification::Test { bucket });
-        } else if let Some(detail_type) = self.detail_type {
-            let event = eventbridge::Event {
-                detail_type,
-                source: self.source.unwrap_or_default(),
-                time: self.time,
-                detail: self.detail,
-            };
-            vec![event.read()]
-        } else if let Some(action) = self.action {
-            let event = r2::Event {
-                action,
-                bucket: self.bucket,
-                object: self.object,
-                time: self.event_time,
-            };
-            vec![event.read()]
-        } else if let (Some(kind), Some(path)) = (self.event_type, self.key) {
-            seaweedfs::read(&kind, &path, self.change.as_deref())
-        } else {
-            return Err(EventError::NotS3);
+/// Reads a message into `records`; gives the bucket of a test event.
+fn read(body: &[u8], depth: u8, records: &mut Records) -> Result<Option<String>, EventError> {
+    #[rustfmt::skip] // A name and its place are read side by side.
+    let [
+        envelope, message, list, test, test_bucket,
+        detail_type, source, time, detail,
+        action, bucket, object, event_time,
+        event_type, key, change,
+        wrapped,
+    ] = members(body, [
+        "Type", "Message", "Records", "Event", "Bucket", // SNS's envelope; S3's and its kin's.
+        "detail-type", "source", "time", "detail", // EventBridge's.
+        "action", "bucket", "object", "eventTime", // R2's.
+        "event_type", "key", "message", // SeaweedFS's.
+        "body", // SQS's, as EventBridge's pipes send one message.
+    ])
+    .map_err(|error| match error.classify() {
+        Category::Data => EventError::NotS3,
+        _ => EventError::NotJson(error.to_string()),
+    })?;
+    let message = message.filter(|_| text(envelope).as_deref() == Some("Notification"));
+    if let Some(message) = message {
+        return unwrap(message, depth, records);
+    }
+    if let Some(list) = list {
+        return read_list(list, depth, records);
+    }
+    if text(test).as_deref() == Some("s3:TestEvent") {
+        return Ok(Some(text(test_bucket).unwrap_or_default()));
+    }
+    if let Some(detail_type) = text(detail_type) {
+        let event = eventbridge::Event {
+            detail_type,
+            source: text(source).unwrap_or_default(),
+            time,
+            detail,
         };
-        Ok(Notification::Records(records))
+        records.push(event.read());
+    } else if let Some(action) = text(action) {
+        let event = r2::Event {
+            action,
+            bucket: text(bucket),
+            object,
+            time: event_time,
+        };
+        records.push(event.read());
+    } else if let (Some(kind), Some(path)) = (text(event_type), text(key)) {
+        seaweedfs::read(&kind, &path, change, records);
+    } else {
+        return unwrap(wrapped.ok_or(EventError::NotS3)?, depth, records);
+    }
+    Ok(None)
+}
+
+/// Reads what `wrapped` holds.
+fn unwrap(
+    wrapped: &RawValue,
+    depth: u8,
+    records: &mut Records,
+) -> Result<Option<String>, EventError> {
+    let depth = depth.checked_sub(1).ok_or(EventError::NotS3)?;
+    let inner = inner(wrapped).ok_or(EventError::NotS3)?;
+    read(inner.as_bytes(), depth, records)
+}
+
+/// Reads records, some of which may wrap other messages. Where none of those holds an event, nothing of
+/// the list is of use.
+fn read_list(
+    list: &RawValue,
+    depth: u8,
+    records: &mut Records,
+) -> Result<Option<String>, EventError> {
+    let (before, mut test, mut error, mut failed) = (records.len(), None, None, 0);
+    let read = each(list, &mut |record| {
+        // A list of a mebibyte is many times as long in memory: what is too many is not read.
+        if records.len() > RECORDS {
+            return;
+        }
+        let record = match s3::Record::read(record) {
+            Ok(record) => record,
+            Err(ignored) => return records.push(Err(ignored)),
+        };
+        let Some(wrapped) = record.wrapped else {
+            return record.hints(records);
+        };
+        match unwrap(wrapped, depth, records) {
+            Ok(bucket) => test = test.take().or(bucket),
+            Err(why) => {
+                records.push(Err(Ignored {
+                    bucket: None,
+                    key: None,
+                    reason: format!("The message in the record is no event. {why}"),
+                }));
+                error = Some(why);
+                failed += 1;
+            }
+        }
+    });
+    read.map_err(|_| EventError::NotS3)?;
+    match error {
+        Some(error) if records.len() - before == failed && test.is_none() => {
+            records.truncate(before);
+            Err(error)
+        }
+        _ => Ok(test),
     }
 }
 
@@ -239,6 +326,175 @@ mod tests {
         ] {
             assert_eq!(parse(body), Err(EventError::NotS3));
         }
+    }
+
+    fn keys(body: &str) -> Vec<Result<String, String>> {
+        let Ok(Notification::Records(records)) = parse(body.as_bytes()) else {
+            panic!("no records: {body}");
+        };
+        let key = |record: Result<ObjectHint, Ignored>| {
+            let hint = record.map(|hint| hint.key);
+            hint.map_err(|ignored| ignored.reason)
+        };
+        records.into_iter().map(key).collect()
+    }
+
+    fn s3(key: &str) -> String {
+        json!({"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": "b"}, "object": {"key": key}}}]})
+        .to_string()
+    }
+
+    fn eventbridge(key: &str) -> String {
+        json!({"detail-type": "Object Created", "source": "aws.s3",
+            "detail": {"bucket": {"name": "b"}, "object": {"key": key}}})
+        .to_string()
+    }
+
+    fn sns(message: &str) -> String {
+        json!({"Type": "Notification", "Message": message}).to_string()
+    }
+
+    fn of_sqs(bodies: &[String]) -> String {
+        let record = |body| json!({"messageId": "m", "body": body, "eventSource": "aws:sqs"});
+        json!({"Records": bodies.iter().map(record).collect::<Vec<_>>()}).to_string()
+    }
+
+    fn of_sns(message: &str) -> String {
+        json!({"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0",
+            "Sns": {"Type": "Notification", "Message": message}}]})
+        .to_string()
+    }
+
+    #[test]
+    fn what_is_wrapped_is_read_however_deep_senders_wrap_it() {
+        let key = |key: &str| Ok(key.to_owned());
+        let batch = of_sqs(&[
+            s3("one"),
+            sns(&s3("two")),
+            eventbridge("three"),
+            sns(&eventbridge("four")),
+            "\u{feff}".to_owned() + &s3("five"),
+            s3("six"),
+        ]);
+        let expected = ["one", "two", "three", "four", "five", "six"].map(key);
+        assert_eq!(keys(&batch), expected);
+        assert_eq!(keys(&of_sns(&s3("k"))), [key("k")]);
+        assert_eq!(keys(&of_sns(&eventbridge("k"))), [key("k")]);
+        assert_eq!(keys(&sns(&sns(&s3("k")))), [key("k")]);
+        // EventBridge's pipes send SQS's messages one by one.
+        let piped = json!({"messageId": "m", "body": sns(&s3("k"))}).to_string();
+        assert_eq!(keys(&piped), [key("k")]);
+        // Some have the message as it stands, not as a text of it.
+        let within: serde_json::Value = serde_json::from_str(&s3("k")).unwrap();
+        let within = json!({"Type": "Notification", "Message": within}).to_string();
+        assert_eq!(keys(&within), [key("k")]);
+    }
+
+    #[test]
+    fn a_message_in_a_batch_that_is_no_event_spoils_no_other_and_alone_is_refused() {
+        let found = keys(&of_sqs(&["hello".into(), s3("k"), "{}".into()]));
+        assert_eq!(found[1], Ok("k".to_owned()));
+        let reasons = [&found[0], &found[2]].map(|found| found.clone().unwrap_err());
+        assert!(reasons[0].contains("not JSON"), "{reasons:?}");
+        assert!(reasons[1].contains("no dialect"), "{reasons:?}");
+        for useless in [
+            of_sqs(&["hello".into(), "7".into()]),
+            of_sns("hello"),
+            sns("hello"),
+            json!({"body": 7}).to_string(),
+        ] {
+            assert!(parse(useless.as_bytes()).is_err(), "{useless}");
+        }
+        let test = json!({"Event": "s3:TestEvent", "Bucket": "b"}).to_string();
+        let bucket = "b".to_owned();
+        let wrapped = parse(of_sqs(&[sns(&test)]).as_bytes());
+        assert_eq!(wrapped, Ok(Notification::Test { bucket }));
+        assert_eq!(keys(&of_sqs(&[test, s3("k")])), [Ok("k".to_owned())]);
+        let mut deep = s3("k");
+        for _ in 0..6 {
+            deep = sns(&deep);
+        }
+        assert_eq!(parse(deep.as_bytes()), Err(EventError::NotS3));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_wrapper_hides_no_event() {
+        let with_body = |event: &str, at: &str| {
+            let mut event: serde_json::Value = serde_json::from_str(event).unwrap();
+            event.pointer_mut(at).unwrap()["body"] = json!("hello");
+            event.pointer_mut(at).unwrap()["Sns"] = json!({"Message": "hello"});
+            event.to_string()
+        };
+        for (event, at) in [
+            (s3("k"), "/Records/0"),
+            (s3("k"), ""),
+            (eventbridge("k"), ""),
+        ] {
+            let event = with_body(&event, at);
+            assert_eq!(keys(&event), [Ok("k".to_owned())], "{event}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_an_event_is_taken() {
+        assert_eq!(
+            keys(&("\u{feff}".to_owned() + &s3("k"))),
+            [Ok("k".to_owned())]
+        );
+        let within = sns(&("\u{feff}".to_owned() + &eventbridge("k")));
+        assert_eq!(keys(&within), [Ok("k".to_owned())]);
+    }
+
+    #[test]
+    fn a_list_of_more_records_than_are_taken_is_refused_as_a_whole() {
+        let list = |count: usize| format!(r#"{{"Records":[{}]}}"#, vec!["0"; count].join(","));
+        let records = |body: &str| match parse(body.as_bytes())? {
+            Notification::Records(records) => Ok(records.len()),
+            Notification::Test { .. } => Ok(0),
+        };
+        assert_eq!(records(&list(RECORDS)), Ok(RECORDS));
+        assert_eq!(records(&list(RECORDS + 1)), Err(EventError::TooMany));
+        let inside = json!({"Type": "Notification", "Message": list(RECORDS + 1)});
+        assert_eq!(records(&inside.to_string()), Err(EventError::TooMany));
+        // However many wrappers they are spread over.
+        let some = sns(&list(RECORDS / 2));
+        let spread = |count| of_sqs(&vec![some.clone(); count]);
+        assert_eq!(records(&spread(2)), Ok(RECORDS));
+        assert_eq!(records(&spread(3)), Err(EventError::TooMany));
+        assert_eq!(records(&spread(100)), Err(EventError::TooMany));
+    }
+
+    #[test]
+    fn a_key_that_no_store_can_be_asked_for_has_its_reason() {
+        for key in ["k".repeat(1024), "a/...".into(), "..a/.b/c.".into()] {
+            assert_eq!(unusable(&key), None, "{key}");
+        }
+        for key in ["k".repeat(1025), "é".repeat(513)] {
+            assert!(unusable(&key).unwrap().contains("1,024 bytes"));
+        }
+        for key in ["..", "../1", "a/./b", "a/.."] {
+            assert!(unusable(key).unwrap().contains("segment"), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_else_a_hint_says_is_bounded() {
+        let hint = |length| ObjectHint {
+            bucket: "b".into(),
+            key: "k".into(),
+            event: "é".repeat(length),
+            time: None,
+            version_id: Some("v".repeat(length)),
+            size: Some(7),
+            sequencer: Some(Sequencer("a".repeat(length))),
+        };
+        let (mut long, mut short) = (hint(2000), hint(500));
+        long.bound();
+        assert_eq!((long.event.len(), long.size), (1024, Some(7)));
+        assert!(long.version_id.is_none() && long.sequencer.is_none());
+        short.bound();
+        assert_eq!(short, hint(500));
     }
 
     #[test]

@@ -4,37 +4,28 @@
 //! Follows [Event notifications](https://developers.cloudflare.com/r2/buckets/event-notifications/#message-format).
 //! One event a message; the key is not encoded, and every action changes what a key holds.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Ignored, ObjectHint};
+use crate::json::{members_of, size, text};
 use crate::time::rfc3339;
 
 /// An event's envelope.
-pub(super) struct Event {
+pub(super) struct Event<'a> {
     pub(super) action: String,
     pub(super) bucket: Option<String>,
-    pub(super) object: Option<Box<RawValue>>,
-    pub(super) time: Option<String>,
+    pub(super) object: Option<&'a RawValue>,
+    pub(super) time: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Object {
-    key: Option<String>,
-    size: Option<u64>,
-}
-
-impl Event {
+impl Event<'_> {
     /// Reads it.
     ///
     /// # Errors
     /// Why it gives no hint.
     pub(super) fn read(self) -> Result<ObjectHint, Ignored> {
-        let bucket = self.bucket.filter(|bucket| !bucket.is_empty());
-        let object = self.object.as_ref().map_or("{}", |object| object.get());
-        let object: Object = serde_json::from_slice(object.as_bytes()).unwrap_or_default();
-        let key = object.key.filter(|key| !key.is_empty());
+        let [key, object_size] = members_of(self.object, ["key", "size"]);
+        let (bucket, key) = (self.bucket, text(key));
         let (Some(bucket), Some(key)) = (bucket.clone(), key.clone()) else {
             return Err(Ignored {
                 bucket,
@@ -46,9 +37,9 @@ impl Event {
             bucket,
             key,
             event: self.action,
-            time: self.time.and_then(|time| rfc3339(&time)),
+            time: text(self.time).and_then(|time| rfc3339(&time)),
             version_id: None,
-            size: object.size,
+            size: size(object_size),
             sequencer: None,
         })
     }

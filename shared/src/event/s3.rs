@@ -6,12 +6,16 @@
 //! writes `s3:` before a name, tells of reads as well, and of tags as `ObjectCreated`; Ceph
 //! ([S3 bucket notifications](https://docs.ceph.com/en/latest/radosgw/notifications/)) tells of a
 //! multipart upload before there is an object, and may write a size as text. A hint too many is one look.
+//!
+//! A record may also be one of SQS's or of SNS's, as Lambda is given them
+//! ([SQS](https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html), [SNS](https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html)):
+//! what these wrap is read by itself.
 
 use percent_encoding::percent_decode;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Ignored, ObjectHint, Sequencer};
+use super::{Ignored, ObjectHint, Records, Sequencer};
+use crate::json::{members, members_of, string, text};
 use crate::time::rfc3339;
 
 /// Decodes a key as S3 writes it into events: `application/x-www-form-urlencoded`.
@@ -24,98 +28,122 @@ pub fn decode_key(encoded: &str) -> Option<String> {
     Some(decoded.into_owned())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    event_version: Option<String>,
-    event_source: Option<String>,
-    event_name: Option<String>,
-    event_time: Option<String>,
-    s3: Option<Entity>,
-}
-
-#[derive(Deserialize)]
-struct Entity {
-    bucket: Option<Bucket>,
-    object: Option<Object>,
-}
-
-#[derive(Deserialize)]
-struct Bucket {
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Object {
-    key: Option<String>,
-    size: Option<Box<RawValue>>,
-    version_id: Option<String>,
-    sequencer: Option<String>,
-}
-
-/// Reads one record.
+/// The keys that `written` may mean in a record of `source`.
 ///
-/// # Errors
-/// Why it gives no hint.
-pub(super) fn read_record(record: &RawValue) -> Result<ObjectHint, Ignored> {
-    let record: Record =
-        serde_json::from_slice(record.get().as_bytes()).map_err(|error| Ignored {
-            bucket: None,
-            key: None,
-            reason: format!("The record is not an S3 event record: {error}."),
-        })?;
-    let (bucket, object) = match record.s3 {
-        Some(entity) => (entity.bucket.and_then(|bucket| bucket.name), entity.object),
-        None => (None, None),
-    };
-    let key = object.as_ref().and_then(|object| object.key.clone());
-    let ignored = |reason: String| Ignored {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        reason,
-    };
+/// S3, MinIO and RustFS encode keys as forms are, Ceph writes them as they are
+/// ([rgw_pubsub.cc](https://github.com/ceph/ceph/blob/main/src/rgw/rgw_pubsub.cc)). Of any other store, and where
+/// a form would have none of the letters, nobody can tell: it is one look too many.
+fn keys(source: &str, written: &str) -> impl Iterator<Item = String> {
+    let decoded = decode_key(written).filter(|_| source != "ceph:s3");
+    let is_form = matches!(source, "aws:s3" | "minio:s3" | "rustfs:s3")
+        && written.bytes().all(|letter| letter.is_ascii_graphic());
+    let raw = (!is_form && decoded.as_deref() != Some(written)).then(|| written.to_owned());
+    decoded.into_iter().chain(raw)
+}
 
-    let source = record.event_source.as_deref().unwrap_or_default();
-    if !source.ends_with(":s3") {
-        return Err(ignored(format!(
-            "eventSource is {source:?}; expected aws:s3 or another store's :s3."
-        )));
+/// A record, read as far as it must be to know what it is.
+pub(super) struct Record<'a> {
+    /// The message that it wraps: of SQS or of SNS, as Lambda is given them.
+    pub(super) wrapped: Option<&'a RawValue>,
+    version: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
+    name: Option<&'a RawValue>,
+    time: Option<&'a RawValue>,
+    s3: Option<&'a RawValue>,
+}
+
+impl<'a> Record<'a> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(super) fn read(record: &'a RawValue) -> Result<Self, Ignored> {
+        let names = [
+            "eventVersion",
+            "eventSource",
+            "eventName",
+            "eventTime",
+            "s3",
+            "body",
+            "Sns",
+        ];
+        let [version, source, name, time, s3, body, sns] = members(record.get().as_bytes(), names)
+            .map_err(|error| Ignored {
+                bucket: None,
+                key: None,
+                reason: format!("The record is not an S3 event record: {error}."),
+            })?;
+        let [message] = members_of(sns, ["Message"]);
+        Ok(Self {
+            wrapped: body.or(message).filter(|_| s3.is_none()),
+            version,
+            source,
+            name,
+            time,
+            s3,
+        })
     }
-    let version = record.event_version.as_deref().unwrap_or_default();
-    if version.split('.').next() != Some("2") {
-        return Err(ignored(format!(
-            "eventVersion is {version:?}; this version reads 2.x."
-        )));
+
+    /// Gives its hints, or why it has none.
+    pub(super) fn hints(&self, records: &mut Records) {
+        let [bucket, object] = members_of(self.s3, ["bucket", "object"]);
+        let [bucket] = members_of(bucket, ["name"]);
+        let [key] = members_of(object, ["key"]);
+        let (bucket, key) = (string(bucket), string(key));
+        match self.read_hints(bucket.as_deref(), key.as_deref(), object) {
+            Ok(hints) => records.extend(hints.into_iter().map(Ok)),
+            Err(reason) => records.push(Err(Ignored {
+                bucket,
+                key,
+                reason,
+            })),
+        }
     }
-    let event = record.event_name.unwrap_or_default();
-    let event = event.strip_prefix("s3:").unwrap_or(&event).to_owned();
-    if !may_change_object(&event) {
-        return Err(ignored(format!(
-            "{event:?} does not change what an object is."
-        )));
+
+    fn read_hints(
+        &self,
+        bucket: Option<&str>,
+        key: Option<&str>,
+        object: Option<&RawValue>,
+    ) -> Result<Vec<ObjectHint>, String> {
+        let source = text(self.source).unwrap_or_default();
+        if !source.ends_with(":s3") {
+            return Err(format!(
+                "eventSource is {source:?}; expected aws:s3 or another store's :s3."
+            ));
+        }
+        let version = text(self.version).unwrap_or_default();
+        if version.split('.').next() != Some("2") {
+            return Err(format!(
+                "eventVersion is {version:?}; this version reads 2.x."
+            ));
+        }
+        let event = text(self.name).unwrap_or_default();
+        let event = event.strip_prefix("s3:").unwrap_or(&event);
+        if !may_change_object(event) {
+            return Err(format!("{event:?} does not change what an object is."));
+        }
+        let bucket = bucket.filter(|name| !name.is_empty());
+        let bucket = bucket.ok_or("The record names no bucket.")?;
+        let key = key.filter(|key| !key.is_empty());
+        let key = key.ok_or("The record names no key.")?;
+        let [size, version_id, sequencer] = members_of(object, ["size", "versionId", "sequencer"]);
+        let hint = |key| ObjectHint {
+            bucket: bucket.to_owned(),
+            key,
+            event: event.to_owned(),
+            time: text(self.time).and_then(|time| rfc3339(&time)),
+            version_id: text(version_id),
+            // Ceph may write it as text.
+            size: size.and_then(|size| size.get().trim_matches('"').parse().ok()),
+            sequencer: text(sequencer).map(Sequencer),
+        };
+        let hints: Vec<ObjectHint> = keys(&source, key).map(hint).collect();
+        if hints.is_empty() {
+            return Err("The key is not UTF-8 after URL-decoding.".to_owned());
+        }
+        Ok(hints)
     }
-    let Some(bucket_name) = bucket.clone().filter(|name| !name.is_empty()) else {
-        return Err(ignored("The record names no bucket.".into()));
-    };
-    let (Some(object), Some(encoded)) = (object, key.as_deref().filter(|key| !key.is_empty()))
-    else {
-        return Err(ignored("The record names no key.".into()));
-    };
-    let Some(decoded) = decode_key(encoded) else {
-        return Err(ignored("The key is not UTF-8 after URL-decoding.".into()));
-    };
-    Ok(ObjectHint {
-        bucket: bucket_name,
-        key: decoded,
-        event,
-        time: record.event_time.and_then(|time| rfc3339(&time)),
-        version_id: object.version_id.filter(|version| !version.is_empty()),
-        size: object
-            .size
-            .and_then(|size| size.get().trim_matches('"').parse().ok()),
-        sequencer: object.sequencer.map(Sequencer),
-    })
 }
 
 /// Whether an event of this name can mean that a key now holds something else.
@@ -268,6 +296,69 @@ mod tests {
             value["s3"]["object"]["size"] = size;
             assert_eq!(parse_one(&value).unwrap().size, read);
         }
+    }
+
+    #[test]
+    fn nothing_that_is_not_needed_drops_a_record() {
+        for path in [
+            "/eventTime",
+            "/s3/object/size",
+            "/s3/object/versionId",
+            "/s3/object/sequencer",
+            "/s3/object/eTag",
+            "/awsRegion",
+            "/s3/bucket/arn",
+        ] {
+            for other in [
+                json!("x"),
+                json!(7.5),
+                json!(-1),
+                json!(null),
+                json!([1]),
+                json!({}),
+            ] {
+                let mut value = record("ObjectCreated:Put");
+                *value.pointer_mut(path).unwrap() = other.clone();
+                assert!(parse_one(&value).is_ok(), "{path}: {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_drops_no_record() {
+        let twice = r#"{"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": "b"}, "object": {"key": "k", "size": 1, "size": 2}}}]}"#;
+        let Notification::Records(records) = parse(twice.as_bytes()).unwrap() else {
+            panic!("not records")
+        };
+        assert_eq!(records[0].as_ref().unwrap().size, Some(2));
+    }
+
+    #[test]
+    fn a_key_is_decoded_where_its_store_encodes_and_both_are_looked_at_where_nobody_knows() {
+        let of = |source: &str, key: &str| -> Vec<String> {
+            let mut value = record("ObjectCreated:Put");
+            value["eventSource"] = json!(source);
+            value["s3"]["object"]["key"] = json!(key);
+            let body = json!({"Records": [value]}).to_string();
+            let Notification::Records(records) = parse(body.as_bytes()).unwrap() else {
+                panic!("not records")
+            };
+            records.into_iter().map(|hint| hint.unwrap().key).collect()
+        };
+        for key in ["a+b.txt", "100%", "%41", "a b", "%FF", "é+%20"] {
+            assert_eq!(of("ceph:s3", key), [key], "{key}");
+        }
+        for source in ["aws:s3", "minio:s3", "rustfs:s3"] {
+            assert_eq!(of(source, "a+b%2Bc%2Fd.txt"), ["a b+c/d.txt"], "{source}");
+            assert_eq!(of(source, "plain.txt"), ["plain.txt"], "{source}");
+            // No form has a space or an umlaut.
+            assert_eq!(of(source, "a b.txt"), ["a b.txt"], "{source}");
+            assert_eq!(of(source, "ä+b"), ["ä b", "ä+b"], "{source}");
+        }
+        assert_eq!(of("sgws:s3", "a+b.txt"), ["a b.txt", "a+b.txt"]);
+        assert_eq!(of("my:s3", "plain.txt"), ["plain.txt"]);
+        assert_eq!(of("my:s3", "%FF"), ["%FF"]);
     }
 
     #[test]

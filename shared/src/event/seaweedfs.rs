@@ -6,10 +6,10 @@
 //! encoded. A rename is two keys.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Ignored, ObjectHint};
+use super::{Ignored, ObjectHint, Records};
+use crate::json::{members_of, size, text};
 
 const BUCKETS: &str = "/buckets/";
 /// Where the parts of unfinished uploads lie, in each bucket.
@@ -17,56 +17,46 @@ const UPLOADS: &str = ".uploads/";
 /// How the folder of an object's versions ends.
 const VERSIONS: &str = ".versions";
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Change {
-    old_entry: Option<Entry>,
-    new_entry: Option<Entry>,
-    new_parent_path: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What an event says of an entry.
+#[derive(Default)]
 struct Entry {
-    name: String,
+    name: Option<String>,
     is_directory: bool,
-    attributes: Attributes,
+    size: Option<u64>,
+    time: Option<Timestamp>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Attributes {
-    file_size: Option<u64>,
-    /// In seconds since 1970.
-    mtime: Option<i64>,
-}
-
-/// Reads an event of this `kind` about the entry at `path`; one verdict a key.
-pub(super) fn read(
-    kind: &str,
-    path: &str,
-    change: Option<&RawValue>,
-) -> Vec<Result<ObjectHint, Ignored>> {
-    let change = change.map_or("{}", RawValue::get);
-    let change: Change = serde_json::from_slice(change.as_bytes()).unwrap_or_default();
-    let entry = change.new_entry.as_ref().or(change.old_entry.as_ref());
-    let is_directory = entry.is_some_and(|entry| entry.is_directory);
-    let mut hints = vec![hint(kind, path, is_directory, entry)];
-    if let (Some(_), Some(new)) = (&change.old_entry, &change.new_entry) {
-        let moved = format!("{}/{}", change.new_parent_path, new.name);
-        if moved != path {
-            hints.push(hint(kind, &moved, new.is_directory, Some(new)));
+impl Entry {
+    fn read(entry: &RawValue) -> Self {
+        let names = ["name", "is_directory", "attributes"];
+        let [name, is_directory, attributes] = members_of(Some(entry), names);
+        // The time is in seconds since 1970.
+        let [file_size, mtime] = members_of(attributes, ["file_size", "mtime"]);
+        let time = mtime.and_then(|mtime| mtime.get().parse().ok());
+        Self {
+            name: text(name),
+            is_directory: is_directory.is_some_and(|flag| flag.get() == "true"),
+            size: size(file_size),
+            time: time.and_then(|time| Timestamp::from_second(time).ok()),
         }
     }
-    hints
 }
 
-fn hint(
-    kind: &str,
-    path: &str,
-    is_directory: bool,
-    entry: Option<&Entry>,
-) -> Result<ObjectHint, Ignored> {
+/// Reads an event of this `kind` about the entry at `path`: one verdict a key.
+pub(super) fn read(kind: &str, path: &str, change: Option<&RawValue>, records: &mut Records) {
+    let names = ["old_entry", "new_entry", "new_parent_path"];
+    let [old, new, parent] = members_of(change, names);
+    let entry = new.or(old).map(Entry::read).unwrap_or_default();
+    records.push(hint(kind, path, &entry));
+    if let (Some(_), Some(_), Some(name), Some(parent)) = (old, new, &entry.name, text(parent)) {
+        let moved = format!("{parent}/{name}");
+        if moved != path {
+            records.push(hint(kind, &moved, &entry));
+        }
+    }
+}
+
+fn hint(kind: &str, path: &str, entry: &Entry) -> Result<ObjectHint, Ignored> {
     let place = path
         .strip_prefix(BUCKETS)
         .and_then(|path| path.split_once('/'));
@@ -83,7 +73,7 @@ fn hint(
     if name.starts_with(UPLOADS) {
         return Err(ignored("is a part of an unfinished upload"));
     }
-    let key = match (is_directory, name.rsplit_once('/')) {
+    let key = match (entry.is_directory, name.rsplit_once('/')) {
         (true, _) => name.strip_suffix(VERSIONS),
         (false, Some((folder, version))) if version.starts_with("v_") => {
             Some(folder.strip_suffix(VERSIONS).unwrap_or(name))
@@ -93,14 +83,13 @@ fn hint(
     let Some(key) = key.filter(|key| !key.is_empty()) else {
         return Err(ignored("is a folder"));
     };
-    let attributes = entry.map(|entry| &entry.attributes);
     Ok(ObjectHint {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         event: kind.to_owned(),
-        time: attributes.and_then(|attributes| Timestamp::from_second(attributes.mtime?).ok()),
+        time: entry.time,
         version_id: None,
-        size: attributes.and_then(|attributes| attributes.file_size),
+        size: entry.size,
         sequencer: None,
     })
 }

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
+use crate::json::without_bom;
 
 /// What a token of ours may do: read and write objects.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
@@ -51,7 +52,8 @@ impl ServiceAccount {
     /// [`ConfigError`] about `variable`; holds nothing of the file's content.
     pub fn parse(variable: &str, file: &str) -> Result<(Self, String), ConfigError> {
         let expected = "expected the JSON key file of a service account (type, client_email, private_key_id, private_key)";
-        let file: CredentialFile = serde_json::from_slice(file.as_bytes()).map_err(|error| {
+        let file = without_bom(file.as_bytes());
+        let file: CredentialFile = serde_json::from_slice(file).map_err(|error| {
             ConfigError::new(
                 variable,
                 format!(
@@ -68,7 +70,7 @@ impl ServiceAccount {
         if file.r#type != "service_account" {
             return Err(ConfigError::new(
                 variable,
-                format!("its type is {:?}; {expected}.", file.r#type),
+                format!("its type is another; {expected}."),
             ));
         }
         if file.client_email.is_empty() || file.private_key.is_empty() {

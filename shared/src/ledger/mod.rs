@@ -1,6 +1,7 @@
 //! What people look at of one route: counts, delays, the last outcomes, and the state of its brake.
 //!
-//! Pure, and bounded in size however much is copied. Whoever stores it writes it once a batch. No
+//! Pure, and bounded in bytes however much is copied and whatever keys are called: storage takes two
+//! megabytes of it. Whoever stores it writes it once a batch. No
 //! decision about an object is made from it; what is in quarantine stands beside it ([`Quarantined`]).
 
 mod histogram;
@@ -15,7 +16,8 @@ pub use histogram::Histogram;
 pub use quarantine::{Quarantined, Selector};
 
 use crate::brake::{Brake, BrakeState, Leave};
-use crate::error::{ErrorKind, TransferError};
+use crate::error::{ErrorKind, TransferError, cut};
+use crate::event::KEY_BYTES;
 use crate::message::HintMessage;
 use crate::transfer::{LISTED_GONE, Outcome};
 use crate::walk::Walk;
@@ -24,6 +26,8 @@ use crate::walk::Walk;
 const RECENT: usize = 50;
 /// And of the last walks.
 const WALKS: usize = 10;
+/// The longest name of a bucket that is kept, in bytes.
+const BUCKET_BYTES: usize = 255;
 
 /// What came of one hint, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +99,12 @@ impl Record {
         }
     }
 
+    /// Cuts what is longer than any name at a store.
+    fn bound(&mut self) {
+        cut(&mut self.bucket, BUCKET_BYTES);
+        cut(&mut self.key, KEY_BYTES);
+    }
+
     /// Whether the destination is now as it should be: an older failure of the key is mended.
     #[must_use]
     pub fn settles(&self) -> bool {
@@ -130,9 +140,18 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Bounds what was stored by a version that did not.
+    pub fn bound(&mut self) {
+        self.recent.truncate(RECENT);
+        self.recent.iter_mut().for_each(Record::bound);
+        self.walks.truncate(WALKS);
+        self.walks.iter_mut().for_each(Walk::bound);
+    }
+
     /// Takes `records` in, in their order.
     pub fn record(&mut self, records: Vec<Record>) {
-        for record in records {
+        for mut record in records {
+            record.bound();
             self.since.get_or_insert(record.at);
             *self.counts.entry(record.outcome.clone()).or_default() += 1;
             if let Some(bytes) = record.bytes {
@@ -157,6 +176,7 @@ impl Ledger {
         let is_same = |known: &Walk| (known.kind, known.started_at) == (walk.kind, walk.started_at);
         if !self.walks.iter().any(is_same) {
             walk.differences.clear();
+            walk.bound();
             self.walks.push_front(walk);
             self.walks.truncate(WALKS);
         }
@@ -236,6 +256,38 @@ mod tests {
         let text = serde_json::to_string(&ledger).unwrap();
         assert!(text.len() < 16_000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+    }
+
+    #[test]
+    fn it_is_bounded_in_bytes_and_so_is_what_an_older_version_stored() {
+        let long = "\u{1}".repeat(100_000);
+        let error = TransferError::new(ErrorKind::SourceUnexpected, long.clone(), long.clone());
+        let failed = || Record::failed(&message(&long), &error, "retried", at(1));
+        let walk = |second| {
+            let request = Request {
+                prefix: long.clone(),
+                ..Request::default()
+            };
+            let mut walk = Walk::new(Kind::Reconcile, "r", request, None, at(second));
+            walk.last_key = Some(long.clone());
+            walk.failed(error.clone(), at(second), 0);
+            walk
+        };
+        let mut ledger = Ledger::default();
+        ledger.record((0..100).map(|_| failed()).collect());
+        (0..20).for_each(|second| ledger.walked(walk(second)));
+        let size = |ledger: &Ledger| serde_json::to_string(ledger).unwrap().len();
+        assert!(size(&ledger) < 1_500_000, "{}", size(&ledger));
+        assert_eq!((ledger.recent.len(), ledger.walks.len()), (RECENT, WALKS));
+
+        let mut stored = Ledger {
+            recent: (0..100).map(|_| failed()).collect(),
+            walks: (0..20).map(walk).collect(),
+            ..Ledger::default()
+        };
+        assert!(size(&stored) > 2_000_000);
+        stored.bound();
+        assert!(size(&stored) < 1_500_000, "{}", size(&stored));
     }
 
     #[test]

@@ -4,8 +4,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{ErrorKind, TransferError};
+use crate::error::{ErrorKind, TransferError, cut};
 use crate::message::{DeadLetter, HintMessage};
+use crate::time::rfc3339;
+
+/// The longest name of an entry, in bytes: that of a bucket and a key of S3 has less.
+const ID_BYTES: usize = 1280;
+
+/// The longest text that is kept of what is no message of ours, in bytes.
+const TEXT_BYTES: usize = 32 * 1024;
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,16 +46,34 @@ pub enum Selector {
 }
 
 impl Quarantined {
-    /// `letter` as an entry; `before` is the entry that the key has already.
+    /// `letter` as an entry; `before` is the entry that the key has already. One that a replay took out has
+    /// left with the message how often the key had come here, and since when.
     #[must_use]
     pub fn new(letter: DeadLetter, before: Option<&Self>) -> Self {
+        let DeadLetter {
+            mut message,
+            mut error,
+            deliveries,
+            failed_at,
+        } = letter;
+        error.bound();
+        if let Value::String(text) = &mut message {
+            cut(text, TEXT_BYTES);
+        }
+        let failures = message["failures"].as_u64().unwrap_or_default();
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+        let first = message["first_failed_at"].as_str().and_then(rfc3339);
+        let known = before.map(|before| before.first_failed_at);
         Self {
-            message: letter.message,
-            error: letter.error,
-            deliveries: letter.deliveries,
-            failures: before.map_or(0, |before| before.failures).saturating_add(1),
-            first_failed_at: before.map_or(letter.failed_at, |before| before.first_failed_at),
-            last_failed_at: letter.failed_at,
+            message,
+            error,
+            deliveries,
+            failures: before
+                .map_or(0, |before| before.failures)
+                .max(failures)
+                .saturating_add(1),
+            first_failed_at: first.into_iter().chain(known).min().unwrap_or(failed_at),
+            last_failed_at: failed_at,
         }
     }
 
@@ -63,6 +88,8 @@ impl Quarantined {
             followed: false,
             returns: 0,
             released: true,
+            failures: self.failures,
+            first_failed_at: Some(self.first_failed_at),
             ..hint
         })
     }
@@ -89,14 +116,16 @@ impl Selector {
 
 impl DeadLetter {
     /// The name of its entry in quarantine: bucket and key, so that a key has one. A message that
-    /// is no hint gets one by its time.
+    /// is no hint gets one by its time. Of a key that no store has, because it is too long, the first bytes.
     #[must_use]
     pub fn id(&self) -> String {
         let hint = &self.message["hint"];
-        match (hint["bucket"].as_str(), hint["key"].as_str()) {
+        let mut id = match (hint["bucket"].as_str(), hint["key"].as_str()) {
             (Some(bucket), Some(key)) => format!("{bucket}/{key}"),
             _ => format!("?/{}", self.failed_at),
-        }
+        };
+        cut(&mut id, ID_BYTES);
+        id
     }
 }
 
@@ -135,6 +164,34 @@ mod tests {
         assert_eq!((first.failures, again.failures), (1, 2));
         assert_eq!(again.first_failed_at, first.first_failed_at);
         assert_eq!(again.last_failed_at, Timestamp::from_second(9).unwrap());
+    }
+
+    #[test]
+    fn a_replay_that_fails_again_is_one_failure_more_since_the_first() {
+        let first = Quarantined::new(letter(5), None);
+        let again = Quarantined::new(letter(9), Some(&first));
+        let mut replayed = letter(20);
+        replayed.message = serde_json::to_value(again.replayed().unwrap()).unwrap();
+        // An event of its own may have failed meanwhile.
+        for before in [None, Some(&Quarantined::new(letter(15), None))] {
+            let entry = Quarantined::new(replayed.clone(), before);
+            assert_eq!(entry.failures, 3);
+            assert_eq!(entry.first_failed_at, first.first_failed_at);
+            assert_eq!(entry.replayed().unwrap().failures, 3);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_bounded_in_bytes_whatever_the_message_is() {
+        let mut long = letter(1);
+        long.message["hint"]["key"] = json!("\u{1}".repeat(100_000));
+        assert_eq!(long.id().len(), ID_BYTES);
+        let mut text = letter(1);
+        text.message = json!("\u{1}".repeat(120_000));
+        text.error.message = "<html>".repeat(20_000);
+        let entry = Quarantined::new(text, None);
+        let size = serde_json::to_string(&entry).unwrap().len();
+        assert!(size < 250_000, "{size}");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::sender::Topic;
 
 pub use table::PARTS_ABOVE;
 
+/// What the ledger of messages without a route is called; no route is.
+pub const UNROUTED: &str = "unrouted";
+
 /// Where the keys of one source bucket (and prefix) go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {

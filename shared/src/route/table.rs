@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Deletes, OnConflict, Place, Route};
+use super::{Deletes, OnConflict, Place, Route, UNROUTED};
 use crate::brake::Brake;
 use crate::error::ConfigError;
 use crate::sender::Topic;
@@ -97,12 +97,12 @@ impl Table {
         }
         let percent = self.brake_percent.unwrap_or(BRAKE_PERCENT);
         if !(1..=100).contains(&percent) {
-            return Err(format!("brake_percent is {percent}; expected 1 to 100."));
+            return Err("brake_percent is not 1 to 100.".into());
         }
         let window = self.brake_window_s.unwrap_or(BRAKE_WINDOW);
         if !(1..=LONGEST_BRAKE_WINDOW).contains(&window) {
             return Err(format!(
-                "brake_window_s is {window}; expected 1 to {LONGEST_BRAKE_WINDOW} seconds."
+                "brake_window_s is not 1 to {LONGEST_BRAKE_WINDOW} seconds."
             ));
         }
         Ok(Brake {
@@ -116,9 +116,7 @@ impl Table {
         match self.carry_after_s {
             None => Ok(CARRY_AFTER),
             Some(seconds @ 1..=CARRY_AFTER) => Ok(seconds),
-            Some(other) => Err(format!(
-                "carry_after_s is {other}; expected 1 to {CARRY_AFTER} seconds."
-            )),
+            Some(_) => Err(format!("carry_after_s is not 1 to {CARRY_AFTER} seconds.")),
         }
     }
 
@@ -140,8 +138,8 @@ impl Table {
             (None, None) if self.has_minimum_duration() => Ok(None),
             (_, None) => Ok(Some(PARTS_ABOVE)),
             (_, Some(mebibytes @ 1..=MOST_MEBIBYTES)) => Ok(Some(mebibytes << 20)),
-            (_, Some(other)) => Err(format!(
-                "parts_above_mib is {other}; expected 1 to {MOST_MEBIBYTES}, in mebibytes."
+            (_, Some(_)) => Err(format!(
+                "parts_above_mib is not 1 to {MOST_MEBIBYTES}, in mebibytes."
             )),
         }
     }
@@ -159,7 +157,7 @@ fn choice<T: Copy>(option: &str, word: Option<&str>, words: [(&str, T); 2]) -> R
     let found = words.iter().find(|(name, _)| *name == word);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let [(first, _), (second, _)] = words;
-        format!("{option} is {word:?}; expected {first:?} or {second:?}.")
+        format!("{option} is neither {first:?} nor {second:?}.")
     })
 }
 
@@ -175,7 +173,13 @@ impl Route {
         if name.is_empty() {
             return Err(wrong("a route's variable is called ROUTE_<NAME>.".into()));
         }
+        if name.eq_ignore_ascii_case(UNROUTED) {
+            return Err(wrong(
+                "is what the quarantine of messages without a route is called: call the route something else.".into(),
+            ));
+        }
         let table: Table = serde_json::from_value(table).map_err(|error| {
+            let error = kind_of(&error.to_string());
             wrong(format!(
                 "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options."
             ))
@@ -226,11 +230,30 @@ impl Route {
     }
 }
 
+/// What `error` says without what it found: that may be a secret in the wrong place, and everybody is told.
+/// An option that looks like one, and is none, is named.
+fn kind_of(error: &str) -> String {
+    let Some((found, expected)) = error.rsplit_once(", expected ") else {
+        return error.to_owned();
+    };
+    let name = found.strip_prefix("unknown field `");
+    let name = name.and_then(|name| name.strip_suffix('`'));
+    let is_option = |name: &str| {
+        let mut letters = name.bytes();
+        name.len() <= 24 && letters.all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let kind = if name.is_some_and(is_option) {
+        found
+    } else {
+        let kind = found.split([':', '`']).next();
+        kind.unwrap_or_default().trim_end()
+    };
+    format!("{kind}, expected {expected}")
+}
+
 fn topic(arn: &str) -> Result<Topic, String> {
     Topic::parse(arn).ok_or_else(|| {
-        format!(
-            "sns_topics has {arn:?}; expected ARNs as \"arn:aws:sns:<region>:<account>:<name>\"."
-        )
+        "sns_topics are not all ARNs as \"arn:aws:sns:<region>:<account>:<name>\".".into()
     })
 }
 
@@ -239,9 +262,7 @@ fn owner(account: String) -> Result<String, String> {
     if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(account);
     }
-    Err(format!(
-        "is {account:?}; expected an AWS account's id, 12 digits."
-    ))
+    Err("is not an AWS account's id, 12 digits.".into())
 }
 
 /// A role's [ARN](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html).
@@ -253,9 +274,7 @@ fn role_arn(arn: String) -> Result<String, String> {
     });
     match rest {
         Some(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(arn),
-        _ => Err(format!(
-            "is {arn:?}; expected \"arn:aws:iam::<account>:role/<name>\"."
-        )),
+        _ => Err("is not \"arn:aws:iam::<account>:role/<name>\".".into()),
     }
 }
 
@@ -278,10 +297,7 @@ fn storage_class(class: String) -> Result<String, String> {
     if STORAGE_CLASSES.contains(&class.as_str()) {
         return Ok(class);
     }
-    Err(format!(
-        "is {class:?}; expected one of {}.",
-        STORAGE_CLASSES.join(", ")
-    ))
+    Err(format!("is not one of {}.", STORAGE_CLASSES.join(", ")))
 }
 
 /// A key's [resource name](https://cloud.google.com/kms/docs/getting-resource-ids); GCS chooses
@@ -301,17 +317,13 @@ fn kms_key(key: String) -> Result<String, String> {
             "cryptoKeys",
             name,
         ] if [project, location, ring, name].into_iter().all(is_id) => Ok(key),
-        _ => Err(format!(
-            "is {key:?}; expected \"projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>\", without a version."
-        )),
+        _ => Err("is not \"projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>\", without a version.".into()),
     }
 }
 
 impl Place {
     fn parse(scheme: &str, place: &str) -> Result<Self, String> {
-        let expected = || {
-            format!("is {place:?}; expected \"{scheme}://bucket\" or \"{scheme}://bucket/prefix\".")
-        };
+        let expected = || format!("is not \"{scheme}://bucket\" or \"{scheme}://bucket/prefix\".");
         let rest = place
             .strip_prefix(scheme)
             .and_then(|rest| rest.strip_prefix("://"))

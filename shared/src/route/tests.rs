@@ -183,12 +183,12 @@ fn what_is_wrong_is_said_with_the_variables_name() {
         (
             "deletes",
             json!("carry"),
-            "deletes is \"carry\"; expected \"ignore\" or \"propagate\"",
+            "deletes is neither \"ignore\" nor \"propagate\"",
         ),
         (
             "on_conflict",
             json!("Keep"),
-            "on_conflict is \"Keep\"; expected \"keep\" or \"overwrite\"",
+            "on_conflict is neither \"keep\" nor \"overwrite\"",
         ),
         ("parts_above_mib", json!(0), "1 to"),
         ("carry_after_s", json!(0), "1 to 300"),
@@ -250,7 +250,7 @@ fn a_role_an_external_id_and_an_owner_are_read_and_checked() {
     for (options, says) in [
         (
             json!({"role_arn": "reader"}),
-            "role_arn is \"reader\"; expected",
+            "role_arn is not \"arn:aws:iam",
         ),
         (json!({"role_arn": "arn:aws:iam::12:role/r"}), "role_arn is"),
         (
@@ -286,5 +286,58 @@ fn a_role_an_external_id_and_an_owner_are_read_and_checked() {
             "{error}"
         );
         assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn no_error_says_what_a_route_has() {
+    let found = "hush, expected hush: `hush`";
+    let good = json!({"source": "s3://src", "destination": "gs://dst",
+        "role_arn": "arn:aws:iam::012345678901:role/r"});
+    let fields = [
+        ("source", "s3://bucket"),
+        ("destination", "gs://bucket"),
+        ("parts", "expected a boolean"),
+        ("parts_above_mib", "expected u64"),
+        ("carry_after_s", "expected u32"),
+        ("tags", "expected a boolean"),
+        ("storage_class", "NEARLINE"),
+        ("kms_key", "cryptoKeys"),
+        ("deletes", "propagate"),
+        ("on_conflict", "overwrite"),
+        ("brake_deletes", "expected u32"),
+        ("role_arn", "role/<name>"),
+        ("external_id", "letters"),
+        ("expected_bucket_owner", "12 digits"),
+        (found, "unknown field, expected one of `source`"),
+        ("a` hush`", "unknown field, expected one of `source`"),
+    ];
+    for (field, says) in fields {
+        let mut table = good.clone();
+        table[field] = json!(found);
+        let error = Route::parse("ROUTE_X", table).unwrap_err().to_string();
+        assert!(error.contains(says), "{field}: {error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+    let mut table = good.clone();
+    table["sns_topics"] = json!([found]);
+    for table in [
+        table,
+        json!(found),
+        json!([found]),
+        json!({"source": found}),
+    ] {
+        let error = Route::parse("ROUTE_X", table).unwrap_err().to_string();
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn no_route_is_called_as_what_belongs_to_none() {
+    for variable in ["ROUTE_UNROUTED", "ROUTE_Unrouted"] {
+        let table = json!({"source": "s3://src", "destination": "gs://dst"});
+        let error = Route::parse(variable, table).unwrap_err();
+        assert_eq!(error.variable, variable);
+        assert!(error.message.contains("call the route something else"));
     }
 }

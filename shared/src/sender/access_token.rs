@@ -2,7 +2,8 @@
 //! ([RFC 6749, section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
 //!
 //! Nothing is stored: a token says until when it is good, and is signed with the secret that it was
-//! given for. Who takes that secret away takes its tokens away.
+//! given for. Who takes that secret away takes its tokens away. A token has one spelling, so that nobody
+//! has two of one.
 
 use std::fmt;
 
@@ -43,8 +44,14 @@ impl AccessTokens {
         let Some((end, signature)) = token.split_once('.') else {
             return false;
         };
-        let (Ok(end), Ok(signature)) = (end.parse(), BASE64_URL_SAFE_NO_PAD.decode(signature))
-        else {
+        // As it was written: `parse` alone would take a sign and zeros before it. The base64 is strict.
+        let is_written = end.starts_with(|first| matches!(first, '1'..='9'))
+            && end.bytes().all(|digit| digit.is_ascii_digit());
+        let (true, Ok(end), Ok(signature)) = (
+            is_written,
+            end.parse(),
+            BASE64_URL_SAFE_NO_PAD.decode(signature),
+        ) else {
             return false;
         };
         now.as_second() < end && self.sign(end).verify_slice(&signature).is_ok()
@@ -80,8 +87,19 @@ mod tests {
         assert!(!AccessTokens::new(b"other").have(&token, now));
         let longer = token.replacen("18000036", "18000037", 1);
         assert_ne!(longer, token);
+        // Its last letter has two bits that say nothing; they are zero.
+        let mut respelled = token.clone();
+        let last = respelled.pop().map(|last| char::from(last as u8 + 1));
+        respelled.extend(last);
+        let padded = format!("{token}=");
+        let [zeros, sign, space] = ["0", "+", " "].map(|before| format!("{before}{token}"));
         for wrong in [
             longer.as_str(),
+            &respelled,
+            &padded,
+            &zeros,
+            &sign,
+            &space,
             "",
             ".",
             "1800003600.",

@@ -16,6 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{Refused, check_time};
+use crate::aws;
+use crate::json::without_bom;
 use crate::sigv4::encode_query;
 use crate::time::rfc3339;
 
@@ -30,8 +32,7 @@ const VERSION: &str = "2010-03-31";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
     arn: String,
-    /// Where its region's SNS is: `https://sns.<region>.amazonaws.com`.
-    endpoint: String,
+    region: String,
 }
 
 /// A message as SNS posts it.
@@ -90,7 +91,7 @@ pub enum Hash {
 }
 
 impl Topic {
-    /// Reads `arn:aws:sns:<region>:<account>:<name>`.
+    /// Reads `arn:<partition>:sns:<region>:<account>:<name>`; the region must be one of the partition's.
     #[must_use]
     pub fn parse(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.split(':').collect();
@@ -101,15 +102,10 @@ impl Topic {
             let is_word_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
             !word.is_empty() && word.bytes().all(is_word_byte)
         };
-        let suffix = match partition {
-            "aws" | "aws-us-gov" => "",
-            "aws-cn" => ".cn",
-            _ => return None,
-        };
         let is_arn = [region, account, name].into_iter().all(is_word) && !region.contains('.');
-        is_arn.then(|| Self {
+        (is_arn && aws::is_in(partition, region)).then(|| Self {
             arn: arn.to_owned(),
-            endpoint: format!("https://sns.{region}.amazonaws.com{suffix}"),
+            region: region.to_owned(),
         })
     }
 
@@ -123,7 +119,10 @@ impl Topic {
     /// no slash at its end).
     #[must_use]
     pub fn url(&self, file: &str, in_its_place: Option<&str>) -> String {
-        format!("{}/{file}", in_its_place.unwrap_or(&self.endpoint))
+        match in_its_place {
+            Some(endpoint) => format!("{endpoint}/{file}"),
+            None => format!("https://{}/{file}", aws::host("sns", &self.region)),
+        }
     }
 
     /// The request that confirms a subscription with the `token` of its message. Not signed: the token
@@ -153,7 +152,7 @@ impl Envelope {
     /// # Errors
     /// [`Refused::Malformed`].
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
-        serde_json::from_slice(body)
+        serde_json::from_slice(without_bom(body))
             .map_err(|error| Refused::Malformed(format!("The body is no message of SNS: {error}.")))
     }
 
@@ -211,18 +210,22 @@ impl Envelope {
         })
     }
 
-    /// The certificate's file: the URL must be `topic`'s own SNS, and behind its slash one file's name.
+    /// The certificate's file: the URL must be `topic`'s own SNS, by whichever of its names, and behind
+    /// its slash one file's name. It is fetched from that SNS by its first name.
     fn certificate_of(&self, topic: &Topic) -> Result<&str, Refused> {
         let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        let file = self.certificate_url.strip_prefix(&topic.endpoint);
-        let file = file.and_then(|rest| rest.strip_prefix('/')).filter(|file| {
-            let name = file.strip_suffix(".pem");
-            name.is_some_and(|name| !name.is_empty() && name.bytes().all(is_name_byte))
+        let place = self.certificate_url.strip_prefix("https://");
+        let place = place.and_then(|place| place.split_once('/'));
+        let file = place.and_then(|(host, file)| {
+            let is_its = aws::hosts("sns", &topic.region).any(|its| its == host);
+            let name = file.strip_suffix(".pem").filter(|_| is_its)?;
+            (!name.is_empty() && name.bytes().all(is_name_byte)).then_some(file)
         });
         file.ok_or_else(|| {
             Refused::Certificate(format!(
-                "SigningCertURL is {:?}; a certificate of this topic is {}/<name>.pem.",
-                self.certificate_url, topic.endpoint
+                "SigningCertURL is {:?}; a certificate of this topic is {}.",
+                self.certificate_url,
+                topic.url("<name>.pem", None)
             ))
         })
     }

@@ -9,9 +9,9 @@ use http::StatusCode;
 use super::list::{destination, source};
 use super::merge::{bytes_of, is_copy, sort_out};
 use super::{Page, StoreSide, Tally, Walk};
-use crate::access::check_reachable;
 use crate::client::Client;
 use crate::error::TransferError;
+use crate::event::unusable;
 use crate::gcs::Object;
 use crate::order::is_part;
 use crate::port::Port;
@@ -131,7 +131,7 @@ pub(super) async fn is_gone<P: Port>(
     key: &str,
 ) -> Result<bool, TransferError> {
     let bucket = &route.source.bucket;
-    if check_reachable(key).is_err() {
+    if unusable(key).is_some() {
         return Ok(true);
     }
     let request = client.access.s3.head_object(bucket, key)?;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::list::Copies;
 use super::{Difference, Differs, Kind, Parity, Walk};
-use crate::access::check_reachable;
+use crate::event::unusable;
 use crate::gcs::{Object, Provenance};
 use crate::mapping::is_intact;
 use crate::order::is_part;
@@ -136,7 +136,7 @@ pub(super) fn sort_out(
 /// Whether `key` can be asked for, and has a name at the destination.
 fn can_be_copied(route: &Route, key: &str) -> bool {
     let name = route.destination_name(key).unwrap_or_default();
-    check_reachable(key).is_ok() && !matches!(name.as_str(), "" | "." | "..")
+    unusable(key).is_none() && !matches!(name.as_str(), "" | "." | "..")
 }
 
 impl Page {

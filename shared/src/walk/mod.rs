@@ -25,8 +25,8 @@ pub use list::next_page;
 pub use merge::Page;
 pub use parity::{Difference, Differs, Parity, Tally};
 
-use crate::error::TransferError;
-use crate::event::ObjectHint;
+use crate::error::{TransferError, cut};
+use crate::event::{KEY_BYTES, ObjectHint, unusable};
 use crate::message::{BACKFILL, HintMessage, RECONCILE};
 use crate::retry::{self, Disposition};
 use crate::route::Route;
@@ -229,8 +229,9 @@ impl Walk {
         }
     }
 
-    /// The hints that `page` asks for; none in a dry run. A copy whose source is gone is hinted at
-    /// where `route` propagates deletes.
+    /// The hints that `page` asks for; none in a dry run, and none at a key that no store can be asked for:
+    /// each walk would send it to quarantine again. A copy whose source is gone is hinted at where `route`
+    /// propagates deletes.
     #[must_use]
     pub fn hints(&self, page: &Page, route: &Route, now: Timestamp) -> Vec<HintMessage> {
         if self.request.dry_run {
@@ -243,6 +244,7 @@ impl Walk {
         let wanted = page
             .keys
             .iter()
+            .filter(|(difference, _)| unusable(&difference.key).is_none())
             .filter(|(difference, _)| match difference.is {
                 Differs::Missing | Differs::Different => true,
                 Differs::Extra => route.propagates_deletes(),
@@ -281,7 +283,10 @@ impl Walk {
         self.parity += page.parity;
         self.sent += sent;
         let room = DIFFERENCES.saturating_sub(self.differences.len());
-        let found = page.keys.into_iter().map(|(difference, _)| difference);
+        let found = page.keys.into_iter().map(|(mut difference, _)| {
+            cut(&mut difference.key, KEY_BYTES);
+            difference
+        });
         let is_compared = self.kind == Kind::Reconcile;
         let found = found.filter(|found| is_compared || found.is == Differs::Skipped);
         self.differences.extend(found.take(room));
@@ -332,6 +337,20 @@ impl Walk {
         let end = self.end.as_ref()?;
         let is_whole = end.outcome == Outcome::Done && self.request.prefix.is_empty();
         is_whole.then_some(self.parity.source.keys)
+    }
+
+    /// Cuts what is said of one that has ended to what a ledger has room for.
+    pub(crate) fn bound(&mut self) {
+        cut(&mut self.request.prefix, KEY_BYTES);
+        if let Some(key) = &mut self.last_key {
+            cut(key, KEY_BYTES);
+        }
+        if let Some(End {
+            error: Some(error), ..
+        }) = &mut self.end
+        {
+            error.bound();
+        }
     }
 
     /// Begins once more, because `side` is in another order than that of its names: what was found so far

@@ -59,6 +59,30 @@ fn what_a_person_ended_stays_ended() {
 }
 
 #[test]
+fn keys_that_no_store_can_be_asked_for_are_not_sent() {
+    let table = serde_json::json!({"source": "s3://src", "destination": "gs://dst"});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let long = "k".repeat(KEY_BYTES + 1);
+    for kind in [Kind::Backfill, Kind::Reconcile] {
+        let mut walk = Walk::new(kind, "r", Request::default(), None, NOW);
+        let keys = ["../1", "a/./b", &long, "good"].map(|key| {
+            let (key, is) = (key.to_owned(), Differs::Missing);
+            (Difference { key, is }, Some(1))
+        });
+        let page = Page {
+            keys: keys.into(),
+            ..Page::default()
+        };
+        let hints = walk.hints(&page, &route, NOW);
+        let sent: Vec<_> = hints.iter().map(|hint| &*hint.hint.key).collect();
+        assert_eq!(sent, ["good"]);
+        walk.took(page, 1, NOW);
+        let shown = walk.differences.iter().map(|found| found.key.len());
+        assert!(shown.max().is_none_or(|longest| longest <= KEY_BYTES));
+    }
+}
+
+#[test]
 fn an_etag_that_one_side_lacks_is_not_compared_and_a_marker_without_a_name_is_passed_over() {
     use super::list::Copies;
     use super::merge::{Sides, merged};

@@ -116,8 +116,7 @@ fn no_route() {
 #[test]
 fn a_route_to_nowhere() {
     let route = json!({"source": "s3://source", "destination": "s3://destination"});
-    let message =
-        "destination is \"s3://destination\"; expected \"gs://bucket\" or \"gs://bucket/prefix\".";
+    let message = "destination is not \"gs://bucket\" or \"gs://bucket/prefix\".";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
 }
 
@@ -131,8 +130,7 @@ fn a_route_with_an_unknown_field() {
 #[test]
 fn a_route_with_a_storage_class_of_another_store() {
     let route = json!({"source": "s3://source", "destination": "gs://destination", "storage_class": "GLACIER"});
-    let message =
-        "storage_class is \"GLACIER\"; expected one of STANDARD, NEARLINE, COLDLINE, ARCHIVE.";
+    let message = "storage_class is not one of STANDARD, NEARLINE, COLDLINE, ARCHIVE.";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
 }
 
@@ -141,12 +139,11 @@ fn topics_queues_and_secrets_that_are_none() {
     run(async {
         let route = json!({"source": "s3://source", "destination": "gs://destination",
             "sns_topics": ["https://sns.evil.example"]});
-        let message = "sns_topics has \"https://sns.evil.example\"; expected ARNs as \"arn:aws:sns:<region>:<account>:<name>\".";
+        let message = "sns_topics are not all ARNs as \"arn:aws:sns:<region>:<account>:<name>\".";
         refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message).await;
-        let message =
-            "has \"inbox\"; expected URLs as https://sqs.<region>.amazonaws.com/<account>/<name>.";
+        let message = "are not all URLs as https://sqs.<region>.amazonaws.com/<account>/<name>, without a user.";
         refuses(json!({"SQS_QUEUES": "inbox"}), "SQS_QUEUES", message).await;
-        let message = "its secret number 1 is not `whsec_` and the base64 of at least 16 bytes.";
+        let message = "its secret number 1 is not `whsec_` and the base64 of at least 24 bytes.";
         refuses(json!({"WEBHOOK_SECRET": "hush"}), "WEBHOOK_SECRET", message).await;
     });
 }
@@ -199,7 +196,7 @@ fn an_external_account_that_leads_elsewhere() {
             "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
         },
     });
-    let message = "its token_url is \"https://sts.googleapis.com.elsewhere.example/v1/token\"; expected https://sts.[<region>.]googleapis.com/….";
+    let message = "its token_url is not https://sts.[<region>.]googleapis.com/….";
     run(refuses(
         json!({"STORAGE_EMULATOR_HOST": null, "GOOGLE_CREDENTIALS": file}),
         "GOOGLE_CREDENTIALS",
@@ -244,11 +241,122 @@ fn endpoints_that_are_none() {
             ("AWS_ENDPOINT_URL_SNS", "sns.evil.example"),
             ("AWS_ENDPOINT_URL_STS", "http://localhost?x"),
             ("STORAGE_EMULATOR_HOST", "http://"),
+            ("AWS_ENDPOINT_URL_S3", "https://root:the-secret-of-aws@host"),
         ] {
-            let shown = value.trim_end_matches('/');
             let message =
-                format!("is {shown:?}; expected http(s)://host[:port] and nothing behind it.");
-            refuses(json!({name: value}), name, &message).await;
+                "is not http(s)://host[:port] with nothing behind it and no user before it.";
+            refuses(json!({name: value}), name, message).await;
+        }
+    });
+}
+
+#[test]
+fn tokens_that_can_be_guessed_or_are_two_parties() {
+    run(async {
+        let [_, events, _] = SECRETS;
+        let short = |place| {
+            format!(
+                "its token number {place} has fewer than 16 characters, which can be guessed: set it to a random one, such as `openssl rand -hex 32` gives."
+            )
+        };
+        let both = |other| {
+            format!(
+                "has one of {other} among its own: each secret is one party's alone. Set it to a random one, such as `openssl rand -hex 32` gives."
+            )
+        };
+        let webhook = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for (changes, variable, message) in [
+            (json!({"EVENTS_TOKEN": "a"}), "EVENTS_TOKEN", short(1)),
+            (
+                json!({"EVENTS_TOKEN": format!("{events}, fifteen-letters")}),
+                "EVENTS_TOKEN",
+                short(2),
+            ),
+            (json!({"ADMIN_TOKEN": "a"}), "ADMIN_TOKEN", short(1)),
+            (
+                json!({"ADMIN_TOKEN": format!("another-long-token {events}")}),
+                "ADMIN_TOKEN",
+                both("EVENTS_TOKEN"),
+            ),
+            (
+                json!({"ADMIN_TOKEN": webhook, "WEBHOOK_SECRET": webhook}),
+                "ADMIN_TOKEN",
+                both("WEBHOOK_SECRET"),
+            ),
+            (
+                json!({"EVENTS_TOKEN": webhook, "WEBHOOK_SECRET": webhook}),
+                "EVENTS_TOKEN",
+                both("WEBHOOK_SECRET"),
+            ),
+        ] {
+            refuses(changes, variable, &message).await;
+        }
+    });
+}
+
+#[test]
+fn a_route_called_as_what_belongs_to_none() {
+    let route = json!({"source": "s3://source", "destination": "gs://destination"});
+    let message = "is what the quarantine of messages without a route is called: call the route something else.";
+    run(refuses(
+        json!({"ROUTE_UNROUTED": route}),
+        "ROUTE_UNROUTED",
+        message,
+    ));
+}
+
+#[test]
+fn a_domain_of_access_that_is_none() {
+    let message = "is not http(s)://host[:port] with nothing behind it and no user before it.";
+    let changes =
+        json!({"ACCESS_TEAM_DOMAIN": "root:the-secret-of-aws@team.example", "ACCESS_AUD": "aud"});
+    run(refuses(changes, "ACCESS_TEAM_DOMAIN", message));
+}
+
+/// Everything that has a value which is not what it should be: whoever asks is told the variable and what
+/// is expected there, and nothing of what was found.
+#[test]
+fn nobody_is_told_a_value() {
+    run(async {
+        let secret = SECRETS[0];
+        let table = |name: &str, value: Value| {
+            let mut route = json!({"source": "s3://source", "destination": "gs://destination"});
+            route[name] = value;
+            json!({ "ROUTE_ONE": route })
+        };
+        let account = json!({"type": "external_account", "subject_token_type": secret});
+        for changes in [
+            table("source", json!(secret)),
+            table("region", json!(format!("{secret} {secret}"))),
+            table("role_arn", json!(secret)),
+            table(secret, json!(1)),
+            table("tags", json!(secret)),
+            json!({"ROUTE_ONE": secret}),
+            json!({"AWS_REGION": format!("{secret} {secret}")}),
+            json!({"SQS_QUEUES": secret}),
+            json!({"SQS_QUEUES": format!("ftp://root:{secret}@host/1/q")}),
+            json!({"SQS_QUEUES": format!("https://root:{secret}@host/1/q")}),
+            json!({"AWS_ENDPOINT_URL_SNS": format!("http://{secret}@host")}),
+            json!({"STORAGE_EMULATOR_HOST": format!("root:{secret}@host")}),
+            json!({"GOOGLE_CREDENTIALS": {"type": secret}}),
+            json!({"GOOGLE_CREDENTIALS": account}),
+        ] {
+            let options = RuntimeOptions {
+                bindings: bindings(&changes),
+                replace_routes: true,
+                ..RuntimeOptions::default()
+            };
+            let runtime = Runtime::start(toolchain(), options).await.unwrap();
+            let health = Client::new().get(format!("{}/healthz", runtime.url()));
+            let answer = health.send().await.unwrap();
+            assert_eq!(answer.status(), 500, "{changes}");
+            let said = format!(
+                "{:?} {}",
+                answer.headers().clone(),
+                answer.text().await.unwrap()
+            );
+            runtime.stop().await.unwrap();
+            assert!(!said.contains(secret), "{said}");
         }
     });
 }

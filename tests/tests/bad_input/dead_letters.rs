@@ -41,20 +41,6 @@ async fn assert_dead(lane: &Lane<'_>, key: &str, kind: ErrorKind, message: &str)
 }
 
 #[test]
-fn keys_with_dot_segments() {
-    run(async {
-        for key in ["a/../b", "./a", "a/.", ".."] {
-            let lane = shared().await.lane();
-            lane.put(key, "unreachable", Attributes::default());
-            let message = format!(
-                "The key {key:?} has a segment \".\" or \"..\", which HTTP clients take out of a URL."
-            );
-            assert_dead(&lane, key, ErrorKind::KeyUnreachable, &message).await;
-        }
-    });
-}
-
-#[test]
 fn a_source_that_denies_access() {
     run(async {
         let lane = shared().await.lane();

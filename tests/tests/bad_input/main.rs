@@ -2,6 +2,7 @@
 //! with which nothing can be done.
 #![allow(clippy::unwrap_used)]
 
+mod bounds;
 mod configuration;
 mod credentials;
 mod dead_letters;

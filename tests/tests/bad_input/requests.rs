@@ -34,6 +34,9 @@ async fn assert_problem(answer: Response, status: u16, title: &str, detail: &str
     assert_eq!(body, expected);
 }
 
+/// Basic first: some senders read no further.
+const CHALLENGE: &str = "Basic realm=\"causeway\", Bearer realm=\"causeway\"";
+
 const TOKEN_WANTED: &str = "Show a token of EVENTS_TOKEN as `Authorization: Bearer <token>`, as the password of Basic or as `x-api-key`, sign the request with WEBHOOK_SECRET, or send it through an SNS topic that a route names.";
 
 #[test]
@@ -46,10 +49,7 @@ fn an_event_without_a_token_is_401() {
             .send()
             .await
             .unwrap();
-        assert_eq!(
-            answer.headers()["www-authenticate"],
-            "Bearer realm=\"causeway\""
-        );
+        assert_eq!(answer.headers()["www-authenticate"], CHALLENGE);
         assert_problem(answer, 401, "Unauthorized", TOKEN_WANTED).await;
     });
 }
@@ -62,10 +62,7 @@ fn an_event_with_a_wrong_token_is_401() {
         for wrong in [almost, &format!("{token}x"), &token.to_uppercase()] {
             let request = request(Method::POST, "/events").await.bearer_auth(wrong);
             let answer = request.body("{}").send().await.unwrap();
-            assert_eq!(
-                answer.headers()["www-authenticate"],
-                "Bearer realm=\"causeway\""
-            );
+            assert_eq!(answer.headers()["www-authenticate"], CHALLENGE);
             assert_problem(answer, 401, "Unauthorized", TOKEN_WANTED).await;
         }
     });
@@ -84,6 +81,27 @@ fn another_method_is_405() {
             let detail = format!("This path takes {allow}.");
             assert_problem(answer, 405, "Method Not Allowed", &detail).await;
         }
+    });
+}
+
+#[test]
+fn parameters_where_there_are_none_are_400_and_are_not_said() {
+    run(async {
+        let detail = "This path takes no parameters. Leave out `?` and what follows it.";
+        for path in ["/healthz", "/events", "/openapi.json", "/"] {
+            for query in ["?no=1", "?token=hush", "?no", "?&no=1", "?=", "?%"] {
+                let path = format!("{path}{query}");
+                let answer = request(Method::GET, &path).await.send().await.unwrap();
+                assert_problem(answer, 400, "Bad Request", detail).await;
+            }
+            let path = format!("{path}?");
+            let answer = request(Method::GET, &path).await.send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+        let token = shared().await.local.file().events_token;
+        let request = request(Method::POST, "/events?no=1").await;
+        let request = request.bearer_auth(token).body("{}");
+        assert_problem(request.send().await.unwrap(), 400, "Bad Request", detail).await;
     });
 }
 
@@ -294,12 +312,18 @@ fn s3s_test_event_is_welcome() {
 }
 
 #[test]
-fn healthz_names_version_and_routes() {
+fn healthz_says_to_everybody_that_it_is_well_and_what_it_is_to_administrators() {
     run(async {
-        let answer = request(Method::GET, "/healthz").await.send().await.unwrap();
+        let file = shared().await.local.file();
+        let ask = async |method| request(method, "/healthz").await;
+        let answer = ask(Method::GET).await.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "application/json");
         let body: Value = answer.json().await.unwrap();
+        assert_eq!(body, json!({"status": "ok"}));
+
+        let asked = ask(Method::GET).await.bearer_auth(&file.admin_token);
+        let body: Value = asked.send().await.unwrap().json().await.unwrap();
         let routes: Vec<_> = (0..causeway_tests::SHARED_LANES)
             .map(|n| format!("lane{n:02}"))
             .collect();
@@ -308,11 +332,12 @@ fn healthz_names_version_and_routes() {
             body,
             json!({"status": "ok", "version": version, "routes": routes})
         );
-        let head = request(Method::HEAD, "/healthz")
-            .await
-            .send()
-            .await
-            .unwrap();
+        // Who sends is no administrator, and is not taken for anybody either.
+        for token in [file.events_token.as_str(), "a-token-that-opens-nothing"] {
+            let asked = ask(Method::GET).await.bearer_auth(token);
+            assert_eq!(asked.send().await.unwrap().status(), 401);
+        }
+        let head = ask(Method::HEAD).await.send().await.unwrap();
         assert_eq!(head.status(), 200);
     });
 }

@@ -177,6 +177,36 @@ fn a_token_opens_beside_access_and_keys_that_cannot_be_had_are_503() {
 }
 
 #[test]
+fn many_assertions_at_once_have_the_keys_asked_for_once() {
+    run(async {
+        let team = MockServer::start().await;
+        let served = worker(&team.uri(), json!({})).await;
+        let good = sign("one", 0, &claims(&team.uri()));
+        let (signed, _) = good.rsplit_once('.').unwrap();
+        let unsigned = format!("{signed}.AAAA");
+        let all = async || {
+            let all = (0..20).map(|_| status(&served, &unsigned));
+            futures::future::join_all(all).await
+        };
+        let slow = |status| {
+            let delay = std::time::Duration::from_millis(500);
+            ResponseTemplate::new(status).set_delay(delay)
+        };
+        // Who waited in vain does not ask as well.
+        let broken = Mock::given(path("/cdn-cgi/access/certs"));
+        broken.respond_with(slow(200)).mount(&team).await;
+        assert_eq!(all().await, [503; 20]);
+        assert_eq!(team.received_requests().await.unwrap().len(), 1);
+        team.reset().await;
+        let certs = Mock::given(path("/cdn-cgi/access/certs"));
+        let keys = slow(200).set_body_json(json!({"keys": []}));
+        certs.respond_with(keys).mount(&team).await;
+        assert_eq!(all().await, [401; 20]);
+        assert_eq!(team.received_requests().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
 fn half_of_access_is_a_mistake() {
     run(async {
         let served = Served::start(1, &json!({"ACCESS_AUD": AUDIENCE})).await;

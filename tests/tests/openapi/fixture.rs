@@ -38,7 +38,7 @@ impl Served {
     /// The same with the token that the path asks for.
     pub(crate) fn allowed(&self, method: &Method, path: &str) -> RequestBuilder {
         let file = self.stack.local.file();
-        let token = if matches!(path, "/events" | "/oauth/token") {
+        let token = if matches!(path.split('?').next(), Some("/events" | "/oauth/token")) {
             file.events_token
         } else {
             file.admin_token

@@ -5,6 +5,7 @@
 mod access;
 mod answers;
 mod fixture;
+mod guesses;
 mod lists;
 mod metrics;
 mod schemathesis;

@@ -21,12 +21,16 @@ use tokio::sync::OnceCell;
 
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:inbox";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-pub(crate) const EVENTS_TOKENS: &str =
-    "the-token-of-before, the-token-of-now, a-token-of-the-local-worker-only";
+pub(crate) const EVENTS_TOKENS: &str = "the-token-of-before, the-token-of-now, a-token-of-the-local-worker-only, a+token/with=reserved&letters%41";
+/// The last of them, and how it stands in a URL.
+pub(crate) const RESERVED: &str = "a+token/with=reserved&letters%41";
+pub(crate) const RESERVED_IN_URL: &str = "a%2Btoken%2Fwith%3Dreserved%26letters%2541";
 pub(crate) const GOOD_TOKEN: &str = "a-token-that-confirms";
 /// What is answered as a proxy answers it.
 pub(crate) const PROXIED_TOKEN: &str = "a-token-that-goes-astray";
 const CERTIFICATE: &str = "SimpleNotificationService-0123456789abcdef0123456789abcdef";
+/// Its number is the status that is answered the first time; then it is the good certificate.
+const BUSY: &str = "SimpleNotificationService-busy-";
 const EXPIRED: &str = "SimpleNotificationService-expired";
 
 /// What stands in the place of SNS.
@@ -219,6 +223,11 @@ pub(crate) fn expired_url() -> String {
     format!("https://sns.us-east-1.amazonaws.com/{EXPIRED}.pem")
 }
 
+/// The URL of a certificate that SNS answers with `status` when it is asked for it first.
+pub(crate) fn busy_url(status: u16) -> String {
+    format!("https://sns.us-east-1.amazonaws.com/{BUSY}{status}.pem")
+}
+
 /// An hour and a half ago.
 pub(crate) fn long_ago() -> String {
     (Timestamp::now() - SignedDuration::from_mins(90)).to_string()
@@ -245,7 +254,22 @@ async fn certificate(
     State(served): State<Served>,
     Path(file): Path<String>,
 ) -> (StatusCode, String) {
-    served.asked.lock().unwrap().push(file.clone());
+    let is_first = {
+        let mut asked = served.asked.lock().unwrap();
+        asked.push(file.clone());
+        asked.iter().filter(|asked| **asked == file).count() == 1
+    };
+    let status = file.strip_prefix(BUSY);
+    if let Some(status) = status.and_then(|status| status.strip_suffix(".pem")) {
+        let status = status.parse().unwrap();
+        return match is_first {
+            true => (StatusCode::from_u16(status).unwrap(), "busy".into()),
+            false => (
+                StatusCode::OK,
+                served.certificates[&format!("{CERTIFICATE}.pem")].clone(),
+            ),
+        };
+    }
     match served.certificates.get(&file) {
         Some(pem) => (StatusCode::OK, pem.clone()),
         None => (StatusCode::FORBIDDEN, "<Error/>".into()),
@@ -254,10 +278,16 @@ async fn certificate(
 
 async fn confirm(State(served): State<Served>, form: String) -> (StatusCode, &'static str) {
     let good = form.contains(&format!("Token={GOOD_TOKEN}"));
+    let throttled = form.contains("Token=a-throttled-token");
     let by_a_proxy = form.contains(PROXIED_TOKEN);
     served.asked.lock().unwrap().push(form);
     if by_a_proxy {
         (StatusCode::OK, "<html>Welcome</html>")
+    } else if throttled {
+        (
+            StatusCode::BAD_REQUEST,
+            "<Error><Code>Throttling</Code></Error>",
+        )
     } else if good {
         (StatusCode::OK, "<ConfirmSubscriptionResponse/>")
     } else {

@@ -11,3 +11,4 @@ mod peers;
 mod pulled;
 mod sns;
 mod webhooks;
+mod wrapped;

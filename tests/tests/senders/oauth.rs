@@ -4,10 +4,16 @@ use causeway_tests::run;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::fixture::{Fixture, assert_refused, assert_taken, fixture, written};
+use crate::fixture::{
+    Fixture, RESERVED, RESERVED_IN_URL, assert_refused, assert_taken, fixture, written,
+};
 
 fn endpoint(fixture: &Fixture) -> RequestBuilder {
-    let url = format!("{}/oauth/token", fixture.stack.local.runtime.url());
+    endpoint_with(fixture, "")
+}
+
+fn endpoint_with(fixture: &Fixture, query: &str) -> RequestBuilder {
+    let url = format!("{}/oauth/token{query}", fixture.stack.local.runtime.url());
     fixture.stack.http.post(url)
 }
 
@@ -27,6 +33,18 @@ fn a_token_that_was_given_opens_the_door() {
             endpoint(fixture)
                 .form(&[grant])
                 .basic_auth("aws", Some("the-token-of-before")),
+            // EventBridge says no grant type unless it is told to.
+            endpoint(fixture).basic_auth("aws", Some("the-token-of-now")),
+            endpoint(fixture).form(&in_form[1..]),
+            endpoint(fixture)
+                .form(&[("grant_type", "")])
+                .basic_auth("aws", Some("the-token-of-now")),
+            // Encoded as forms are (RFC 6749, section 2.3.1), and as most clients send it.
+            endpoint(fixture).basic_auth("aws", Some(RESERVED_IN_URL)),
+            endpoint(fixture).basic_auth("aws", Some(RESERVED)),
+            endpoint(fixture).form(&[grant, ("client_secret", RESERVED)]),
+            endpoint(fixture)
+                .body("client_secret=the-token-of-now&grant%5Ftype=client%5Fcredentials"),
         ];
         for (index, way) in ways.into_iter().enumerate() {
             let answer = way.send().await.unwrap();
@@ -79,6 +97,29 @@ fn who_has_no_secret_is_given_none() {
                 endpoint(fixture).body("x".repeat(4000)),
                 400,
                 "unsupported_grant_type",
+            ),
+            (
+                endpoint(fixture)
+                    .form(&[grant, grant])
+                    .basic_auth("a", Some("the-token-of-now")),
+                400,
+                "invalid_request",
+            ),
+            (
+                endpoint(fixture).body("client_secret=the-token-of-now&client_secret=guess"),
+                400,
+                "invalid_request",
+            ),
+            (
+                endpoint(fixture).body("client_secret=the-token-of-now&scope=a&s%63ope=b"),
+                400,
+                "invalid_request",
+            ),
+            (
+                endpoint_with(fixture, "?grant_type=client_credentials")
+                    .basic_auth("a", Some("the-token-of-now")),
+                400,
+                "invalid_request",
             ),
         ];
         for (request, status, error) in wrong {

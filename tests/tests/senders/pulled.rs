@@ -6,6 +6,8 @@ use causeway_harness::s3::store::Attributes;
 use causeway_harness::stack::StackOptions;
 use causeway_tests::{Lane, Stack, content, run};
 use serde_json::{Map, Value, json};
+use wiremock::matchers::header;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::peers::{Running, are_here, boto, moto};
 
@@ -214,6 +216,85 @@ fn a_queue_that_is_gone_is_said_and_asked_again() {
             message.contains("NonExistentQueue") || message.contains("QueueDoesNotExist"),
             "{message}"
         );
+    });
+}
+
+/// An SQS that gives `messages` once, deletes, and hides nothing.
+async fn sqs_that_hides_nothing(messages: Value) -> (MockServer, String) {
+    let server = MockServer::start().await;
+    let action = |name: &str| {
+        let target = format!("AmazonSQS.{name}");
+        Mock::given(header("x-amz-target", &*target))
+    };
+    let answer = |status| ResponseTemplate::new(status);
+    let received = answer(200).set_body_json(json!({"Messages": messages}));
+    let receive = action("ReceiveMessage").respond_with(received);
+    server.register(receive.up_to_n_times(1)).await;
+    let waits = answer(200)
+        .set_body_json(json!({}))
+        .set_delay(Duration::from_secs(20));
+    server
+        .register(action("ReceiveMessage").respond_with(waits))
+        .await;
+    let deleted = answer(200).set_body_json(json!({}));
+    server
+        .register(action("DeleteMessageBatch").respond_with(deleted))
+        .await;
+    let refused = answer(500).set_body_json(json!({"__type": "com.amazonaws.sqs#InternalError"}));
+    let hide = action("ChangeMessageVisibilityBatch").respond_with(refused);
+    server.register(hide).await;
+    let url = format!("{}/1/q", server.uri());
+    (server, url)
+}
+
+#[test]
+fn what_cannot_be_read_nor_hidden_holds_up_no_good_message() {
+    run(async {
+        let key = "good a+b";
+        let event = causeway_tests::write_event("source-00", key, None).to_string();
+        let message =
+            |id: &str, body: &str| json!({"MessageId": id, "ReceiptHandle": id, "Body": body});
+        let (sqs, url) = sqs_that_hides_nothing(json!([
+            message("bad", "hello"),
+            {"MessageId": "odd", "ReceiptHandle": "odd", "Body": null},
+            message("good", &format!("\u{feff}{event}")),
+        ]))
+        .await;
+        let options = StackOptions {
+            bindings: Map::from_iter([("SQS_QUEUES".to_owned(), json!(url))]),
+            silent: true,
+            ..StackOptions::default()
+        };
+        let mut stack = Stack::start_with(1, options).await;
+        let store = stack.local.s3.store();
+        store
+            .put("source-00", key, "through a queue", Attributes::default())
+            .unwrap();
+        stack.local.runtime.schedule(CRON).await.unwrap();
+        assert_arrives(&stack.lane(), [key.to_owned()]).await;
+        let failed = |seen: &causeway_tests::Seen| {
+            let mut lines = seen.log.iter();
+            lines.find(|line| line["event"] == "sqs-failed").cloned()
+        };
+        let line = stack.witness.until("what SQS did not hide", failed).await;
+        assert_eq!(line["queue"], url);
+        assert!(
+            line["message"].as_str().unwrap().contains("InternalError"),
+            "{line}"
+        );
+        let asked = sqs.received_requests().await.unwrap();
+        let of = |action: &str| -> Vec<Value> {
+            let target = format!("AmazonSQS.{action}");
+            let asked = asked.iter();
+            let asked = asked.filter(|request| request.headers["x-amz-target"] == target);
+            asked.map(|request| request.body_json().unwrap()).collect()
+        };
+        let deleted = of("DeleteMessageBatch");
+        assert_eq!(deleted.len(), 1);
+        let entries = json!([{"Id": "0", "ReceiptHandle": "good"}]);
+        assert_eq!(deleted[0]["Entries"], entries);
+        let hidden = &of("ChangeMessageVisibilityBatch")[0]["Entries"];
+        assert_eq!(hidden.as_array().unwrap().len(), 2);
     });
 }
 

@@ -4,8 +4,8 @@ use causeway_tests::run;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    GOOD_TOKEN, PROXIED_TOKEN, TOPIC, assert_refused, assert_taken, expired_url, fixture, long_ago,
-    written,
+    GOOD_TOKEN, PROXIED_TOKEN, TOPIC, assert_refused, assert_taken, busy_url, expired_url, fixture,
+    long_ago, written,
 };
 
 #[test]
@@ -116,6 +116,23 @@ fn forged_replayed_and_foreign_messages_are_refused() {
 }
 
 #[test]
+fn many_messages_at_once_have_one_certificate_asked_for() {
+    run(async {
+        let fixture = fixture().await;
+        let mut message = fixture.sns.notification(&json!({"Records": []}), "2");
+        message["SigningCertURL"] = json!("https://sns.us-east-1.amazonaws.com/forged.pem");
+        message["Signature"] = json!("AAAA");
+        let all = (0..20).map(|_| fixture.deliver(&message));
+        for answer in futures::future::join_all(all).await {
+            assert_refused(answer, 403, "SNS has no certificate").await;
+        }
+        let asked = fixture.sns.asked.lock().unwrap();
+        let forged = asked.iter().filter(|asked| asked.contains("forged"));
+        assert_eq!(forged.count(), 1);
+    });
+}
+
+#[test]
 fn a_subscription_is_confirmed_by_a_request_of_our_own() {
     run(async {
         let fixture = fixture().await;
@@ -156,6 +173,78 @@ fn a_subscription_is_confirmed_by_a_request_of_our_own() {
     });
 }
 
+/// As SNS does with a URL that has a token in it, once it was challenged.
+#[test]
+fn a_subscription_that_comes_with_a_token_is_proven_all_the_same() {
+    run(async {
+        let fixture = fixture().await;
+        let message = |change: Value| {
+            let mut fields = json!({
+                "Type": "SubscriptionConfirmation",
+                "Message": "You have chosen to subscribe to the topic.",
+                "SubscribeURL": "http://127.0.0.1:1/",
+                "Token": GOOD_TOKEN,
+            });
+            let changes = change.as_object().unwrap().clone();
+            fields.as_object_mut().unwrap().extend(changes);
+            fixture.sns.message(&fields, "2")
+        };
+        let deliver = async |message: &Value| {
+            let request = fixture.post().basic_auth("sns", Some("the-token-of-now"));
+            let request = request.header("x-amz-sns-rawdelivery", "true");
+            request.body(message.to_string()).send().await.unwrap()
+        };
+        let answer = deliver(&message(json!({}))).await;
+        assert_eq!(answer.status(), 202);
+        let body: Value = answer.json().await.unwrap();
+        let note = body["note"].as_str().unwrap();
+        assert!(note.contains("is confirmed"), "{body}");
+        let foreign = json!({"TopicArn": "arn:aws:sns:us-east-1:210987654321:inbox"});
+        let answer = deliver(&message(foreign)).await;
+        assert_refused(answer, 403, "No route takes messages of the topic").await;
+        let mut forged = message(json!({}));
+        forged["Token"] = json!("another");
+        assert_refused(deliver(&forged).await, 403, "The signature is not that").await;
+        let ended = deliver(&message(json!({"Type": "UnsubscribeConfirmation"}))).await;
+        let body: Value = ended.json().await.unwrap();
+        let note = body["note"].as_str().unwrap();
+        assert!(note.contains("has ended"), "{body}");
+    });
+}
+
+#[test]
+fn a_certificate_that_sns_cannot_give_now_has_the_message_sent_again_and_is_asked_for_at_once() {
+    run(async {
+        let fixture = fixture().await;
+        let lane = fixture.stack.lane();
+        for status in [302, 408, 425, 429, 500, 503, 504] {
+            let key = format!("busy {status}");
+            let mut message = fixture.sns.notification(&written(&lane, &key), "2");
+            message["SigningCertURL"] = json!(busy_url(status));
+            fixture.sns.sign(&mut message);
+            let answer = fixture.deliver(&message).await;
+            assert_eq!(answer.headers()["retry-after"], "5", "{status}");
+            assert_refused(answer, 503, "SNS did not answer").await;
+            assert_taken(fixture.deliver(&message).await, &lane, &key).await;
+        }
+    });
+}
+
+#[test]
+fn a_confirmation_that_sns_puts_off_is_sent_again() {
+    run(async {
+        let fixture = fixture().await;
+        let fields = json!({
+            "Type": "SubscriptionConfirmation",
+            "Message": "You have chosen to subscribe to the topic.",
+            "SubscribeURL": "http://127.0.0.1:1/",
+            "Token": "a-throttled-token",
+        });
+        let answer = fixture.deliver(&fixture.sns.message(&fields, "1")).await;
+        assert_refused(answer, 503, "SNS did not answer").await;
+    });
+}
+
 #[test]
 fn the_end_of_a_subscription_is_shown() {
     run(async {
@@ -184,6 +273,22 @@ fn the_end_of_a_subscription_is_shown() {
             .until("the end of a subscription", shown)
             .await;
         assert_eq!(line["topic"], TOPIC);
+    });
+}
+
+#[test]
+fn a_subscription_of_a_url_with_parameters_is_not_confirmed() {
+    run(async {
+        let fixture = fixture().await;
+        let token = "a-token-that-nobody-shows";
+        let fields = json!({"Type": "SubscriptionConfirmation", "Message": "m", "Token": token,
+            "SubscribeURL": "http://127.0.0.1:1/"});
+        let message = fixture.sns.message(&fields, "2");
+        let url = format!("{}?a=1", fixture.stack.events_url());
+        let request = fixture.stack.http.post(url).body(message.to_string());
+        assert_refused(request.send().await.unwrap(), 400, "takes no parameters").await;
+        let asked = fixture.sns.asked.lock().unwrap().clone();
+        assert!(!asked.iter().any(|form| form.contains(token)));
     });
 }
 

@@ -1,14 +1,21 @@
 //! Who asks, and how often.
 
+use serde_json::json;
+
 use super::Call;
 use crate::access_jwt::Refused;
-use crate::platform;
+use crate::ingress::guesses;
 use crate::reply::Reply;
+use crate::{outcome, platform};
 
 impl Call<'_> {
     /// Whether who asks may, and not too often.
     pub(super) async fn admit(self) -> Result<(), Reply> {
-        let caller = self.caller().await?;
+        guesses::check(self.request)?;
+        let caller = match self.caller().await {
+            Ok(caller) => caller,
+            Err(refused) => return Err(guesses::counted(refused, self.request, self.env).await),
+        };
         let caller = platform::name_of(&caller);
         if platform::is_within_limit(self.env, "API_LIMIT", &caller).await {
             return Ok(());
@@ -61,7 +68,9 @@ impl Call<'_> {
                     reason = format!("The assertion of Access is not valid: {why}.");
                 }
                 Err(Refused::NoKeys(why)) => {
-                    let reason = format!("Access did not say which keys are its: {why}.");
+                    // The platform's words are for whoever runs the worker: they may quote a URL.
+                    outcome::log_error(&json!({"event": "access-silent", "message": why}));
+                    let reason = "Access did not say which keys are its. Ask again.";
                     return Err(Reply::problem(503, reason).header("retry-after", "5"));
                 }
             }

@@ -1,6 +1,7 @@
 //! Keys submitted by hand: hints like any others.
 
-use causeway_shared::event::ObjectHint;
+pub(super) use causeway_shared::event::KEY_BYTES;
+use causeway_shared::event::{ObjectHint, unusable};
 use causeway_shared::route::Route;
 use serde::Deserialize;
 
@@ -11,10 +12,6 @@ use crate::reply::Reply;
 
 /// The most keys of a request.
 const KEYS: usize = 100;
-
-/// The longest key of S3, in bytes
-/// ([Naming objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
-pub(super) const KEY_BYTES: usize = 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,13 +40,15 @@ impl Call<'_> {
                 size: None,
                 sequencer: None,
             };
-            if hint.key.len() > KEY_BYTES {
-                sorted.ignore(&hint, "The key is longer than 1,024 bytes.");
-            } else if hint.key.starts_with(&route.source.prefix) {
-                sorted.send(&hint, &route.name, now);
-            } else {
-                sorted.ignore(&hint, "The key does not begin with the route's prefix.");
-            }
+            let reason = match unusable(&hint.key) {
+                None if hint.key.starts_with(&route.source.prefix) => {
+                    sorted.send(&hint, &route.name, now);
+                    continue;
+                }
+                None => "The key does not begin with the route's prefix.",
+                Some(reason) => reason,
+            };
+            sorted.ignore(Some(hint.bucket), Some(hint.key), reason.to_owned());
         }
         Ok(ingress::enqueue(sorted, self.env).await)
     }

@@ -1,13 +1,10 @@
 //! The parameters of a request, and pages.
 
-pub(super) use crate::ledger::Query;
+pub(super) use crate::ledger::{LONGEST, Query};
 
 use crate::ledger::PAGE;
 use crate::platform::{from_json, to_json};
 use crate::reply::Reply;
-
-/// The longest value of a parameter, in characters: an id has a bucket and a key.
-pub(super) const LONGEST: usize = 1280;
 
 impl Query {
     /// Reads the parameters in `text`, which may be `names`, each once. Another one is refused: whoever

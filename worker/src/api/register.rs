@@ -10,9 +10,9 @@ use crate::platform::{from_json, to_json};
 use crate::quarantine::UNROUTED;
 use crate::reply::Reply;
 
-/// What is looked at of what belongs to no route.
+/// What is looked at of a ledger's state.
 #[derive(Deserialize)]
-struct Unrouted {
+struct Left {
     quarantined: u64,
 }
 
@@ -29,24 +29,23 @@ impl Call<'_> {
         query.page("destinations", &items.collect::<Vec<_>>())
     }
 
-    /// A page of routes, in the order of their names; on the last one, what belongs to no route, if
-    /// there is any.
+    /// A page of routes, in the order of their names, with those that were renamed or removed and have
+    /// something in quarantine; on the last one, what belongs to no route, if there is any.
     pub(super) async fn routes(self, query: &Query) -> Result<Reply, Reply> {
         let after = query.after.as_deref().unwrap_or_default();
-        let names = self.config.routes.iter().map(|route| &route.name);
-        let mut names = names.filter(|name| after != UNROUTED && name.as_str() > after);
+        let names = self.names().await?.into_iter();
+        let names = names.filter(|name| after != UNROUTED && name.as_str() > after);
         let mut routes = Vec::new();
         let mut next = None;
-        for name in names.by_ref().take(query.limit) {
-            routes.push(self.status(name).await?);
+        let mut count = 0;
+        for name in names.take(query.limit) {
+            routes.extend(self.shown(&name).await?);
             next = Some(name);
+            count += 1;
         }
-        if routes.len() < query.limit {
+        if count < query.limit {
             next = None;
-            let unrouted = self.status(UNROUTED).await?;
-            if from_json(&unrouted).is_ok_and(|Unrouted { quarantined }| quarantined > 0) {
-                routes.push(unrouted);
-            }
+            routes.extend(self.is_left(UNROUTED).await?);
         }
         let (routes, next) = (routes.join(","), to_json(&next));
         Ok(Reply::text(
@@ -55,18 +54,51 @@ impl Call<'_> {
         ))
     }
 
+    /// The names of all routes, and of those that have left something in quarantine.
+    async fn names(self) -> Result<Vec<String>, Reply> {
+        let left = self.told(UNROUTED, &Report::Ledgers).await?;
+        let mut names: Vec<String> = from_json(&left).unwrap_or_default();
+        names.extend(self.config.routes.iter().map(|route| route.name.clone()));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The state of the route `name`; none of one that is gone and has left nothing.
+    async fn shown(self, name: &str) -> Result<Option<String>, Reply> {
+        let status = self.status(name).await?;
+        let is_route = self.config.routes.get(name).is_some();
+        let has_left = has_left(&status);
+        if is_route && has_left {
+            // Once more: it may have been there before names were kept.
+            let report = Report::Register(name.to_owned());
+            self.told(UNROUTED, &report).await?;
+        }
+        Ok((is_route || has_left).then_some(status))
+    }
+
+    /// The state of the ledger `name`, if it has something in quarantine.
+    pub(super) async fn is_left(self, name: &str) -> Result<Option<String>, Reply> {
+        let status = self.status(name).await?;
+        Ok(has_left(&status).then_some(status))
+    }
+
     async fn status(self, name: &str) -> Result<String, Reply> {
         self.told(name, &Report::Status(name.to_owned())).await
     }
 
     pub(super) async fn metrics(self) -> Result<Reply, Reply> {
         let mut samples = Vec::new();
-        let routes = self.config.routes.iter().map(|route| &*route.name);
-        for name in routes.chain([UNROUTED]) {
-            let report = Report::Metrics(name.to_owned());
-            samples.push(self.told(name, &report).await?);
+        for name in self.names().await?.into_iter().chain([UNROUTED.into()]) {
+            let report = Report::Metrics(name.clone());
+            samples.push(self.told(&name, &report).await?);
         }
         let text = metrics::exposition(&samples);
         Ok(Reply::of(200, metrics::CONTENT_TYPE, text))
     }
+}
+
+/// Whether a ledger of this state has something in quarantine.
+fn has_left(status: &str) -> bool {
+    from_json(status).is_ok_and(|Left { quarantined }| quarantined > 0)
 }

@@ -2,7 +2,10 @@
 //! EventBridge's connections can ([RFC 6749, section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
 //!
 //! The client's secret is a token of EVENTS_TOKEN; its id is anything. The secret comes as Basic or in
-//! the form ([section 2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+//! the form, encoded as it should be or as it is ([section 2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use causeway_shared::sender::ACCESS_TOKEN_LIFETIME;
 use jiff::Timestamp;
@@ -11,15 +14,21 @@ use serde_json::json;
 use web_sys::Request;
 
 use super::body::{self, Unread};
-use super::sender::password;
+use super::sender::{basic, scheme_of};
 use crate::config::Config;
 use crate::reply::Reply;
 
 /// The most of a form that is read, in bytes.
 const FORM_LIMIT: usize = 4096;
 
-/// Answers a POST to the token endpoint.
-pub(super) async fn answer(request: &Request, config: &Config, now: Timestamp) -> Reply {
+/// Answers a POST to the token endpoint. Who shows a secret without a grant type, as some clients do, means
+/// the only one that there is.
+pub(super) async fn answer(
+    request: &Request,
+    has_parameters: bool,
+    config: &Config,
+    now: Timestamp,
+) -> Reply {
     let form = match body::read(request, FORM_LIMIT).await {
         Ok(form) => form,
         Err(Unread::TooLong) => {
@@ -28,30 +37,42 @@ pub(super) async fn answer(request: &Request, config: &Config, now: Timestamp) -
         }
         Err(Unread::Broken(_)) => return refused(400, "invalid_request", "The form broke off."),
     };
+    if has_parameters {
+        let reason = "Parameters stand in the form, and not in the URL.";
+        return refused(400, "invalid_request", reason);
+    }
     let form = String::from_utf8_lossy(&form);
-    let field = |name: &str| {
-        let mut pairs = form.split('&').filter_map(|pair| pair.split_once('='));
-        pairs
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| decoded(value))
+    let mut fields = BTreeMap::new();
+    for field in form.split('&').filter(|field| !field.is_empty()) {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        if fields.insert(decoded(name), value).is_some() {
+            let reason = "A parameter may be given once only.";
+            return refused(400, "invalid_request", reason);
+        }
+    }
+    // One without a value is as good as none.
+    let field = |name| fields.get(name).copied().filter(|value| !value.is_empty());
+    let authorization = request.headers().get("authorization").ok().flatten();
+    let shown = authorization.as_deref().and_then(scheme_of);
+    let in_header = shown.and_then(|(scheme, shown)| basic(scheme, shown));
+    let in_form = field("client_secret");
+    let is_known = match field("grant_type") {
+        Some(grant) => decoded(grant) == "client_credentials",
+        None => in_header.is_some() || in_form.is_some(),
     };
-    if field("grant_type").as_deref() != Some("client_credentials") {
+    if !is_known {
         return refused(
             400,
             "unsupported_grant_type",
             "There is grant_type=client_credentials.",
         );
     }
-    let authorization = request.headers().get("authorization").ok().flatten();
-    let basic = authorization
-        .as_deref()
-        .and_then(|value| value.split_once(' '));
-    let basic = basic.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    let secret = match basic {
-        Some((_, credentials)) => password(credentials.trim()).map(|secret| decoded(&secret)),
-        None => field("client_secret"),
-    };
-    match secret.and_then(|secret| config.events_tokens.give(&secret, now)) {
+    // Some write it into the form as it is.
+    let in_form = in_form
+        .into_iter()
+        .flat_map(|secret| [secret.to_owned(), decoded(secret).into_owned()]);
+    let mut secrets = in_header.into_iter().flatten().chain(in_form);
+    match secrets.find_map(|secret| config.events_tokens.give(&secret, now)) {
         Some(token) => Reply::json(
             200,
             json!({
@@ -79,8 +100,7 @@ fn refused(status: u16, error: &str, description: &str) -> Reply {
     .header("cache-control", "no-store")
 }
 
-/// A value of a form, decoded.
-fn decoded(value: &str) -> String {
-    let spaced = value.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+/// A name or value of a form, decoded. No secret has a space, so that a plus may stay one.
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }

@@ -2,8 +2,8 @@
 //!
 //! | shown | believed if |
 //! |---|---|
-//! | `Authorization: Bearer` | it is one of EVENTS_TOKEN, or one that `/oauth/token` gave |
-//! | `Authorization: Basic` | the password is one of EVENTS_TOKEN |
+//! | `Authorization: Bearer` | it is one of EVENTS_TOKEN, or one that `/oauth/token` gave; or another of these headers follows |
+//! | `Authorization: Basic` | the password is one of EVENTS_TOKEN, percent-encoded or not |
 //! | `x-api-key` | it is one of EVENTS_TOKEN |
 //! | `webhook-signature` | a secret of WEBHOOK_SECRET made it |
 //! | nothing | the body is a message that SNS signed, of a topic that a route names ([`super::sns`]) |
@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use causeway_shared::sender::{Refused, Signed};
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use web_sys::Headers;
 
 use crate::config::Config;
@@ -19,7 +20,7 @@ use crate::reply::Reply;
 
 /// What a request's headers show.
 pub(super) enum Shown {
-    /// A token that opens.
+    /// A token that opens: by what a limiter knows who has it.
     Token(String),
     /// A signature over the body: id, time, signatures.
     Signature([String; 3]),
@@ -34,12 +35,12 @@ pub(super) enum Shown {
 pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Result<Shown, Reply> {
     let header = |name| headers.get(name).ok().flatten();
     if let Some(authorization) = header("authorization") {
-        let token = opener(&authorization, config, now);
-        return token.map(Shown::Token).ok_or_else(unknown);
+        let sender = opener(&authorization, config, now);
+        return sender.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(key) = header("x-api-key") {
-        let token = Some(key).filter(|key| config.events_tokens.have(key));
-        return token.map(Shown::Token).ok_or_else(unknown);
+        let sender = config.events_tokens.name_of(&key);
+        return sender.map(Shown::Token).ok_or_else(unknown);
     }
     if let Some(signature) = header("webhook-signature") {
         let [id, timestamp] =
@@ -50,24 +51,40 @@ pub(super) fn shown(headers: &Headers, config: &Config, now: Timestamp) -> Resul
     is_heard.then_some(Shown::Nothing).ok_or_else(unknown)
 }
 
-/// The token of an Authorization header that opens
+/// Who shows an Authorization header that opens
 /// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1), [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
 fn opener(authorization: &str, config: &Config, now: Timestamp) -> Option<String> {
-    let (scheme, shown) = authorization.split_once(' ')?;
-    let shown = shown.trim();
-    let tokens = &config.events_tokens;
-    match scheme.to_ascii_lowercase().as_str() {
-        "bearer" if tokens.have(shown) || tokens.gave(shown, now) => Some(shown.to_owned()),
-        "basic" => password(shown).filter(|password| tokens.have(password)),
-        _ => None,
+    let (mut scheme, mut shown) = scheme_of(authorization)?;
+    let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+    // MinIO until 2022, and gateways built on it, write `Bearer` before whatever they are given.
+    if let Some(twice) = scheme_of(shown).filter(|_| is_bearer(scheme)) {
+        (scheme, shown) = twice;
     }
+    let tokens = &config.events_tokens;
+    if is_bearer(scheme) {
+        let sender = tokens.name_of(shown);
+        return sender.or_else(|| tokens.giver_of(shown, now));
+    }
+    basic(scheme, shown)?.find_map(|password| tokens.name_of(&password))
 }
 
-/// The password of Basic credentials.
-pub(super) fn password(credentials: &str) -> Option<String> {
-    let decoded = BASE64_STANDARD.decode(credentials).ok()?;
+/// The scheme of an Authorization header, and what follows it.
+pub(super) fn scheme_of(authorization: &str) -> Option<(&str, &str)> {
+    let (scheme, shown) = authorization.trim().split_once(' ')?;
+    Some((scheme, shown.trim()))
+}
+
+/// What may be the password of Basic credentials: as it is, and decoded, as some clients send what stands
+/// in a URL as it stands there.
+pub(super) fn basic(
+    scheme: &str,
+    credentials: &str,
+) -> Option<impl Iterator<Item = String> + use<>> {
+    let decoded = BASE64_STANDARD.decode(credentials).ok();
+    let decoded = decoded.filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let (_, password) = str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(password.to_owned())
+    let unescaped = percent_decode_str(password).decode_utf8_lossy();
+    Some([password.to_owned(), unescaped.into_owned()].into_iter())
 }
 
 /// Which of WEBHOOK_SECRET, by its place, signed `body`.
@@ -114,6 +131,10 @@ pub(super) fn unknown() -> Reply {
     ))
 }
 
+/// Basic first: SNS shows its URL's password only to who asks for that.
 fn challenge(reply: Reply) -> Reply {
-    reply.header("www-authenticate", "Bearer realm=\"causeway\"")
+    reply.header(
+        "www-authenticate",
+        "Basic realm=\"causeway\", Bearer realm=\"causeway\"",
+    )
 }

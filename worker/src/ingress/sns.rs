@@ -17,12 +17,14 @@ use wasm_bindgen::JsValue;
 use web_sys::CryptoKey;
 use worker::Env;
 
+use super::guesses;
 use super::sender::{refused_as, unknown};
 use crate::config::Config;
 use crate::platform;
 use crate::port::WorkerdPort;
 use crate::reply::Reply;
 use crate::rsa;
+use crate::turn::Turn;
 
 /// Certificates that are kept: a region has one, and for some time two.
 const KEPT: usize = 16;
@@ -53,6 +55,11 @@ pub(super) enum Proven {
     Event { topic: String, event: String },
     /// It is answered already.
     Answered(Reply),
+}
+
+/// What `body` is for, if it is a message of SNS.
+pub(super) fn kind_of(body: &[u8]) -> Option<Kind> {
+    Envelope::read(body).ok()?.kind().ok()
 }
 
 /// Proves that `body` is a message of a topic that a route names.
@@ -114,25 +121,35 @@ async fn signer(
     env: &Env,
     now: Timestamp,
 ) -> Result<Rc<Signer>, Reply> {
-    let kept = SIGNERS.with_borrow(|all| {
-        let known = all.iter().find(|known| known.url == url);
-        let known =
-            known.filter(|known| known.signer.is_ok() || now.duration_since(known.since) < PAUSE);
-        known.map(|known| known.signer.clone())
-    });
-    let signer = if let Some(signer) = kept {
+    let signer = if let Some(signer) = kept(url, now) {
         signer
-    } else {
+    } else if let Some(_turn) = Turn::take(url).await {
         admit(request, env).await?;
         fetch(url, env, now).await?
+    } else {
+        kept(url, now).ok_or_else(|| silent("another message asked in vain"))?
     };
     signer.map_err(|refused| refused_as(403, &refused))
 }
 
+/// What `url` gave, if that is good still.
+fn kept(url: &str, now: Timestamp) -> Option<Result<Rc<Signer>, Refused>> {
+    SIGNERS.with_borrow(|all| {
+        let known = all.iter().find(|known| known.url == url);
+        let known =
+            known.filter(|known| known.signer.is_ok() || now.duration_since(known.since) < PAUSE);
+        known.map(|known| known.signer.clone())
+    })
+}
+
+fn silent(reason: &str) -> Reply {
+    Reply::problem(503, format!("SNS did not answer: {reason}. Send it again."))
+        .header("retry-after", "5")
+}
+
 /// Names of certificates can be made up: who does it has SNS asked only so often.
 async fn admit(request: &web_sys::Request, env: &Env) -> Result<(), Reply> {
-    let address = request.headers().get("cf-connecting-ip").ok().flatten();
-    let caller = platform::name_of(&format!("sns {}", address.unwrap_or_default()));
+    let caller = platform::name_of(&format!("sns {}", guesses::address(request)));
     if platform::is_within_limit(env, "API_LIMIT", &caller).await {
         return Ok(());
     }
@@ -172,12 +189,16 @@ async fn fetch(url: &str, env: &Env, now: Timestamp) -> Result<Result<Rc<Signer>
     Ok(signer)
 }
 
-/// Asks SNS; a 5xx, or no answer, has the sender send again.
+/// Asks SNS. What it may answer otherwise the next time has the sender send again: a limit, trouble of
+/// its own, a redirect, no answer.
 async fn send(request: Request<Bytes>, env: &Env) -> Result<Response<Bytes>, Reply> {
     let reply = WorkerdPort::new(env, None).send(request).await;
     let reply = reply.map_err(|lost| silent(&lost.detail))?;
-    if reply.status().is_server_error() {
-        return Err(silent(reply.status().as_str()));
+    let status = reply.status();
+    let is_limit = reply.body().windows(7).any(|word| word == b"Throttl");
+    let is_final = status.is_success() || matches!(status.as_u16(), 400 | 403 | 404 | 410);
+    if !is_final || is_limit && !status.is_success() {
+        return Err(silent(status.as_str()));
     }
     Ok(reply)
 }

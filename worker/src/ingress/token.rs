@@ -1,9 +1,15 @@
 //! The tokens that whoever calls the worker shows.
 
+use causeway_shared::error::ConfigError;
 use causeway_shared::sender::AccessTokens;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::platform;
+
+/// The fewest characters of a token: a shorter one can be guessed.
+const SHORTEST: usize = 16;
 
 /// Tokens of which any opens, so that one can be replaced without a gap. Kept as their hashes: hashes
 /// have one length and are compared in constant time.
@@ -12,9 +18,35 @@ pub(crate) struct Tokens(Vec<[u8; 32]>);
 impl Tokens {
     /// The tokens of `text`, with white space or commas between them.
     pub(crate) fn new(text: &str) -> Self {
-        let tokens = text.split([',', ' ', '\t', '\r', '\n']);
-        let tokens = tokens.filter(|token| !token.is_empty());
+        let tokens = split(text);
         Self(tokens.map(|token| Sha256::digest(token).into()).collect())
+    }
+
+    /// Those of the variable `name`, each of which nobody can guess.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the first that is too short by its place.
+    pub(crate) fn read(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let short = split(text).position(|token| token.chars().nth(SHORTEST - 1).is_none());
+        if let Some(place) = short {
+            let place = place + 1;
+            let message = format!(
+                "its token number {place} has fewer than {SHORTEST} characters, which can be guessed: set it to a random one, such as `openssl rand -hex 32` gives."
+            );
+            return Err(ConfigError::new(name, message));
+        }
+        Ok(Self::new(text))
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of these is one of `others`.
+    pub(crate) fn meet(&self, others: &Self) -> bool {
+        let mut ours = self.0.iter();
+        ours.any(|ours| others.0.iter().any(|theirs| theirs.ct_eq(ours).into()))
     }
 
     /// Whether `shown` is one of them. How long it takes says nothing of which, or how nearly.
@@ -24,6 +56,11 @@ impl Tokens {
         self.0.iter().fold(Choice::from(0), is_one).into()
     }
 
+    /// By what a limiter knows who shows `shown`, if that is one of these.
+    pub(crate) fn name_of(&self, shown: &str) -> Option<String> {
+        self.have(shown).then(|| platform::name_of(shown))
+    }
+
     /// A token for whoever shows one of these as `secret`, good for some time from `now`.
     pub(crate) fn give(&self, secret: &str, now: Timestamp) -> Option<String> {
         let secret: [u8; 32] = Sha256::digest(secret).into();
@@ -31,10 +68,12 @@ impl Tokens {
         Some(AccessTokens::new(known).give(now))
     }
 
-    /// Whether `shown` was given for one of these, and is good at `now`.
-    pub(crate) fn gave(&self, shown: &str, now: Timestamp) -> bool {
+    /// By what a limiter knows who was given `shown` for one of these, if it is good at `now`: whoever has
+    /// that one, however many tokens were given for it.
+    pub(crate) fn giver_of(&self, shown: &str, now: Timestamp) -> Option<String> {
         let mut secrets = self.0.iter();
-        secrets.any(|secret| AccessTokens::new(secret).have(shown, now))
+        let secret = secrets.find(|secret| AccessTokens::new(*secret).have(shown, now))?;
+        Some(platform::name_of_hash(secret))
     }
 
     /// Whether the Authorization header `authorization` shows one
@@ -45,6 +84,11 @@ impl Tokens {
         };
         scheme.eq_ignore_ascii_case("bearer") && self.have(shown.trim())
     }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let tokens = text.split([',', ' ', '\t', '\r', '\n']);
+    tokens.filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
@@ -78,8 +122,33 @@ mod tests {
         let tokens = Tokens::new("old new");
         assert_eq!(tokens.give("other", now), None);
         let given = tokens.give("old", now).unwrap_or_default();
-        assert!(tokens.gave(&given, now) && !tokens.have(&given));
-        assert!(!Tokens::new("new").gave(&given, now));
+        assert!(!tokens.have(&given));
+        // Whoever has the one it was given for is who shows it.
+        assert_eq!(tokens.giver_of(&given, now), tokens.name_of("old"));
+        assert!(tokens.name_of("old").is_some() && tokens.name_of("other").is_none());
+        assert_eq!(Tokens::new("new").giver_of(&given, now), None);
+    }
+
+    #[test]
+    fn tokens_that_can_be_guessed_are_named_by_their_place_and_never_shown() {
+        let read = |text: &str| Tokens::read("EVENTS_TOKEN", text).map(drop);
+        assert_eq!(read("0123456789abcdef, fedcba9876543210"), Ok(()));
+        for (text, place) in [("a", 1), ("0123456789abcdef hush-hush", 2)] {
+            let error = read(text).map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(error.contains(&format!("number {place} ")), "{error}");
+            assert!(
+                error.contains("EVENTS_TOKEN") && !error.contains("hush"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_meet_where_one_token_is_in_both() {
+        let tokens = |text: &str| Tokens::new(text);
+        assert!(tokens("a b").meet(&tokens("c,b")));
+        assert!(!tokens("a b").meet(&tokens("c ab")) && !tokens("").meet(&tokens("")));
+        assert!(tokens(" , ").is_empty() && !tokens("a").is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Requests to S3: their URL, their headers, their signature.
 
+use causeway_shared::aws;
 use causeway_shared::sigv4::{PayloadHash, SigningError, encode_key, encode_query};
 use http::{HeaderMap, Request, Uri};
 use jiff::Timestamp;
@@ -47,18 +48,13 @@ impl S3Client {
     ) -> Result<Uri, ClientError> {
         check_bucket(bucket)?;
         let key = encode_key(key.unwrap_or_default());
-        let region = &self.region;
-        let suffix = if region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
+        let host = aws::host("s3", &self.region);
         let mut uri = match &self.endpoint {
             Some(endpoint) => {
                 format!("{}/{bucket}/{key}", endpoint.as_str().trim_end_matches('/'))
             }
-            None if bucket.contains('.') => format!("https://s3.{region}.{suffix}/{bucket}/{key}"),
-            None => format!("https://{bucket}.s3.{region}.{suffix}/{key}"),
+            None if bucket.contains('.') => format!("https://{host}/{bucket}/{key}"),
+            None => format!("https://{bucket}.{host}/{key}"),
         };
         if !query.is_empty() {
             uri = format!("{uri}?{}", encode_query(query.iter().copied()));

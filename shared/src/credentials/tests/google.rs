@@ -76,6 +76,8 @@ fn a_url_that_is_not_googles_is_refused_unless_there_is_an_emulator() {
     for url in [
         "https://evil.example?Action=GetCallerIdentity",
         "https://sts.{region}.amazonaws.com.evil.example/",
+        "https://sts.{region}.evilamazonaws.com/",
+        "https://sts.{region}.c2s.ic.gov.evil.example/",
         "http://sts.{region}.amazonaws.com/",
     ] {
         let mut file = config(&json!({}));
