@@ -14,6 +14,7 @@ mod histogram;
 mod ls;
 mod many;
 mod name;
+mod optimized;
 mod output;
 mod put;
 mod quarantine;

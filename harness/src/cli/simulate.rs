@@ -8,8 +8,12 @@ use serde_json::json;
 
 use super::Report;
 use super::failure::{Code, Failure};
+use super::optimized;
 use super::output::Output;
 use crate::simulate::{Mutant, Options, Story, Summary, simulate};
+
+/// From here on the build with all optimizations pays.
+const MANY_SEEDS: u64 = 100_000;
 
 /// So many stories are told of a run in which more seeds failed.
 const STORIES: usize = 3;
@@ -48,6 +52,9 @@ pub(super) struct Simulate {
 
 impl Simulate {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        if self.seeds >= MANY_SEEDS {
+            optimized::or_else_again("as many seeds take minutes")?;
+        }
         let bar = bar(output, self.seeds);
         let options = Options {
             first: self.seed,
