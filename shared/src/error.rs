@@ -227,6 +227,11 @@ impl TransferError {
             ..self
         }
     }
+
+    /// Whether GCS may have refused the metadata of an object, and not its name.
+    pub(crate) fn is_of_metadata(&self) -> bool {
+        self.kind == ErrorKind::DestinationRefused && self.status == Some(400)
+    }
 }
 
 impl fmt::Display for TransferError {

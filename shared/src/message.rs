@@ -68,7 +68,7 @@ impl HintMessage {
 pub struct CarriedSession {
     /// Where the bytes go. Whoever has it can write: it reaches no log and no dead letter.
     pub uri: ResumableSession,
-    /// The ETag of the object that is being copied, with its quotes.
+    /// The validator of the object that is being copied: its ETag with quotes, or its time.
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
@@ -101,7 +101,7 @@ pub struct PartMessage {
     pub route: String,
     /// The source's key.
     pub key: String,
-    /// The ETag that the source must still have, with its quotes.
+    /// The validator that the source must still have.
     pub etag: String,
     /// Which part, from 0.
     pub part: u32,

@@ -25,12 +25,19 @@ pub struct Order {
     pub object: Object,
     /// What stood there before the source was read.
     pub precondition: Precondition,
-    /// The source's ETag, with its quotes.
+    /// The source's validator.
     pub etag: String,
     /// What S3 has of its bytes.
     pub stored: StoredChecksums,
     /// How it is cut.
     pub parts: Parts,
+    /// After so many seconds without a part another hint has those that are missing sent again.
+    #[serde(default = "quiet_after")]
+    pub quiet_after: u32,
+}
+
+fn quiet_after() -> u32 {
+    300
 }
 
 /// Where parts stand at `destination`.

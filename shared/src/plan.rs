@@ -173,18 +173,22 @@ mod tests {
     use super::*;
     use crate::integrity::{Algorithm, SourceChecksum};
     use crate::route::PARTS_ABOVE;
+    use crate::s3::Origin;
 
     const CRC32C: StoredChecksums = StoredChecksums {
         shared: Some(Checksum::Crc32c(1)),
         full: None,
+        from: Origin::Stored,
     };
     const MD5: StoredChecksums = StoredChecksums {
         shared: Some(Checksum::Md5([0; 16])),
         full: None,
+        from: Origin::Stored,
     };
     const NONE: StoredChecksums = StoredChecksums {
         shared: None,
         full: None,
+        from: Origin::Stored,
     };
 
     fn of(algorithm: Algorithm) -> StoredChecksums {
@@ -194,6 +198,7 @@ mod tests {
                 algorithm,
                 value: vec![0; algorithm.length()],
             }),
+            from: Origin::Stored,
         }
     }
 

@@ -13,12 +13,13 @@ use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::decode_key;
 use causeway_shared::event::{Notification, parse};
 use causeway_shared::gcs::{
-    CUSTOM_METADATA_LIMIT, Provenance, ResumableUploadStatus, refusal as gcs_refusal,
+    CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Object, Provenance,
+    ResumableUploadStatus, refusal as gcs_refusal,
 };
 use causeway_shared::integrity::{
     Algorithm, Checksum, Crc64Nvme, Digests, Proof, SourceChecksum, combine_crc32c,
 };
-use causeway_shared::mapping::{OMITTED, custom_metadata, provenance};
+use causeway_shared::mapping::{OMITTED, custom_metadata, describes, provenance};
 use causeway_shared::plan::{CHUNK_UNIT, LARGEST_OBJECT, Plan, plan};
 use causeway_shared::route::{PARTS_ABOVE, Route};
 use causeway_shared::s3::{
@@ -273,7 +274,7 @@ proptest! {
 
     #[test]
     fn custom_metadata_fits_and_says_what_is_missing(
-        user in prop::collection::btree_map("[a-z-]{0,40}", ".{0,900}", 0..14),
+        user in prop::collection::btree_map("[a-z-]{0,40}|[a-z]{1000,1050}", ".{0,1300}", 0..14),
         tags in prop::collection::btree_map(".{1,128}", ".{0,256}", 0..14),
         missing in 0_u32..3,
     ) {
@@ -285,6 +286,11 @@ proptest! {
         let metadata = custom_metadata(&source, &origin, Proof::ComputedCrc32c);
         let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         prop_assert!(size <= CUSTOM_METADATA_LIMIT, "{}", size);
+        for (name, value) in &metadata {
+            prop_assert!(name.len() <= CUSTOM_NAME_LIMIT && value.len() <= CUSTOM_VALUE_LIMIT);
+        }
+        let copy = Object { metadata: metadata.clone(), ..Object::default() };
+        prop_assert!(describes(&copy, &source, &origin, true));
         prop_assert_eq!(Provenance::read(&metadata), Some(origin));
         let kept = metadata.len() - usize::from(metadata.contains_key(OMITTED)) - 5;
         let wanted = source.metadata.len() + source.tags.len();
@@ -379,7 +385,7 @@ proptest! {
     fn every_size_is_planned_whole(size in 0..=LARGEST_OBJECT, shared in any::<bool>(), parts in any::<bool>()) {
         let stored = StoredChecksums {
             shared: shared.then_some(Checksum::Crc32c(1)),
-            full: None,
+            ..StoredChecksums::default()
         };
         let mut start = 0;
         match plan(size, &stored, parts.then_some(PARTS_ABOVE)).unwrap() {

@@ -157,7 +157,7 @@ impl PartsCoordinator {
                 match self.with(|coordinator| coordinator.start(*order, &run, now)) {
                     Started::Underway => return Ok(Answer::Underway),
                     Started::Busy => return Ok(Answer::Busy),
-                    Started::New => {}
+                    Started::New | Started::Hurried => {}
                 }
                 self.wake_now().await?;
                 self.store().await?;

@@ -246,7 +246,7 @@ fn succeeded(outcome: &Outcome) -> Value {
         | Outcome::Kept { generation } => {
             json!({"event": outcome.name(), "generation": generation})
         }
-        Outcome::SourceGone => json!({"event": outcome.name()}),
+        Outcome::SourceGone | Outcome::FolderMarker => json!({"event": outcome.name()}),
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Report;
 use super::failure::Failure;
+use super::optimized;
 use super::output::Output;
 use crate::bench::{self, BenchOptions, Subject};
 
@@ -43,6 +44,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        optimized::or_else_again("the embedded stores share the cores with what is measured")?;
         let options = BenchOptions {
             only: self.only,
             quick: self.quick,

@@ -1,6 +1,8 @@
 //! `causeway dev`: the local stack, left running for people and their tools.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,7 +10,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Code, Failure};
-use super::output::{Output, shown};
+use super::output::{Output, log_file, shown, shown_lines};
 use super::{Report, STACK_FILE, Stack};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
@@ -23,7 +25,10 @@ stack by themselves while it runs; other tools are told where it is by the lines
 
 Example, in two terminals:
   cargo causeway dev
-  cargo causeway put README.md s3://inbox/ && cargo causeway stat gs://inbox-copy/README.md
+  cargo causeway put --local README.md s3://inbox/
+  cargo causeway stat --local gs://inbox-copy/README.md
+
+--local is for a terminal that has credentials of another store: they come first otherwise.
 
 Ends with Ctrl-C; everything in the stores is gone then. With --json: one object with the
 addresses and keys when the stack is ready, {\"s3_endpoint\", \"access_key_id\", \"secret_access_key\",
@@ -50,8 +55,15 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        self.check_ports()?;
+        let log = match &self.log {
+            Some(file) => log_file(file)?,
+            None => LogSink::new(|line| {
+                eprintln!("worker {}: {}", line.level, shown_lines(&line.message));
+            }),
+        };
         let stack = self
-            .start()
+            .start(log)
             .await
             .map_err(|error| Failure::from_setup(&error))?;
         let file =
@@ -69,15 +81,32 @@ impl Dev {
         Ok(Report::silent())
     }
 
-    async fn start(&self) -> anyhow::Result<LocalStack> {
+    /// Finds out which port cannot be had before minutes are spent on a build.
+    fn check_ports(&self) -> Result<(), Failure> {
+        let ports = [
+            ("--s3-port", "the embedded S3", self.s3_port),
+            ("--gcs-port", "the embedded GCS", self.gcs_port),
+            ("--worker-port", "the worker", self.worker_port),
+        ];
+        for (nth, (option, _, port)) in ports.iter().enumerate() {
+            let same = ports[..nth].iter().find(|(_, _, other)| other == port);
+            if let (Some((other, ..)), 1..) = (same, *port) {
+                return Err(Failure::usage(
+                    format!("{other} and {option} are both {port}"),
+                    "give each server a port of its own; 0 takes a free one",
+                ));
+            }
+        }
+        for (option, server, port) in ports {
+            let listener = TcpListener::bind(("127.0.0.1", port));
+            listener.map_err(|error| no_port(option, server, port, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, log: LogSink) -> anyhow::Result<LocalStack> {
         let toolchain =
             tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
-        let log = match &self.log {
-            Some(file) => LogSink::file(file)?,
-            None => {
-                LogSink::new(|line| eprintln!("worker {}: {}", line.level, shown(&line.message)))
-            }
-        };
         let options = StackOptions {
             routes: BTreeMap::from([(SOURCE.into(), (SOURCE.into(), DESTINATION.into()))]),
             ports: Ports {
@@ -90,6 +119,18 @@ impl Dev {
         };
         LocalStack::start(&toolchain, options).await
     }
+}
+
+fn no_port(option: &str, server: &str, port: u16, error: &io::Error) -> Failure {
+    let what = format!("cannot listen on 127.0.0.1:{port} for {server}: {error}");
+    let other = format!("choose another port with {option} PORT; 0 takes a free one");
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("end what listens there, such as another `causeway dev`, or {other}")
+        }
+        _ => other,
+    };
+    Failure::new(Code::Failed, what, advice)
 }
 
 /// Shows what happens until Ctrl-C or SIGTERM.
@@ -162,6 +203,7 @@ fn introduction(stack: &Stack, credentials: &std::path::Path) -> Vec<String> {
         ..
     } = stack;
     let credentials = credentials.display();
+    let causeway = invocation();
     let text = format!(
         "\
 Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
@@ -171,12 +213,13 @@ Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl
   worker  {worker_url}
 
 Here, in another terminal:
-  cargo causeway put README.md s3://{SOURCE}/
-  cargo causeway stat gs://{DESTINATION}/README.md
-  cargo causeway send s3://{SOURCE}/README.md
-  cargo causeway status {SOURCE}
+  echo hello | {causeway} put --local - s3://{SOURCE}/hello.txt
+  {causeway} stat --local gs://{DESTINATION}/hello.txt
+  {causeway} send --local s3://{SOURCE}/hello.txt
+  {causeway} status --local {SOURCE}
 
 aws, rclone, boto3 and the like, against the embedded S3:
+  unset AWS_PROFILE AWS_SESSION_TOKEN
   export AWS_ENDPOINT_URL_S3={s3_endpoint} AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_REGION={region}
   aws s3 cp README.md s3://{SOURCE}/
 
@@ -191,9 +234,42 @@ curl, against the worker:
     text.lines().map(str::to_owned).collect()
 }
 
-impl Failure {
-    /// From what is not a store's error: set-up, ports, files.
-    pub(super) fn from_setup(error: &anyhow::Error) -> Self {
-        Self::new(Code::Failed, format!("{error:#}"), "")
+/// How this program was called, to be printed in examples.
+fn invocation() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if std::env::var_os("CARGO").is_some() || called.is_empty() {
+        return "cargo causeway".to_owned();
+    }
+    called
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_examples_are_commands_and_mean_this_stack_whatever_the_environment() {
+        let stack = json!({
+            "s3_endpoint": "http://s3", "access_key_id": "id", "secret_access_key": "secret",
+            "region": "r", "gcs_endpoint": "http://gcs", "google_credentials": null,
+            "worker_url": "http://w", "events_token": "e", "admin_token": "a",
+        });
+        let stack = serde_json::from_value(stack).unwrap();
+        let lines = introduction(&stack, std::path::Path::new("key.json"));
+        let called = invocation();
+        let examples: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.split_once(&format!("{called} ")))
+            .collect();
+        assert_eq!(examples.len(), 4, "{lines:?}");
+        for (_, arguments) in examples {
+            assert!(arguments.contains(" --local "), "{arguments}");
+            let arguments = arguments.split_whitespace();
+            Cli::try_parse_from(std::iter::once("causeway").chain(arguments)).unwrap();
+        }
     }
 }

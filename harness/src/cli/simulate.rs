@@ -8,8 +8,12 @@ use serde_json::json;
 
 use super::Report;
 use super::failure::{Code, Failure};
+use super::optimized;
 use super::output::Output;
 use crate::simulate::{Mutant, Options, Story, Summary, simulate};
+
+/// From here on the build with all optimizations pays.
+const MANY_SEEDS: u64 = 100_000;
 
 /// So many stories are told of a run in which more seeds failed.
 const STORIES: usize = 3;
@@ -36,7 +40,7 @@ With --json: {\"seeds\", \"steps\", \"faults_injected\": {kind: n}, \"violations
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Simulate {
     /// How many seeds to run
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed; the others follow it
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -48,6 +52,9 @@ pub(super) struct Simulate {
 
 impl Simulate {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        if self.seeds >= MANY_SEEDS {
+            optimized::or_else_again("as many seeds take minutes")?;
+        }
         let bar = bar(output, self.seeds);
         let options = Options {
             first: self.seed,

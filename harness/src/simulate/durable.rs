@@ -268,7 +268,7 @@ impl World {
                 match self.with(name, |coordinator| coordinator.start(*order, &run, now)) {
                     Started::Underway => return Answer::Underway,
                     Started::Busy => return Answer::Busy,
-                    Started::New => {}
+                    Started::New | Started::Hurried => {}
                 }
                 self.wake_now(name).await;
                 self.store(name).await;

@@ -61,6 +61,8 @@ pub struct Options {
     pub tags: bool,
     /// Whether a copy's `customTime` is the source's last change.
     pub custom_time: bool,
+    /// Whether an ETag of 32 hexadecimal digits is an MD5; none: until one is refused.
+    pub etag_md5: Option<bool>,
 }
 
 fn uri(scheme: &str, place: &Place) -> String {
@@ -149,6 +151,7 @@ impl Options {
             parts_above_bytes: route.parts_above,
             carry_after_s: route.carry_after,
             tags: route.tags,
+            etag_md5: route.etag_md5,
             custom_time: route.custom_time,
         }
     }

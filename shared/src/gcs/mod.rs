@@ -14,7 +14,10 @@ mod token;
 pub use compose::{COMPOSE_LIMIT, Component};
 pub use list::{ListQuery, Page};
 pub use multipart::{buffered_upload, multipart_upload};
-pub use object::{CUSTOM_METADATA_LIMIT, Generation, Object, Precondition, object_fields};
+pub use object::{
+    CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Generation, HEADER_FIELDS,
+    Object, Precondition, object_fields,
+};
 pub use provenance::Provenance;
 pub use refusal::refusal;
 pub(crate) use refusal::{is_absent, is_lost_race, is_page};
@@ -50,6 +53,24 @@ pub struct ObjectAddress {
     pub name: String,
 }
 
+/// Whether GCS takes an object called `name`; what it asks of names, if not
+/// ([Object names](https://cloud.google.com/storage/docs/objects#naming)).
+///
+/// # Errors
+/// What it asks of names.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
+    match name {
+        "" => Err("has at least one byte"),
+        "." | ".." => Err("is not \".\" or \"..\""),
+        _ if name.len() > 1024 => Err("has at most 1024 bytes"),
+        _ if name.contains(['\r', '\n']) => Err("has no line breaks"),
+        _ if name.starts_with(".well-known/acme-challenge/") => {
+            Err("does not begin with .well-known/acme-challenge/")
+        }
+        _ => Ok(()),
+    }
+}
+
 impl ObjectAddress {
     /// `GET` of the object's resource, cut to the fields that Causeway reads
     /// ([Objects: get](https://cloud.google.com/storage/docs/json_api/v1/objects/get)).
@@ -57,7 +78,11 @@ impl ObjectAddress {
     /// # Errors
     /// [`ErrorKind::DestinationRefused`] for a name that cannot stand in a URL.
     pub fn get(&self) -> Result<Request<Bytes>, TransferError> {
-        let url = format!("{}?fields={}", self.object_url(), object_fields());
+        let url = format!(
+            "{}?fields={},{HEADER_FIELDS}",
+            self.object_url(),
+            object_fields()
+        );
         request(Method::GET, &url, Bytes::new())
     }
 
@@ -117,6 +142,19 @@ fn request<B>(method: Method, url: &str, body: B) -> Result<Request<B>, Transfer
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn names_are_those_that_gcs_takes() {
+        let long = "n".repeat(1024);
+        for name in ["a", "...", "a/./b", ".well-known/x", "\u{85}", &long] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+        let longer = format!("{long}n");
+        let challenge = ".well-known/acme-challenge/x";
+        for name in ["", ".", "..", "a\nb", "a\r", challenge, &longer] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn a_key_stands_in_the_url_of_every_write_and_in_no_body() {

@@ -43,6 +43,13 @@ impl Precondition {
 /// ([Quotas and limits](https://cloud.google.com/storage/quotas#objects)).
 pub const CUSTOM_METADATA_LIMIT: usize = 8192;
 
+/// The most bytes of one entry's name
+/// ([ServiceConstants](https://cloud.google.com/storage/docs/reference/rpc/google.storage.v1#serviceconstants)).
+pub const CUSTOM_NAME_LIMIT: usize = 1024;
+
+/// The most bytes of one entry's value.
+pub const CUSTOM_VALUE_LIMIT: usize = 4096;
+
 /// [Objects resource](https://cloud.google.com/storage/docs/json_api/v1/objects#resource).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -115,6 +122,10 @@ fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
 pub fn object_fields() -> &'static str {
     "name,generation,size,crc32c,md5Hash,metadata"
 }
+
+/// What else is read where headers are compared.
+pub const HEADER_FIELDS: &str =
+    "contentType,contentEncoding,contentDisposition,contentLanguage,cacheControl";
 
 impl Object {
     /// Reads the resource in a 2xx reply.

@@ -17,7 +17,7 @@ pub struct Provenance {
     pub bucket: String,
     /// The source key.
     pub key: String,
-    /// The ETag, with its quotes.
+    /// The ETag, with its quotes; empty where the store says none.
     pub etag: String,
     /// The version id, where the bucket has versions.
     pub version_id: Option<String>,
@@ -34,7 +34,7 @@ impl Provenance {
         let fields = [
             (BUCKET, Some(&self.bucket)),
             (KEY, Some(&self.key)),
-            (ETAG, Some(&self.etag)),
+            (ETAG, Some(&self.etag).filter(|etag| !etag.is_empty())),
             (VERSION, self.version_id.as_ref()),
             (LAST_MODIFIED, self.last_modified.as_ref()),
             (SIZE, Some(&size)),
@@ -53,7 +53,7 @@ impl Provenance {
         Some(Self {
             bucket: field(BUCKET)?,
             key: field(KEY)?,
-            etag: field(ETAG)?,
+            etag: field(ETAG).unwrap_or_default(),
             version_id: field(VERSION),
             last_modified: field(LAST_MODIFIED),
             size: field(SIZE)?.parse().ok()?,
@@ -86,6 +86,14 @@ mod tests {
         provenance.write(&mut metadata);
         assert_eq!(Provenance::read(&metadata), Some(provenance));
         assert_eq!(metadata.get("own").unwrap(), "kept");
+        let without = Provenance {
+            etag: String::new(),
+            ..Provenance::read(&metadata).unwrap()
+        };
+        let mut metadata = BTreeMap::new();
+        without.write(&mut metadata);
+        assert!(!metadata.contains_key(ETAG));
+        assert_eq!(Provenance::read(&metadata), Some(without));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Record {
     pub bucket: String,
     /// The source's key.
     pub key: String,
-    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `retried` or `quarantined`.
+    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `folder-marker`, `retried` or `quarantined`.
     pub outcome: String,
     /// How many bytes were copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! An object's custom metadata: what stands in it, and what gives way where not all of it fits.
 //!
-//! Names that begin with `causeway-` are Causeway's own. GCS takes [`CUSTOM_METADATA_LIMIT`] bytes;
+//! Names that begin with `causeway-` are Causeway's own. GCS takes [`CUSTOM_METADATA_LIMIT`] bytes, with
+//! names of at most [`CUSTOM_NAME_LIMIT`] and values of at most [`CUSTOM_VALUE_LIMIT`];
 //! S3's own limits stay below them but for many long tags, other stores' do not. What Causeway says
 //! of the object always stands. Then comes what the source says, entry by entry as long as there is
 //! room: user metadata by name, headers that GCS has no field for, tags by key. An entry that does
@@ -10,9 +11,11 @@ use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::gcs::{CUSTOM_METADATA_LIMIT, Object, Provenance};
+use crate::gcs::{
+    CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Object, Provenance,
+};
 use crate::integrity::{Checksum, Proof};
-use crate::s3::{SourceObject, StoredChecksums};
+use crate::s3::{Origin, SourceObject, StoredChecksums};
 
 /// What of the source is missing, for people to read.
 pub const OMITTED: &str = "causeway-omitted";
@@ -55,6 +58,25 @@ pub fn custom_metadata(
 ) -> BTreeMap<String, String> {
     let mut metadata = BTreeMap::from([(PROOF.to_owned(), proof.as_str().to_owned())]);
     metadata.extend(checksums(&source.checksums).map(|values| (CHECKSUM.to_owned(), values)));
+    with_entries(metadata, source, provenance)
+}
+
+/// The same for a copy that says of its proof what `found` says: that takes of the room for the rest.
+pub(super) fn custom_metadata_beside(
+    found: &BTreeMap<String, String>,
+    source: &SourceObject,
+    provenance: &Provenance,
+) -> BTreeMap<String, String> {
+    let said = [PROOF, CHECKSUM].into_iter();
+    let said = said.filter_map(|name| Some((name.to_owned(), found.get(name)?.clone())));
+    with_entries(said.collect(), source, provenance)
+}
+
+fn with_entries(
+    mut metadata: BTreeMap<String, String>,
+    source: &SourceObject,
+    provenance: &Provenance,
+) -> BTreeMap<String, String> {
     provenance.write(&mut metadata);
     let mut omitted = source.unreadable.clone();
     if source.missing_metadata > 0 {
@@ -75,8 +97,54 @@ pub fn custom_metadata(
     metadata
 }
 
+/// Whether a copy with `metadata` that was not proven by an MD5 says that the source had one; nothing where
+/// it was, or says no proof.
+pub(super) fn proof_without_md5(metadata: &BTreeMap<String, String>) -> Option<bool> {
+    let proof = metadata.get(PROOF)?;
+    let says_md5 = metadata
+        .get(CHECKSUM)
+        .is_some_and(|values| values.contains("md5="));
+    (!proof.contains("md5")).then_some(says_md5)
+}
+
+/// Whether an entry is what the source says, and not what Causeway does; a tag only if `tags`.
+pub(super) fn is_of_source(name: &str, tags: bool) -> bool {
+    if name.starts_with(TAG) {
+        return tags;
+    }
+    !name.starts_with(OWN) || matches!(name, EXPIRES | WEBSITE_REDIRECT_LOCATION | OMITTED)
+}
+
+/// Takes what the source says out of `metadata`; gives what each was called there.
+pub(super) fn take_entries(metadata: &mut BTreeMap<String, String>) -> Vec<String> {
+    let mut taken = Vec::new();
+    metadata.retain(|name, _| {
+        let is_taken = name != OMITTED && is_of_source(name, true);
+        if is_taken {
+            taken.push(match (name.as_str(), name.strip_prefix(TAG)) {
+                (_, Some(key)) => format!("tag {key}"),
+                (EXPIRES, _) => "expires".to_owned(),
+                (WEBSITE_REDIRECT_LOCATION, _) => "x-amz-website-redirect-location".to_owned(),
+                _ => format!("x-amz-meta-{name}"),
+            });
+        }
+        !is_taken
+    });
+    taken
+}
+
+/// Adds `names` to what is said to be missing.
+pub(super) fn add_omitted(metadata: &mut BTreeMap<String, String>, names: Vec<String>) {
+    let known = metadata.remove(OMITTED);
+    let all: Vec<_> = known.into_iter().chain(names).collect();
+    if !all.is_empty() {
+        metadata.insert(OMITTED.to_owned(), list(&all));
+    }
+}
+
 /// The entries of `metadata` that are the source's tags.
-pub fn tags_of(metadata: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
+#[cfg(test)]
+fn tags_of(metadata: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
     metadata
         .range(TAG.to_owned()..)
         .take_while(|(name, _)| name.starts_with(TAG))
@@ -90,7 +158,8 @@ pub fn omitted(object: &Object) -> Option<String> {
 
 /// `md5=…, crc64nvme=…`: values as S3 writes them.
 fn checksums(stored: &StoredChecksums) -> Option<String> {
-    let shared = stored.shared.map(|checksum| {
+    let shared = stored.shared.filter(|_| stored.from != Origin::Computed);
+    let shared = shared.map(|checksum| {
         let name = match checksum {
             Checksum::Crc32c(_) => "crc32c",
             Checksum::Md5(_) => "md5",
@@ -150,6 +219,10 @@ fn fill(metadata: &mut BTreeMap<String, String>, entries: Vec<Entry>, mut omitte
         .iter()
         .map(|(name, value)| size_of(name, value))
         .sum();
+    let (entries, too_long): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| {
+        entry.name.len() <= CUSTOM_NAME_LIMIT && entry.value.len() <= CUSTOM_VALUE_LIMIT
+    });
+    omitted.extend(too_long.into_iter().map(|entry| entry.field));
     let wanted: usize = entries
         .iter()
         .map(|entry| size_of(&entry.name, &entry.value))
@@ -240,6 +313,7 @@ mod tests {
                     algorithm: Algorithm::Crc32,
                     value: vec![0, 0, 0, 1],
                 }),
+                ..StoredChecksums::default()
             },
             ..SourceObject::default()
         };
@@ -298,10 +372,42 @@ mod tests {
 
     /// A source whose metadata takes `size` bytes beside what Causeway says.
     fn sized(size: usize) -> SourceObject {
+        let half = size / 2;
         SourceObject {
-            metadata: map(&[("a", &"x".repeat(size - 1))]),
+            metadata: map(&[
+                ("a", &"x".repeat(half - 1)),
+                ("b", &"x".repeat(size - half - 1)),
+            ]),
             ..SourceObject::default()
         }
+    }
+
+    #[test]
+    fn an_entry_that_is_too_long_for_gcs_is_left_out_alone() {
+        let name = |length: usize| "n".repeat(length);
+        let value = |length: usize| "v".repeat(length);
+        let source = SourceObject {
+            metadata: map(&[
+                (&name(CUSTOM_NAME_LIMIT), "fits"),
+                (&name(CUSTOM_NAME_LIMIT + 1), ""),
+                ("fits", &value(CUSTOM_VALUE_LIMIT)),
+                ("long", &value(CUSTOM_VALUE_LIMIT + 1)),
+                ("small", "kept"),
+            ]),
+            tags: map(&[(&"日".repeat(128), "long"), ("stage", "raw")]),
+            ..SourceObject::default()
+        };
+        let metadata = written(&source);
+        for kept in [
+            &*name(CUSTOM_NAME_LIMIT),
+            "fits",
+            "small",
+            "causeway-source-tag-stage",
+        ] {
+            assert!(metadata.contains_key(kept), "{kept}");
+        }
+        assert_eq!(metadata.len(), written(&SourceObject::default()).len() + 5);
+        assert_eq!(metadata[OMITTED], "x-amz-meta-long and 2 more");
     }
 
     #[test]
@@ -311,8 +417,8 @@ mod tests {
         assert_eq!(size(&full), CUSTOM_METADATA_LIMIT);
         assert!(!full.contains_key(OMITTED));
         let over = written(&sized(CUSTOM_METADATA_LIMIT - ours + 1));
-        assert_eq!(over[OMITTED], "x-amz-meta-a");
-        assert!(!over.contains_key("a"));
+        assert_eq!(over[OMITTED], "x-amz-meta-b");
+        assert!(over.contains_key("a") && !over.contains_key("b"));
     }
 
     #[test]

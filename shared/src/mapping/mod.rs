@@ -1,5 +1,6 @@
 //! Where each thing that S3 says of an object goes at GCS. `docs/metadata.md` has it as a table.
 
+mod compare;
 mod custom;
 
 use crate::gcs::{Object, Provenance};
@@ -7,7 +8,8 @@ use crate::integrity::{Checksum, Proof};
 use crate::route::Route;
 use crate::s3::SourceObject;
 
-pub use custom::{OMITTED, custom_metadata, omitted, tags_of};
+pub use compare::{Less, describes, has_same_bytes};
+pub use custom::{OMITTED, custom_metadata, omitted};
 
 /// What `source` is, standing at `key` of `bucket`.
 #[must_use]

@@ -8,14 +8,14 @@ use super::PartCopy;
 use crate::access::Access;
 use crate::client::{Answer, Client};
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition, Provenance};
+use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition};
 use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
-use crate::mapping;
+use crate::mapping::{self, Less};
 use crate::order::Order;
 use crate::port::Port;
 use crate::retry::Attempts;
 use crate::route::{OnConflict, Route};
-use crate::s3::read_head;
+use crate::s3::{may_be_same, read_head};
 use crate::transfer::Outcome;
 
 /// A piece of the object: a part, or several composed.
@@ -156,9 +156,19 @@ async fn commit<P: Port>(
     whole: Checksum,
 ) -> Result<Object, TransferError> {
     let address = client.access.gcs.address(&order.bucket, &order.object.name);
-    let components = pieces.iter().map(|piece| &piece.component);
-    let request = address.compose(components, &order.object, order.precondition)?;
-    let Answer { reply, ambiguous } = client.send(&request, &order.bucket).await?;
+    let components = || pieces.iter().map(|piece| &piece.component);
+    let mut less = Less::default();
+    let (object, Answer { reply, ambiguous }) = loop {
+        let object = less.of_object(&order.object);
+        let request = address.compose(components(), &object, order.precondition)?;
+        match client.send(&request, &order.bucket).await {
+            Ok(answer) => break (object, answer),
+            Err(error) => match less.next(&order.object).filter(|_| error.is_of_metadata()) {
+                Some(next) => less = next,
+                None => return Err(error),
+            },
+        }
+    };
     let mut unread = None;
     if reply.status().is_success() {
         match Object::read(&reply) {
@@ -172,7 +182,8 @@ async fn commit<P: Port>(
     if (ambiguous || unread.is_some())
         && let Some(found) = look(client, &address).await?
         && found.verify(order.parts.total, whole).is_ok()
-        && Provenance::read(&found.metadata) == Provenance::read(&order.object.metadata)
+        // Another of the same bytes may say something else.
+        && found.metadata == object.metadata
     {
         return Ok(found);
     }
@@ -201,7 +212,7 @@ async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(
         let reply = client.read(&request).await;
         let head = reply.and_then(|reply| read_head(&reply, &hint.bucket));
         match head {
-            Ok(etag) if etag.as_ref() == Some(&order.etag) => return Ok(()),
+            Ok(Some(found)) if may_be_same(&found, &order.etag) => return Ok(()),
             Ok(_) => {
                 return Err(TransferError::new(
                     ErrorKind::SourceChanged,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
@@ -57,6 +57,9 @@ struct Run {
     /// but not of tags.
     #[serde(default)]
     is_doubtful: bool,
+    /// How often a hint had parts sent again.
+    #[serde(default)]
+    hurried: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +111,8 @@ pub enum Started {
     New,
     /// A run of the very same object, metadata included, is on: the hint is answered by it.
     Underway,
+    /// The same, and it has been quiet: what it misses is sent again.
+    Hurried,
     /// Another run is just ending; ask again in a moment.
     Busy,
 }
@@ -206,9 +211,9 @@ impl Coordinator {
     /// Takes `order` on as the run `id`.
     pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
         let mut is_doubtful = false;
-        if let Some(run) = &self.run {
+        if let Some(run) = &mut self.run {
             if run.order.object == order.object {
-                return Started::Underway;
+                return run.hurry(order.quiet_after, now);
             }
             if matches!(run.phase, Phase::Settling(_)) {
                 return Started::Busy;
@@ -227,6 +232,7 @@ impl Coordinator {
             rounds: 0,
             attempts: 0,
             is_doubtful,
+            hurried: 0,
         });
         Started::New
     }
@@ -448,6 +454,25 @@ impl Run {
             Disposition::RetryAfter(wait) => Ok(later(now, wait)),
             Disposition::Quarantine => Err(error),
         }
+    }
+
+    /// Has what is missing sent again if nothing was heard of it for `quiet_after` seconds; for twice as
+    /// long the next time, because parts that wait in a backlog are not lost. It does not count as a round.
+    fn hurry(&mut self, quiet_after: u32, now: Timestamp) -> Started {
+        let quiet = u64::from(quiet_after).checked_shl(self.hurried);
+        let Phase::Copying { look } = self.phase else {
+            return Started::Underway;
+        };
+        let silence = SignedDuration::try_from(SILENCE).unwrap_or_default();
+        let heard = look.checked_sub(silence).unwrap_or(look);
+        let is_quiet = quiet.is_some_and(|quiet| later(heard, Duration::from_secs(quiet)) <= now);
+        if !is_quiet {
+            return Started::Underway;
+        }
+        self.hurried += 1;
+        self.rounds = self.rounds.saturating_sub(1);
+        self.phase = Phase::Sending;
+        Started::Hurried
     }
 
     fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {

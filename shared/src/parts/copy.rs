@@ -1,5 +1,7 @@
 //! One part: its bytes are read under the ETag of the whole and written under a name of their own.
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
 use jiff::Timestamp;
 
 use super::PartCopy;
@@ -14,7 +16,7 @@ use crate::port::{Lost, Port, Side};
 use crate::renew::ask_aws;
 use crate::retry::{self, Attempts};
 use crate::route::Route;
-use crate::s3::Span;
+use crate::s3::{Span, if_match};
 
 /// Copies `part` along `route`. Each attempt writes an object of its own, so that two deliveries of
 /// one message, or a reply that was lost, cannot disturb each other; whatever is not used in the end
@@ -100,21 +102,34 @@ async fn open<P: Port>(
     route: &Route,
     part: &PartMessage,
 ) -> Result<(), TransferError> {
-    let read = Read {
-        span: Some((part.first, part.length)),
-        if_match: Some(part.etag.clone()),
-    };
-    let bucket = &route.source.bucket;
-    let request = client.access.s3.get_object(bucket, &part.key, &read)?;
-    let reply = ask_aws(client.port, client.access, &request, true).await?;
-    let reply = reply.map_err(|lost| source_lost(&lost))?;
+    let mut reply = open_if(client, route, part, if_match(&part.etag)).await?;
+    if reply.status() == StatusCode::PRECONDITION_FAILED {
+        // Some stores refuse their own ETags: the reply's tells.
+        reply = open_if(client, route, part, None).await?;
+    }
     let span = Span {
         start: part.first,
         length: part.length,
         total: part.total,
         etag: &part.etag,
     };
-    span.check(&reply, bucket)
+    span.check(&reply, &route.source.bucket)
+}
+
+async fn open_if<P: Port>(
+    client: &mut Client<'_, P>,
+    route: &Route,
+    part: &PartMessage,
+    if_match: Option<String>,
+) -> Result<Response<Bytes>, TransferError> {
+    let read = Read {
+        span: Some((part.first, part.length)),
+        if_match,
+    };
+    let bucket = &route.source.bucket;
+    let request = client.access.s3.get_object(bucket, &part.key, &read)?;
+    let reply = ask_aws(client.port, client.access, &request, true).await?;
+    reply.map_err(|lost| source_lost(&lost))
 }
 
 fn broken(lost: &Lost) -> TransferError {

@@ -54,13 +54,14 @@ fn order(etag: &str) -> Order {
         etag: etag.into(),
         stored: StoredChecksums {
             shared: Some(Checksum::Crc32c(1)),
-            full: None,
+            ..StoredChecksums::default()
         },
         parts: Parts {
             total: 5,
             length: 2,
             digest: None,
         },
+        quiet_after: 300,
     }
 }
 
@@ -213,6 +214,58 @@ fn a_part_that_nobody_heard_of_is_sent_again_alone_and_not_for_ever() {
         minutes += 45;
     }
     assert!(minutes < 45 * 20);
+}
+
+/// Parts may be gone with their queue, and the key's next hint is then the first to know.
+#[test]
+fn a_hint_for_a_run_that_has_been_quiet_has_its_missing_parts_sent_again() {
+    let mut coordinator = copying();
+    coordinator.copied("1", 1, copy(1), at(2));
+    let hint =
+        |coordinator: &mut Coordinator, minutes| coordinator.start(order("a"), "2", at(minutes));
+    assert_eq!(hint(&mut coordinator, 6), Started::Underway);
+    assert_eq!(hint(&mut coordinator, 7), Started::Hurried);
+    let mut coordinator = crashed(&coordinator, &[1]);
+    let Task::Send { run, parts } = coordinator.wake(at(7)) else {
+        panic!()
+    };
+    let numbers: Vec<_> = parts.iter().map(|part| part.part).collect();
+    assert_eq!((&*run, &*numbers), ("1", &[0, 2][..]));
+    assert_eq!(hint(&mut coordinator, 7), Started::Underway);
+    coordinator.sent("1", at(7));
+    // What is in a backlog is not made longer again and again.
+    let mut hurried = Vec::new();
+    for minutes in 8..7 + 45 {
+        if hint(&mut coordinator, minutes) == Started::Hurried {
+            hurried.push(minutes);
+            coordinator.sent("1", at(minutes));
+        }
+    }
+    assert_eq!(hurried, [17, 37]);
+    // Nor is the object given up any sooner.
+    for round in 1..8 {
+        let Task::Send { run, .. } = coordinator.wake(at(37 + 45 * round)) else {
+            panic!("{round}")
+        };
+        coordinator.sent(&run, at(37 + 45 * round));
+    }
+    let end = coordinator.wake(at(37 + 45 * 8));
+    assert!(matches!(end, Task::Settle { .. }), "{end:?}");
+}
+
+#[test]
+fn what_does_not_wait_for_parts_is_not_hurried() {
+    let mut coordinator = Coordinator::default();
+    coordinator.start(order("a"), "1", at(0));
+    assert_eq!(
+        coordinator.start(order("a"), "2", at(40)),
+        Started::Underway
+    );
+    let mut coordinator = complete();
+    assert_eq!(
+        coordinator.start(order("a"), "2", at(40)),
+        Started::Underway
+    );
 }
 
 #[test]

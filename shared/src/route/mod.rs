@@ -35,6 +35,8 @@ pub struct Route {
     pub parts_above: Option<u64>,
     /// An upload in one stream goes on with another message after this many seconds.
     pub carry_after: u32,
+    /// Whether an ETag that looks like an MD5 is one; none said: until GCS refuses the bytes.
+    pub etag_md5: Option<bool>,
     /// Whether objects' tags are asked for and carried over.
     pub tags: bool,
     /// Whether `customTime` says when the source was last modified.
@@ -108,6 +110,16 @@ impl Route {
     pub fn destination_name(&self, key: &str) -> Option<String> {
         let rest = key.strip_prefix(&self.source.prefix)?;
         Some(format!("{}{rest}", self.destination.prefix))
+    }
+
+    /// Whether `key` is a folder's marker, as consoles make one, that has no name left behind the route's
+    /// prefix.
+    #[must_use]
+    pub fn is_own_folder(&self, key: &str) -> bool {
+        key.ends_with('/')
+            && self
+                .destination_name(key)
+                .is_some_and(|name| name.is_empty())
     }
 
     /// The key that `name` at the destination would be a copy of, if the name is this route's.

@@ -49,6 +49,7 @@ struct Table {
     parts: Option<bool>,
     parts_above_mib: Option<u64>,
     carry_after_s: Option<u32>,
+    etag_md5: Option<bool>,
     #[serde(default)]
     tags: bool,
     #[serde(default = "yes")]
@@ -202,6 +203,7 @@ impl Route {
                 .transpose()
                 .map_err(|message| wrong(format!("role_arn {message}")))?,
             region: table.region,
+            etag_md5: table.etag_md5,
             tags: table.tags,
             custom_time: table.custom_time,
             storage_class: table

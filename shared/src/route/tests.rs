@@ -23,6 +23,22 @@ fn a_prefix_is_taken_off_and_another_put_on() {
 }
 
 #[test]
+fn the_marker_of_the_route_s_own_folder_has_no_name() {
+    for (source, destination, key, is_marker) in [
+        ("s3://src/in/", "gs://dst", "in/", true),
+        ("s3://src/in/", "gs://dst", "in/x/", false),
+        ("s3://src/in/", "gs://dst/out/", "in/", false),
+        ("s3://src/in", "gs://dst", "in", false),
+        ("s3://src/in", "gs://dst", "in/", false),
+        ("s3://src", "gs://dst", "", false),
+        ("s3://src/in/", "gs://dst", "other/", false),
+    ] {
+        let route = route("ROUTE_R", source, destination);
+        assert_eq!(route.is_own_folder(key), is_marker, "{source} {key:?}");
+    }
+}
+
+#[test]
 fn a_key_takes_every_route_that_matches() {
     let routes = Routes::new([
         route("ROUTE_B", "s3://src", "gs://all"),

@@ -25,20 +25,57 @@ pub struct StoredChecksums {
     pub shared: Option<Checksum>,
     /// One that GCS does not know.
     pub full: Option<SourceChecksum>,
+    /// Where `shared` comes from.
+    #[serde(default, skip_serializing_if = "Origin::is_stored")]
+    pub from: Origin,
+}
+
+/// Where a checksum that GCS checks comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// S3 says that it is one.
+    #[default]
+    Stored,
+    /// It is the ETag, which looks like an MD5. Not every store's is one.
+    Etag,
+    /// It was computed over the bytes as S3 sent them once.
+    Computed,
+}
+
+impl Origin {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_stored(&self) -> bool {
+        *self == Self::Stored
+    }
 }
 
 impl StoredChecksums {
     /// Reads the headers of a reply that carries the whole object, whose ETag is `etag`.
     #[must_use]
     pub fn read(headers: &HeaderMap, etag: &str) -> Self {
+        let stored = crc32c(headers, etag).or_else(|| stored_md5(headers, etag));
+        let of_etag = match stored {
+            None => etag_md5(headers, etag),
+            Some(_) => None,
+        };
         Self {
-            shared: crc32c(headers, etag)
-                .or_else(|| stored_md5(headers, etag))
-                .or_else(|| etag_md5(headers, etag)),
+            shared: stored.or(of_etag),
+            from: match of_etag {
+                Some(_) => Origin::Etag,
+                None => Origin::Stored,
+            },
             full: Algorithm::ALL.into_iter().find_map(|algorithm| {
                 let value = full_object(headers, etag, algorithm.as_str())?;
                 (value.len() == algorithm.length()).then_some(SourceChecksum { algorithm, value })
             }),
+        }
+    }
+
+    /// Does without an MD5 that is only the ETag.
+    pub fn set_etag_aside(&mut self) {
+        if self.from == Origin::Etag {
+            self.shared = None;
+            self.from = Origin::Stored;
         }
     }
 
@@ -47,9 +84,9 @@ impl StoredChecksums {
     #[must_use]
     pub fn proof(&self) -> Proof {
         match (&self.shared, &self.full) {
-            (Some(shared), _) => shared.proof(),
-            (None, Some(full)) => full.algorithm.into(),
-            (None, None) => Proof::ComputedCrc32c,
+            (Some(shared), _) if self.from != Origin::Computed => shared.proof(),
+            (_, Some(full)) => full.algorithm.into(),
+            (_, None) => Proof::ComputedCrc32c,
         }
     }
 
@@ -86,7 +123,9 @@ impl StoredChecksums {
                     &computed.to_base64(),
                 ));
             }
-            proof = stored.proof();
+            if self.from != Origin::Computed {
+                proof = stored.proof();
+            }
         }
         Ok(proof)
     }
@@ -116,7 +155,7 @@ fn stored_md5(headers: &HeaderMap, etag: &str) -> Option<Checksum> {
 fn full_object(headers: &HeaderMap, etag: &str, name: &str) -> Option<Vec<u8>> {
     let is_full = match text(headers, "x-amz-checksum-type") {
         Some(kind) => kind == "FULL_OBJECT",
-        None => name == Algorithm::Crc64Nvme.as_str() || !etag.contains('-'),
+        None => name == Algorithm::Crc64Nvme.as_str() || !etag.is_empty() && !etag.contains('-'),
     };
     let value = headers.get(format!("x-amz-checksum-{name}"));
     // A `-N` behind the value is no base64.
@@ -234,8 +273,52 @@ mod tests {
             StoredChecksums {
                 shared: Some(Checksum::Crc32c(0xc994_65aa)),
                 full: Some(crc64(1)),
+                from: Origin::Stored,
             }
         );
+    }
+
+    #[test]
+    fn an_etag_is_told_from_a_checksum_that_is_said_to_be_one() {
+        let md5 = ("x-amz-checksum-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
+        assert_eq!(stored(MD5, &[]).from, Origin::Etag);
+        assert_eq!(stored(MD5, &[md5, FULL]).from, Origin::Stored);
+        assert_eq!(stored(MD5, &[CRC32C, FULL]).from, Origin::Stored);
+        for (pairs, left) in [
+            (&[][..], None),
+            (&[md5, FULL], Some(Proof::StoredMd5)),
+            (&[CRC32C, FULL], Some(Proof::StoredCrc32c)),
+            (&[CRC64NVME, FULL], Some(Proof::Crc64Nvme)),
+        ] {
+            let mut checksums = stored(MD5, pairs);
+            checksums.set_etag_aside();
+            let expected = left.unwrap_or(Proof::ComputedCrc32c);
+            assert_eq!(checksums.proof(), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_computed_of_one_read_proves_no_more_than_that() {
+        let computed = StoredChecksums {
+            shared: Some(Checksum::Crc32c(5)),
+            from: Origin::Computed,
+            full: None,
+        };
+        assert_eq!(computed.proof(), Proof::ComputedCrc32c);
+        let digests = |crc32c| Digests {
+            crc32c,
+            other: None,
+        };
+        assert_eq!(computed.check(&digests(5)), Ok(Proof::ComputedCrc32c));
+        assert!(computed.check(&digests(6)).is_err());
+        let text = serde_json::to_string(&computed).unwrap();
+        assert_eq!(
+            serde_json::from_str::<StoredChecksums>(&text).unwrap(),
+            computed
+        );
+        let before = r#"{"shared":{"Crc32c":5},"full":null}"#;
+        let before: StoredChecksums = serde_json::from_str(before).unwrap();
+        assert_eq!(before.from, Origin::Stored);
     }
 
     #[test]

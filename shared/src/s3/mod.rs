@@ -10,11 +10,13 @@ mod object;
 mod range;
 mod refusal;
 mod tagging;
+mod validator;
 
-pub use checksum::StoredChecksums;
+pub use checksum::{Origin, StoredChecksums};
 pub use encoded_word::decode as decode_words;
 pub use list::{Listed, Listing};
 pub use object::SourceObject;
 pub use range::Span;
 pub use refusal::{Refusal, read_head, refusal};
 pub use tagging::{Tags, read_tags};
+pub use validator::{if_match, is_same, may_be_same};

@@ -8,6 +8,7 @@ use http::header::{
     CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
 };
 
+use super::validator::validator;
 use super::{StoredChecksums, Tags, decode_words};
 use crate::error::{ErrorKind, TransferError};
 
@@ -21,7 +22,7 @@ const AWS_CHUNKED: &str = "aws-chunked";
 pub struct SourceObject {
     /// Length in bytes, as stored.
     pub size: u64,
-    /// The ETag with its quotes.
+    /// The ETag with its quotes; empty where the store says none.
     pub etag: String,
     /// The version id, where the bucket has versions.
     pub version_id: Option<String>,
@@ -60,7 +61,8 @@ impl SourceObject {
     ///
     /// # Errors
     /// [`ErrorKind::SourceLengthUnknown`] when there is no Content-Length: nothing could be told
-    /// about a body that ends early then. [`ErrorKind::SourceUnexpected`] when there is no ETag.
+    /// about a body that ends early then. [`ErrorKind::SourceUnexpected`] when there is neither an ETag nor
+    /// a time, unless the object is empty.
     pub fn read(headers: &HeaderMap) -> Result<Self, TransferError> {
         let size = text(headers, CONTENT_LENGTH.as_str())
             .and_then(|length| length.parse().ok())
@@ -72,13 +74,21 @@ impl SourceObject {
                 )
             })?;
         check_unframed(headers, size)?;
-        let etag = read_etag(headers)?;
+        let etag = text(headers, ETAG.as_str()).unwrap_or_default();
+        let last_modified = text(headers, LAST_MODIFIED.as_str());
+        if etag.is_empty() && last_modified.is_none() && size > 0 {
+            return Err(TransferError::new(
+                ErrorKind::SourceUnexpected,
+                "The source sent an object with neither an ETag nor a Last-Modified.",
+                "Without either a change during the copy would go unnoticed; use a store that sends one.",
+            ));
+        }
         let checksums = StoredChecksums::read(headers, &etag);
         Ok(Self {
             size,
             etag,
             version_id: text(headers, "x-amz-version-id").filter(|version| version != "null"),
-            last_modified: text(headers, LAST_MODIFIED.as_str()),
+            last_modified,
             content_type: readable(headers, CONTENT_TYPE.as_str()),
             content_encoding: content_encoding(headers),
             content_disposition: readable(headers, CONTENT_DISPOSITION.as_str()),
@@ -95,20 +105,19 @@ impl SourceObject {
             checksums,
         })
     }
+
+    /// What tells it from another object of its key.
+    #[must_use]
+    pub fn validator(&self) -> String {
+        validator(&self.etag, self.last_modified.as_deref())
+    }
 }
 
-/// The ETag, with its quotes.
-///
-/// # Errors
-/// [`ErrorKind::SourceUnexpected`] when there is none.
-pub(super) fn read_etag(headers: &HeaderMap) -> Result<String, TransferError> {
-    text(headers, ETAG.as_str()).ok_or_else(|| {
-        TransferError::new(
-            ErrorKind::SourceUnexpected,
-            "The source sent an object without an ETag.",
-            "Without it a change during the copy would go unnoticed; use a store that sends ETags.",
-        )
-    })
+/// What a reply's headers tell the object by; empty where they do not.
+pub(super) fn read_validator(headers: &HeaderMap) -> String {
+    let etag = text(headers, ETAG.as_str()).unwrap_or_default();
+    let time = text(headers, LAST_MODIFIED.as_str());
+    validator(&etag, time.as_deref())
 }
 
 pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -327,10 +336,20 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_length_or_etag_is_an_error_and_never_zero() {
+    fn a_missing_length_or_validator_is_an_error_and_never_zero() {
         let no_length = SourceObject::read(&headers(&[("etag", "\"e\"")]));
         assert_eq!(no_length.unwrap_err().kind, ErrorKind::SourceLengthUnknown);
-        let no_etag = SourceObject::read(&headers(&[("content-length", "0")]));
+        let no_etag = SourceObject::read(&headers(&[("content-length", "1")]));
         assert_eq!(no_etag.unwrap_err().kind, ErrorKind::SourceUnexpected);
+    }
+
+    #[test]
+    fn without_an_etag_an_object_is_told_by_its_time_and_nothing_by_being_nothing() {
+        let time = ("last-modified", "Fri, 02 Jan 2026 03:04:05 GMT");
+        let object = SourceObject::read(&headers(&[("content-length", "1"), time])).unwrap();
+        assert_eq!(object.etag, "");
+        assert_eq!(object.validator(), format!("last-modified {}", time.1));
+        let empty = SourceObject::read(&headers(&[("content-length", "0")])).unwrap();
+        assert_eq!(empty.validator(), "");
     }
 }

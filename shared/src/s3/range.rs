@@ -5,7 +5,7 @@ use http::header::CONTENT_RANGE;
 use http::{Response, StatusCode};
 
 use super::object::text;
-use super::{Refusal, SourceObject, refusal};
+use super::{Refusal, SourceObject, is_same, refusal};
 use crate::error::{ErrorKind, TransferError};
 
 /// Some bytes of one very object.
@@ -17,12 +17,12 @@ pub struct Span<'a> {
     pub length: u64,
     /// Of how many in all.
     pub total: u64,
-    /// The object's ETag, with its quotes.
+    /// The object's validator.
     pub etag: &'a str,
 }
 
 impl Span<'_> {
-    /// Whether `reply`, to a read of these bytes in `bucket` under `If-Match`, carries them.
+    /// Whether `reply`, to a read of these bytes in `bucket`, carries them.
     ///
     /// # Errors
     /// [`ErrorKind::SourceChanged`] when the object is gone or another, [`ErrorKind::SourceBroken`]
@@ -35,8 +35,9 @@ impl Span<'_> {
             });
         }
         let found = SourceObject::read(reply.headers())?;
-        if found.etag != self.etag {
-            return Err(changed(&format!("{} is now {}", self.etag, found.etag)));
+        let validator = found.validator();
+        if !is_same(&validator, self.etag) {
+            return Err(changed(&format!("{} is now {validator}", self.etag)));
         }
         check_range(reply, self.start, self.length, self.total)?;
         if found.size != self.length {

@@ -6,7 +6,7 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use serde::Deserialize;
 
-use super::object::read_etag;
+use super::object::read_validator;
 use crate::error::{ErrorKind, TransferError};
 use crate::retry;
 
@@ -56,15 +56,16 @@ fn failed(reply: &Response<Bytes>, mut body: ErrorBody, bucket: &str) -> Transfe
     error.answered(reply, "x-amz-request-id")
 }
 
-/// Reads the reply to a HeadObject: the ETag of what stands there, or none where nothing does. A 404
-/// has no body here that could say more: it is good for looking again, and not for deleting.
+/// Reads the reply to a HeadObject: the validator of what stands there (empty where it says none), or none
+/// where nothing does. A 404 has no body here that could say more: it is good for looking again, and not
+/// for deleting.
 ///
 /// # Errors
-/// What [`refusal()`] makes of any other refusal; [`ErrorKind::SourceUnexpected`] without an ETag.
+/// What [`refusal()`] makes of any other refusal.
 pub fn read_head(reply: &Response<Bytes>, bucket: &str) -> Result<Option<String>, TransferError> {
     match reply.status() {
         StatusCode::NOT_FOUND => Ok(None),
-        status if status.is_success() => read_etag(reply.headers()).map(Some),
+        status if status.is_success() => Ok(Some(read_validator(reply.headers()))),
         _ => match refusal(reply, bucket) {
             Refusal::Gone => Ok(None),
             Refusal::Failed(error) => Err(error),
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn a_head_says_what_stands_there_or_that_nothing_does() {
         let mut found = Response::new(Bytes::new());
-        assert!(read_head(&found, "photos").is_err());
+        assert_eq!(read_head(&found, "photos"), Ok(Some(String::new())));
         let etag = "\"e\"".parse().unwrap();
         found.headers_mut().insert("etag", etag);
         assert_eq!(read_head(&found, "photos"), Ok(Some("\"e\"".into())));

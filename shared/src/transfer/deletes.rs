@@ -17,7 +17,7 @@ use crate::brake::Leave;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
 use crate::gcs::{Generation, Object, Provenance, is_absent, is_lost_race, is_page};
-use crate::s3::read_head;
+use crate::s3::{may_be_same, read_head};
 
 impl Transfer {
     /// Whether `object` is a copy of the very key that this is about.
@@ -115,7 +115,7 @@ impl Transfer {
         }
     }
 
-    /// A copy of the source with `etag` was committed where no copy of ours stood, or may not have.
+    /// A copy of the source with the validator `etag` was committed where no copy of ours stood, or may not have.
     pub(super) fn created(
         &mut self,
         generation: Generation,
@@ -143,7 +143,12 @@ impl Transfer {
         outcome: Outcome,
         etag: Option<&String>,
     ) -> Next {
-        if read_head(reply, &self.message.hint.bucket)?.as_ref() == etag {
+        let found = read_head(reply, &self.message.hint.bucket)?;
+        let is_as_before = match (&found, etag) {
+            (Some(found), Some(etag)) => may_be_same(found, etag),
+            (found, etag) => found.is_none() && etag.is_none(),
+        };
+        if is_as_before {
             return Ok(Self::done(outcome));
         }
         self.look_again()

@@ -5,11 +5,12 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away; `step` is what
-//! goes between them and the runtime, and this file holds what they share.
+//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away, `etag` doubts an
+//! MD5 that is none; `step` is what goes between them and the runtime, and this file holds what they share.
 //! Nothing here does I/O: [`crate::drive`] carries the steps out.
 
 mod deletes;
+mod etag;
 mod session;
 mod source;
 mod step;
@@ -25,7 +26,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::access::{Access, check_reachable};
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Lost, Side};
-use crate::gcs::{Generation, Object, ObjectAddress};
+use crate::gcs::{Generation, Object, ObjectAddress, check_name};
+use crate::mapping::Less;
 use crate::message::HintMessage;
 use crate::retry::Attempts;
 use crate::route::Route;
@@ -33,6 +35,7 @@ use crate::s3::SourceObject;
 
 pub use step::{Ending, Event, Outcome, Step};
 
+use etag::{EtagMd5, Measure};
 use session::{Piece, Underway};
 use upload::Upload;
 
@@ -73,6 +76,20 @@ pub struct Transfer {
     granted: bool,
     /// A refused credential was got anew, or could not be.
     renewed: bool,
+    reading: Reading,
+    /// What GCS refused to take of the metadata.
+    less: Less,
+    /// Whether an ETag that looks like an MD5 is one.
+    etag_md5: EtagMd5,
+}
+
+/// How the source is being read.
+#[derive(Debug, Default)]
+struct Reading {
+    /// It refused an `If-Match`; whether rightly, the replies without it tell.
+    is_match_refused: bool,
+    /// The body under way was not read in one go.
+    is_broken_off: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +128,10 @@ enum State {
     Reopening(Piece),
     /// Bytes that GCS has are being read for their checksum.
     CatchingUp(Piece),
+    /// The source was asked for half of its bytes.
+    Measuring(Measure),
+    /// They are being read for their checksum.
+    Measured(Measure),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
     /// The brake was asked whether this generation may be deleted.
@@ -157,15 +178,18 @@ impl Transfer {
         let key = &message.hint.key;
         check_reachable(key)?;
         let name = route.destination_name(key).unwrap_or_default();
-        if matches!(name.as_str(), "" | "." | "..") {
-            return Err(TransferError::new(
-                ErrorKind::DestinationRefused,
-                format!(
-                    "The key {:?} would be called {name:?} at the destination of the route {}, which GCS does not take.",
-                    key, route.name
-                ),
-                "Change the route's prefixes, or rename the object at the source.",
-            ));
+        let is_marker = route.is_own_folder(key) && message.hint.size.unwrap_or_default() == 0;
+        if !is_marker {
+            check_name(&name).map_err(|why| {
+                TransferError::new(
+                    ErrorKind::DestinationRefused,
+                    format!(
+                        "The key {key:?} would be called {name:?} at the destination of the route {}, which GCS does not take: a name {why}.",
+                        route.name
+                    ),
+                    "Change the route's prefixes, or rename the object at the source.",
+                )
+            })?;
         }
         Ok(Self {
             address: access.gcs.address(&route.destination.bucket, &name),
@@ -188,6 +212,9 @@ impl Transfer {
             deleted: None,
             granted: false,
             renewed: false,
+            reading: Reading::default(),
+            less: Less::default(),
+            etag_md5: EtagMd5::default(),
         })
     }
 
@@ -230,6 +257,10 @@ impl Transfer {
             (State::CatchingUp(piece), Event::Digested(digests)) => {
                 self.caught_up(digests, piece, now)
             }
+            (State::Measuring(measure), Event::Reply(reply)) => self.half_opened(&reply, measure),
+            (State::Measured(measure), Event::Digested(digests)) => {
+                self.half_measured(&digests, measure)
+            }
             (
                 State::Cancelling(error),
                 Event::Reply(_) | Event::Lost(_) | Event::Unauthorized(_),
@@ -254,11 +285,15 @@ impl Transfer {
     fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
         let opening = matches!(
             state,
-            State::Opening | State::Tagging(_) | State::Reopening(_) | State::Rechecking { .. }
+            State::Opening
+                | State::Tagging(_)
+                | State::Reopening(_)
+                | State::Measuring(_)
+                | State::Rechecking { .. }
         );
         let reading = matches!(
             state,
-            State::Buffering | State::Holding { .. } | State::CatchingUp(_)
+            State::Buffering | State::Holding { .. } | State::CatchingUp(_) | State::Measured(_)
         );
         // Some of the runtime's sentences have their full stop already.
         let detail = lost.detail.trim_end_matches('.');
@@ -305,14 +340,28 @@ impl Transfer {
     /// An error: first it is seen what becomes of a session, then the error is weighed.
     fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
         match self.session.take() {
-            Some(session) => self.leave(session, error),
+            Some(session) => {
+                let error = self.learn(error, session.checksums().from);
+                self.leave(session, error)
+            }
             None => self.conclude(error, now),
         }
     }
 
     /// Starts over if the error is one that passes, and ends otherwise.
-    fn conclude(&mut self, error: TransferError, now: Timestamp) -> Next {
-        self.upload = None;
+    fn conclude(&mut self, mut error: TransferError, now: Timestamp) -> Next {
+        if let Some(upload) = self.upload.take() {
+            error = self.learn(error, upload.source.checksums.from);
+            let less = upload.less_than(self.less, &self.route, &self.address.name);
+            if let Some(less) = less.filter(|_| error.is_of_metadata()) {
+                self.less = less;
+                return self.look();
+            }
+        }
+        // Once: nothing is sent as before.
+        if error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved() {
+            return self.look();
+        }
         if self.access.forget_refused(&error, &mut self.renewed) {
             return self.look();
         }

@@ -25,7 +25,7 @@ use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
 use crate::retry::{Attempts, Disposition, after_delivery};
-use crate::s3::Span;
+use crate::s3::{Span, StoredChecksums, if_match};
 
 /// A session that is under way in this transfer.
 #[derive(Debug)]
@@ -57,6 +57,11 @@ impl Underway {
             came: true,
             whole: None,
         }
+    }
+
+    /// What S3 has of its bytes.
+    pub(super) fn checksums(&self) -> &StoredChecksums {
+        &self.carried.stored
     }
 
     /// How many bytes the running checksums cover; `None` where there are none.
@@ -108,7 +113,7 @@ impl Transfer {
         self.session = Some(Underway {
             carried: CarriedSession {
                 uri,
-                etag: upload.source.etag,
+                etag: upload.source.validator(),
                 size,
                 plan,
                 stored: upload.source.checksums,
@@ -298,14 +303,33 @@ impl Transfer {
                 is_known: false,
             },
         };
-        let is_all = piece.start == 0 && piece.length == size;
-        let read = Read {
-            span: (!is_all).then_some((piece.start, piece.length)),
-            if_match: Some(session.carried.etag.clone()),
-        };
-        let step = self.read_source(&read)?;
+        self.read_piece(piece)
+    }
+
+    fn read_piece(&mut self, piece: Piece) -> Next {
+        let CarriedSession { size, etag, .. } = &self.session()?.carried;
+        let is_all = piece.start == 0 && piece.length == *size;
+        let span = (!is_all).then_some((piece.start, piece.length));
+        let step = self.read_span(span, etag)?;
         self.state = State::Reopening(piece);
         Ok(step)
+    }
+
+    /// Reads the bytes of `span` from the source, of the object with this validator.
+    pub(super) fn read_span(&self, span: Option<(u64, u64)>, etag: &str) -> Next {
+        self.read_source(&Read {
+            span,
+            if_match: if_match(etag).filter(|_| !self.reading.is_match_refused),
+        })
+    }
+
+    /// Whether `reply`, to a read of some bytes, says that the object is another, and may be wrong about
+    /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells.
+    pub(super) fn doubts_match(&mut self, reply: &Response<Bytes>) -> bool {
+        let is_new =
+            reply.status() == StatusCode::PRECONDITION_FAILED && !self.reading.is_match_refused;
+        self.reading.is_match_refused |= is_new;
+        is_new
     }
 
     pub(super) fn reopened(
@@ -314,6 +338,9 @@ impl Transfer {
         piece: Piece,
         now: Timestamp,
     ) -> Next {
+        if self.doubts_match(reply) {
+            return self.read_piece(piece);
+        }
         let session = &self.session()?.carried;
         let digest = session.plan.digest.unwrap_or_default();
         let span = Span {
@@ -341,7 +368,7 @@ impl Transfer {
     /// A session's request broke or was refused: GCS is asked what it has, if that can help.
     pub(super) fn interrupted(&mut self, error: TransferError, now: Timestamp) -> Next {
         let resumes = self.session.as_ref().is_some_and(Underway::is_resumable);
-        if !resumes {
+        if !resumes || error.kind == ErrorKind::ChecksumRefused {
             return Err(error);
         }
         if self.access.forget_refused(&error, &mut self.renewed) {
@@ -350,6 +377,7 @@ impl Transfer {
         let Some(wait) = self.backoff(&error) else {
             return Err(error);
         };
+        self.reading.is_broken_off = true;
         self.state = State::Pausing;
         Ok(wait_until(now, wait))
     }
@@ -416,7 +444,9 @@ impl Transfer {
         } = session.carried;
         let computed = session.whole.map(|whole| Checksum::Crc32c(whole.crc32c));
         if let Some(checksum) = computed.or(stored.shared) {
-            object.verify(size, checksum)?;
+            object
+                .verify(size, checksum)
+                .map_err(|error| self.learn(error, stored.from))?;
         }
         let generation = object.generation();
         let outcome = Outcome::Copied {
@@ -425,7 +455,8 @@ impl Transfer {
             proof: stored.proof(),
             omitted: mapping::omitted(object),
         };
-        if self.message.followed {
+        // Once: what came before has then been seen.
+        if std::mem::take(&mut self.message.followed) {
             self.created = Some(generation);
             return self.look();
         }

@@ -26,6 +26,9 @@ impl Transfer {
         if self.session.is_some() {
             return self.query();
         }
+        if self.address.name.is_empty() {
+            return Ok(Self::done(Outcome::FolderMarker));
+        }
         match self.message.hint.size {
             Some(size) if size <= SINGLE_REQUEST_LIMIT => self.open(),
             None if !self.route.propagates_deletes() => self.open(),
@@ -75,7 +78,7 @@ impl Transfer {
         self.open()
     }
 
-    fn open(&mut self) -> Next {
+    pub(super) fn open(&mut self) -> Next {
         let step = self.read_source(&Read::default())?;
         self.state = State::Opening;
         Ok(step)
@@ -94,7 +97,8 @@ impl Transfer {
                 Refusal::Failed(error) => Err(error),
             };
         }
-        let source = SourceObject::read(reply.headers())?;
+        let mut source = SourceObject::read(reply.headers())?;
+        self.weigh_etag(&mut source);
         let plan = self.plan(&source)?;
         let is_small = source.size <= SINGLE_REQUEST_LIMIT && !matches!(plan, Plan::Parts(_));
         if matches!(self.destination, Destination::Unknown) && !is_small {
@@ -138,10 +142,15 @@ impl Transfer {
         let provenance =
             mapping::provenance(&source, &self.message.hint.bucket, &self.message.hint.key);
         if let Some(object) = seen.filter(|object| {
-            is_identical(object, &source, &provenance)
-                && (!self.route.tags || has_its_tags(object, &source, &provenance))
+            mapping::has_same_bytes(object, &source)
+                && Provenance::read(&object.metadata).as_ref() == Some(&provenance)
+                // Some stores keep ETag and time where an object is copied onto itself.
+                && mapping::describes(object, &source, &provenance, self.route.tags)
         }) {
             return Ok(Self::done(self.already_there(object, &source)));
+        }
+        if self.has_to_be_measured(&source) {
+            return self.measure(&source);
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
@@ -173,21 +182,4 @@ impl Transfer {
     pub(super) fn done(outcome: Outcome) -> Step {
         Step::Done(Ending::Settled(outcome))
     }
-}
-
-/// Whether `object` is a copy of exactly this `source`, by its provenance and, where S3 has one,
-/// by checksum.
-fn is_identical(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
-    let same_bytes = match source.checksums.shared {
-        Some(checksum) => object.verify(source.size, checksum).is_ok(),
-        None => object.size() == Some(source.size),
-    };
-    same_bytes && Provenance::read(&object.metadata).as_ref() == Some(provenance)
-}
-
-/// Whether `object` has the tags that a copy of `source` has. They may change with nothing else.
-fn has_its_tags(object: &Object, source: &SourceObject, provenance: &Provenance) -> bool {
-    let proof = source.checksums.proof();
-    let metadata = mapping::custom_metadata(source, provenance, proof);
-    mapping::tags_of(&object.metadata).eq(mapping::tags_of(&metadata))
 }

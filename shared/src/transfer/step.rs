@@ -189,6 +189,8 @@ pub enum Outcome {
     },
     /// The source has no such key now, and nothing was to be done about it.
     SourceGone,
+    /// The key is the marker of the route's own folder: no name is left for a copy, and nothing to copy.
+    FolderMarker,
 }
 
 impl Outcome {
@@ -201,6 +203,7 @@ impl Outcome {
             Self::Deleted { .. } => "deleted",
             Self::Kept { .. } => "kept",
             Self::SourceGone => "source-gone",
+            Self::FolderMarker => "folder-marker",
         }
     }
 }

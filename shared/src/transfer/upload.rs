@@ -10,7 +10,7 @@ use crate::gcs::{
     Object, Precondition, Provenance, is_lost_race, multipart_upload, refusal, start_session,
 };
 use crate::integrity::{Checksum, Digests, Proof};
-use crate::mapping;
+use crate::mapping::{self, Less};
 use crate::order::{Order, parts_folder};
 use crate::plan::{Parts, Plan};
 use crate::route::Route;
@@ -46,6 +46,11 @@ impl Upload {
         )
     }
 
+    /// What is to be tried after `less` was refused.
+    pub(super) fn less_than(&self, less: Less, route: &Route, name: &str) -> Option<Less> {
+        less.next(&self.object(route, name))
+    }
+
     /// Takes what was computed over the whole body; before its last bytes are sent.
     fn prove(&mut self, digests: &Digests) -> Result<(), TransferError> {
         self.proof = self.source.checksums.check(digests)?;
@@ -57,7 +62,8 @@ impl Upload {
 impl Transfer {
     pub(super) fn start_upload(&mut self, upload: Upload) -> Next {
         let size = upload.source.size;
-        let object = upload.object(&self.route, &self.address.name);
+        let object = self.object_of(&upload);
+        self.reading.is_broken_off = false;
         let ask = match upload.plan {
             Plan::Single => return self.send_whole(upload),
             Plan::Buffered(digest) => {
@@ -86,9 +92,10 @@ impl Transfer {
             folder: parts_folder(&self.route.destination),
             object,
             precondition: upload.precondition,
-            etag: upload.source.etag,
+            etag: upload.source.validator(),
             stored: upload.source.checksums,
             parts,
+            quiet_after: self.route.carry_after,
         };
         Step::Done(Ending::Parts(Box::new(order)))
     }
@@ -99,9 +106,15 @@ impl Transfer {
         self.send_whole(upload)
     }
 
+    /// `upload` as it is to stand at the destination.
+    fn object_of(&self, upload: &Upload) -> Object {
+        let whole = upload.object(&self.route, &self.address.name);
+        self.less.of_object(&whole)
+    }
+
     /// Sends the open body in one request.
     fn send_whole(&mut self, upload: Upload) -> Next {
-        let object = upload.object(&self.route, &self.address.name);
+        let object = self.object_of(&upload);
         let sink = multipart_upload(&self.address, &object, upload.precondition, self.seed)?;
         let length = upload.source.size;
         self.upload = Some(upload);
@@ -134,7 +147,8 @@ impl Transfer {
         let upload = self.upload.take().ok_or_else(no_upload)?;
         let size = upload.source.size;
         if let Some(checksum) = upload.checksum {
-            object.verify(size, checksum)?;
+            let verified = object.verify(size, checksum);
+            verified.map_err(|error| self.learn(error, upload.source.checksums.from))?;
         }
         let generation = object.generation();
         let outcome = Outcome::Copied {
@@ -145,7 +159,7 @@ impl Transfer {
         };
         match &self.destination {
             Destination::Seen(Some(replaced)) if self.is_ours(replaced) => Ok(Self::done(outcome)),
-            _ => self.created(generation, outcome, upload.source.etag),
+            _ => self.created(generation, outcome, upload.source.validator()),
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Difference, Differs, Kind, Parity, Walk};
 use crate::gcs::{Object, Provenance};
 use crate::order::parts_folder;
 use crate::route::{OnConflict, Route};
-use crate::s3::Listed;
+use crate::s3::{Listed, may_be_same};
 use crate::time::http as http_date;
 
 /// What was found between one key and another.
@@ -57,7 +57,7 @@ pub(super) fn merged(walk: &Walk, route: &Route, sides: Sides) -> Page {
     };
     let mut source = source
         .iter()
-        .filter(|listed| is_known(&listed.key))
+        .filter(|listed| is_known(&listed.key) && !is_marker(listed, route))
         .peekable();
     let mut copies = copies
         .iter()
@@ -127,6 +127,11 @@ fn provenance(route: &Route, key: &str, object: &Object) -> Option<Provenance> {
     Provenance::of(&object.metadata, &route.source.bucket, key)
 }
 
+/// Whether there is nothing to copy of what was listed.
+fn is_marker(listed: &Listed, route: &Route) -> bool {
+    listed.size == 0 && route.is_own_folder(&listed.key)
+}
+
 /// Whether `name` is that of a part of a large object.
 fn is_part(name: &str, route: &Route) -> bool {
     name.starts_with(&parts_folder(&route.destination))
@@ -135,10 +140,9 @@ fn is_part(name: &str, route: &Route) -> bool {
 /// Whether a copy from `provenance` is one of what the source has now, as far as a listing tells: the
 /// same ETag and size, last written in the same second.
 fn is_of(provenance: &Provenance, listed: &Listed) -> bool {
-    let bare = |etag: &str| etag.trim_matches('"').to_owned();
     let seconds = listed.last_modified.map(jiff::Timestamp::as_second);
     let copied = provenance.last_modified.as_deref().and_then(http_date);
-    listed.etag.as_deref().map(bare) == Some(bare(&provenance.etag))
+    may_be_same(listed.etag.as_deref().unwrap_or_default(), &provenance.etag)
         && listed.size == provenance.size
         && seconds == copied.map(jiff::Timestamp::as_second)
 }

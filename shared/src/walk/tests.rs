@@ -57,3 +57,61 @@ fn what_a_person_ended_stays_ended() {
     assert_eq!(walk.end.as_ref().unwrap().outcome, Outcome::Cancelled);
     assert_eq!(walk.count(), None);
 }
+
+#[test]
+fn an_etag_that_one_side_lacks_is_not_compared_and_a_marker_without_a_name_is_passed_over() {
+    use super::merge::{Sides, merged};
+    use crate::gcs::{Object, Provenance};
+    use crate::s3::Listed;
+
+    let table = serde_json::json!({"source": "s3://src/in/", "destination": "gs://dst"});
+    let route = Route::parse("ROUTE_R", table).unwrap();
+    let listed = |key: &str, size, etag: Option<&str>| Listed {
+        key: format!("in/{key}"),
+        size,
+        etag: etag.map(str::to_owned),
+        last_modified: Some(NOW),
+    };
+    let copy = |name: &str, etag: &str| {
+        let provenance = Provenance {
+            bucket: "src".into(),
+            key: format!("in/{name}"),
+            etag: etag.into(),
+            version_id: None,
+            last_modified: Some("Thu, 01 Jan 1970 00:00:00 GMT".into()),
+            size: 3,
+        };
+        let mut object = Object {
+            name: name.into(),
+            size: "3".into(),
+            ..Object::default()
+        };
+        provenance.write(&mut object.metadata);
+        object
+    };
+    let sides = Sides {
+        source: vec![
+            listed("", 0, None),
+            listed("a", 3, Some("\"e\"")),
+            listed("b", 3, None),
+            listed("c", 3, Some("\"e\"")),
+            listed("d", 3, Some("\"f\"")),
+        ],
+        more_source: false,
+        copies: vec![
+            copy("a", ""),
+            copy("b", "\"e\""),
+            copy("c", "W/\"e\""),
+            copy("d", "\"e\""),
+        ],
+        more_copies: false,
+    };
+    let parity = merged(&begun(0), &route, sides).parity;
+    let counts = [
+        parity.source,
+        parity.equal,
+        parity.different,
+        parity.missing,
+    ];
+    assert_eq!(counts.map(|tally| tally.keys), [4, 3, 1, 0]);
+}

@@ -5,5 +5,6 @@ mod api;
 mod backfill;
 mod brake;
 mod fixture;
+mod markers;
 mod quarantine;
 mod reconcile;

@@ -196,3 +196,40 @@ fn parts_that_were_killed_give_way_to_the_next_object_of_their_key() {
         stack.local.stop().await.unwrap();
     });
 }
+
+#[test]
+fn parts_that_died_with_their_queue_are_sent_again_for_the_next_hint() {
+    run(async {
+        let options = json!({"parts_above_mib": 1, "carry_after_s": 1});
+        let (mut stack, _folder) = lasting(options).await;
+        let lane = stack.lane_number(0);
+        let stall = s3::Fault::Stall {
+            pause: FOR_EVER,
+            after: 1000,
+        };
+        fail_s3(&lane, 3 * MIB, stall);
+        let spec = large(6 * MIB);
+        let changes = lane.changes(|| put(&lane, &spec));
+        stack.send(&event(&changes)).await;
+        all_suffered(&stack).await;
+        kill_and_restart(&mut stack).await;
+        let lane = stack.lane_number(0);
+        // Until the run has been quiet for a second, each is answered by it and changes nothing.
+        for hint in 2.. {
+            stack.send(&event(&changes)).await;
+            let look = |seen: &Seen| {
+                let ours = |line: &&Value| line["bucket"] == *lane.source;
+                let taken = seen.log.iter().filter(ours);
+                let taken = taken.filter(|line| line["event"] == "in-parts").count();
+                let ended = seen.outcomes(&lane.source, "key").len();
+                (taken + ended >= hint).then_some(ended > 0)
+            };
+            if stack.witness.until("what became of a hint", look).await {
+                break;
+            }
+        }
+        arrived(&lane, &spec).await;
+        assert_once(&lane, &spec).await;
+        stack.local.stop().await.unwrap();
+    });
+}

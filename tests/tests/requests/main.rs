@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken;
+mod etags;
 mod fixture;
 mod gcs;
 mod metadata;

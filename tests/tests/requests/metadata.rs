@@ -240,3 +240,33 @@ fn a_key_that_gcs_may_not_use_is_said_to_be_the_trouble() {
         assert!(advice.contains("--authorize-cmek"), "{advice}");
     });
 }
+
+#[test]
+fn what_gcs_refuses_of_the_metadata_does_not_hold_the_object_up() {
+    run(async {
+        let site = shared().await.site();
+        let object = Scripted::new("hello")
+            .header("content-language", "x".repeat(200))
+            .header("x-amz-meta-author", "Ada");
+        site.look()
+            .respond_with(ResponseTemplate::new(404))
+            .mount(&site.fixture.gcs)
+            .await;
+        let message = "Invalid value for the content language.";
+        let body = json!({"error": {"code": 400, "message": message,
+            "errors": [{"message": message, "domain": "global", "reason": "invalid"}]}});
+        site.once(
+            site.upload("POST"),
+            ResponseTemplate::new(400).set_body_json(body),
+        )
+        .await;
+        let (outcome, refused) = copied(&site, &object).await;
+        assert!(refused.get("contentLanguage").is_some());
+        assert_eq!(outcome["omitted"], "content-language");
+        let writes = site.writes().await;
+        let sent = resource(writes.last().unwrap());
+        assert_eq!(sent.get("contentLanguage"), None);
+        assert_eq!(sent["metadata"]["author"], "Ada");
+        assert_eq!(sent["metadata"]["causeway-omitted"], "content-language");
+    });
+}

@@ -1,17 +1,20 @@
 //! The built worker between a source that answers to the letter, byte by byte, and the embedded GCS.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use causeway_tests::{Lane, Stack, write_event};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 
 use crate::fixture::Scripted;
 
-const LANES: usize = 90;
+const LANES: usize = 100;
+/// The last of them are of routes that cut objects above 1 MiB.
+const IN_PARTS: usize = 10;
 
 /// What a source does with a request.
 #[derive(Clone)]
@@ -67,9 +70,16 @@ type Buckets = Arc<Mutex<BTreeMap<String, Bucket>>>;
 struct RawStack {
     stack: Stack,
     buckets: Buckets,
+    /// The next lane of those with parts.
+    in_parts: AtomicUsize,
 }
 
 impl RawStack {
+    async fn shared() -> &'static Self {
+        static SHARED: OnceCell<RawStack> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -80,9 +90,16 @@ impl RawStack {
                 tokio::spawn(serve(stream, Arc::clone(&served)));
             }
         });
-        let bindings = json!({"AWS_ENDPOINT_URL_S3": url});
-        let stack = Stack::start(LANES, bindings.as_object().unwrap().clone()).await;
-        Self { stack, buckets }
+        let mut bindings: Map<String, Value> = (LANES - IN_PARTS..LANES)
+            .map(|number| Lane::table(number, &json!({"parts_above_mib": 1})))
+            .collect();
+        bindings.insert("AWS_ENDPOINT_URL_S3".into(), json!(url));
+        let stack = Stack::start(LANES, bindings).await;
+        Self {
+            stack,
+            buckets,
+            in_parts: AtomicUsize::new(LANES - IN_PARTS),
+        }
     }
 }
 
@@ -123,9 +140,24 @@ impl RawLane {
     pub(crate) async fn new(
         script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        static SHARED: OnceCell<RawStack> = OnceCell::const_new();
-        let shared = SHARED.get_or_init(RawStack::start).await;
-        let lane = shared.stack.lane();
+        let shared = RawStack::shared().await;
+        Self::on(shared, shared.stack.lane(), script)
+    }
+
+    /// The same along a route that cuts objects above 1 MiB.
+    pub(crate) async fn in_parts(
+        script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let shared = RawStack::shared().await;
+        let number = shared.in_parts.fetch_add(1, Ordering::Relaxed);
+        Self::on(shared, shared.stack.lane_number(number), script)
+    }
+
+    fn on(
+        shared: &'static RawStack,
+        lane: Lane<'static>,
+        script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let bucket = Bucket {
             script: Some(Arc::new(script)),
             ..Bucket::default()

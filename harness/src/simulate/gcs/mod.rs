@@ -229,6 +229,8 @@ struct Shown<'a> {
     crc32c: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     md5_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
     metadata: &'a BTreeMap<String, String>,
 }
 
@@ -240,6 +242,7 @@ impl Object {
             size: self.body.length().to_string(),
             crc32c: BASE64_STANDARD.encode(self.crc32c.to_be_bytes()),
             md5_hash: (!self.is_composite).then(|| BASE64_STANDARD.encode(self.body.md5())),
+            content_type: self.content_type.as_deref(),
             metadata: &self.metadata,
         }
     }

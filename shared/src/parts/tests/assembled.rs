@@ -98,6 +98,16 @@ fn assembled_along<const N: usize>(
     precondition: Precondition,
     answers: [Option<Response<Bytes>>; N],
 ) -> (Result<Outcome, TransferError>, Vec<String>) {
+    let mut order = order("a");
+    order.precondition = precondition;
+    assembled_order(options, order, answers)
+}
+
+fn assembled_order<const N: usize>(
+    options: &serde_json::Value,
+    mut order: Order,
+    answers: [Option<Response<Bytes>>; N],
+) -> (Result<Outcome, TransferError>, Vec<String>) {
     let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
     let options = options.as_object().unwrap().clone();
     table.as_object_mut().unwrap().extend(options);
@@ -111,8 +121,6 @@ fn assembled_along<const N: usize>(
         s3: S3Access::new(&keys, "us-east-1", endpoints, &route).unwrap(),
         gcs: GcsAccess::new(None, Some("gcs")).unwrap().into(),
     };
-    let mut order = order("a");
-    order.precondition = precondition;
     // One part whose checksum is that of the whole.
     order.parts.length = 5;
     let mut part = copy(0);
@@ -194,4 +202,20 @@ fn a_source_that_does_not_answer_is_asked_again_and_then_the_hint_goes_back() {
     let mut coordinator = complete();
     coordinator.assembled("1", Err(error), at(1), 7);
     assert!(matches!(settle(coordinator), Verdict::Again { .. }));
+}
+
+#[test]
+fn metadata_that_gcs_refuses_is_left_out_of_what_is_composed() {
+    let refused = || Some(reply(400, &[], ""));
+    let (result, asked) = assembled("ignore", OVER_NOTHING, [refused()]);
+    assert_eq!(result.unwrap_err().kind, ErrorKind::DestinationRefused);
+    assert_eq!(asked, [COMPOSE]);
+
+    let mut order = order("a");
+    let entry = ("author".into(), "Ada".into());
+    order.object.metadata.extend([entry]);
+    let options = json!({"deletes": "ignore"});
+    let (result, asked) = assembled_order(&options, order, [refused(), Some(composed())]);
+    assert_eq!(result, Ok(copied()));
+    assert_eq!(asked, [COMPOSE, COMPOSE]);
 }

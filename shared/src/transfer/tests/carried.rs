@@ -118,6 +118,7 @@ fn a_source_that_changed_ends_a_carried_session() {
     let (session, _) = after_a_slice(6).carried();
     let mut run = taken_up(session);
     run.answer(persisted(SLICE)).answer(reply(412, &[], ""));
+    run.answer(span(SLICE, SLICE, HUGE, "\"other\""));
     run.expect("send DELETE /session")
         .answer(reply(499, &[], ""));
     run.waits().expect(LOOK);

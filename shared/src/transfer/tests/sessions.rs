@@ -73,15 +73,90 @@ fn a_session_that_had_committed_all_the_same_says_so_when_asked() {
 
 #[test]
 fn a_source_that_changed_meanwhile_ends_the_session_and_starts_over() {
-    for changed in [reply(412, &[], ""), gone(), source(LARGE, "\"other\"")] {
+    for (is_refused, changed) in [
+        (true, gone()),
+        (true, source(LARGE, "\"other\"")),
+        (false, gone()),
+        (false, source(LARGE, "\"other\"")),
+    ] {
         let mut run = in_session();
         run.lose(Side::Source).waits();
         run.answer(persisted(0));
-        run.expect(&format!("{OPEN} {MD5_ETAG}")).answer(changed);
+        run.expect(&format!("{OPEN} {MD5_ETAG}"));
+        if is_refused {
+            run.answer(reply(412, &[], "")).expect(OPEN);
+        }
+        run.answer(changed);
         run.expect("send DELETE /session")
             .answer(reply(499, &[], ""));
         run.waits().expect(LOOK);
     }
+}
+
+/// Some stores refuse their own ETags, and no `If-Match` holds for a weak one.
+#[test]
+fn where_if_match_cannot_hold_the_reply_s_own_etag_is_compared() {
+    const HALF: u64 = LARGE / 2 + 1;
+    let rest = LARGE - HALF;
+    let mut run = in_session();
+    run.lose(Side::Source).waits().answer(persisted(HALF));
+    let ranged = format!("{OPEN} bytes={HALF}-{}", LARGE - 1);
+    run.expect(&format!("{ranged} {MD5_ETAG}"))
+        .answer(reply(412, &[], ""));
+    run.expect(&ranged);
+    run.answer(span(HALF, rest, LARGE, MD5_ETAG))
+        .lose(Side::Source);
+    run.waits().answer(persisted(HALF)).expect(&ranged);
+
+    let mut run = Run::of(Some(LARGE));
+    let weak = "W/\"abc-2\"";
+    run.answer(reply(404, &[], "")).answer(source(LARGE, weak));
+    run.answer(session()).lose(Side::Source).waits();
+    run.answer(persisted(HALF));
+    // Its checksum is computed: from the first byte on.
+    let known = format!("{OPEN} bytes=0-{}", HALF - 1);
+    run.expect(&known).answer(span(0, HALF, LARGE, "\"abc-2\""));
+    assert!(matches!(run.step, Step::Digest { .. }), "{:?}", run.step);
+
+    let mut run = in_session();
+    run.lose(Side::Source).waits().answer(persisted(HALF));
+    run.answer(reply(412, &[], ""));
+    run.answer(span(HALF, rest, LARGE, "W/\"other\""));
+    run.expect("send DELETE /session");
+}
+
+/// The version is then the time of the last change, and the size.
+#[test]
+fn an_object_without_an_etag_is_told_by_its_time() {
+    let at = |time: &str, status: u16, range: Option<String>| {
+        let size = LARGE.to_string();
+        let mut headers = vec![("content-length", &*size), ("last-modified", time)];
+        headers.extend(range.as_deref().map(|range| ("content-range", range)));
+        reply(status, &headers, "")
+    };
+    let mut run = Run::of(Some(LARGE));
+    let (before, after) = (
+        "Fri, 02 Jan 2026 03:04:05 GMT",
+        "Fri, 02 Jan 2026 03:04:06 GMT",
+    );
+    run.answer(reply(404, &[], ""))
+        .answer(at(before, 200, None));
+    let Step::Send(_, start) = &run.step else {
+        panic!("{:?}", run.step)
+    };
+    let body = String::from_utf8(start.body().to_vec()).unwrap();
+    assert!(
+        body.contains(before) && !body.contains("causeway-source-etag"),
+        "{body}"
+    );
+    run.answer(session()).lose(Side::Source).waits();
+    run.answer(persisted(0))
+        .expect(OPEN)
+        .answer(at(before, 200, None));
+    assert!(matches!(run.step, Step::Pipe { .. }), "{:?}", run.step);
+    run.lose(Side::Source).waits();
+    run.answer(persisted(0)).answer(at(after, 200, None));
+    run.expect("send DELETE /session");
 }
 
 #[test]
