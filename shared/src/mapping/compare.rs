@@ -134,7 +134,7 @@ pub fn has_same_bytes(found: &Object, source: &SourceObject) -> bool {
     });
     match checksum {
         Some(checksum) => found.verify(source.size, checksum).is_ok(),
-        None => found.size == source.size.to_string(),
+        None => found.size() == Some(source.size),
     }
 }
 
