@@ -1,15 +1,15 @@
 //! `causeway dev`: the local stack, left running for people and their tools.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Code, Failure};
-use super::output::{Output, shown};
-use super::{Report, STACK_FILE, Stack};
+use super::interrupt::Interrupts;
+use super::output::{Output, complain, shown};
+use super::{OtherTools, Report, STACK_FILE, Stack};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, Ports, StackOptions};
@@ -50,22 +50,24 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let stack = self
-            .start()
-            .await
-            .map_err(|error| Failure::from_setup(&error))?;
-        let file =
-            StackFileOnDisk::write(&stack.file()).map_err(|error| Failure::from_setup(&error))?;
+        let failed = |error: anyhow::Error| Failure::from_setup(&error);
+        let mut signals = Interrupts::listen()?;
+        let starting = async { self.start().await.map_err(failed) };
+        let stack = signals.cut(starting).await?;
+        let files = Files::write(&stack.file()).map_err(failed)?;
         output.json(&json!(stack.file()));
-        for line in introduction(&stack.file(), &file.credentials) {
+        for line in files.introduction(&stack.file()) {
             output.line(&line);
         }
-        let watched = watch(&stack, output).await;
-        drop(file);
-        let stopped = stack.stop().await;
-        watched
-            .and(stopped)
-            .map_err(|error| Failure::from_setup(&error))?;
+        tokio::select! {
+            () = watch(&stack, output) => {}
+            // How it is meant to end.
+            _ = signals.next() => {}
+        }
+        drop(files);
+        let stopping = async { stack.stop().await.map_err(failed) };
+        // Whoever asks once more does not want to wait.
+        signals.cut(stopping).await?;
         Ok(Report::silent())
     }
 
@@ -74,9 +76,9 @@ impl Dev {
             tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
         let log = match &self.log {
             Some(file) => LogSink::file(file)?,
-            None => {
-                LogSink::new(|line| eprintln!("worker {}: {}", line.level, shown(&line.message)))
-            }
+            None => LogSink::new(|line| {
+                complain(&format!("worker {}: {}", line.level, shown(&line.message)));
+            }),
         };
         let options = StackOptions {
             routes: BTreeMap::from([(SOURCE.into(), (SOURCE.into(), DESTINATION.into()))]),
@@ -85,6 +87,7 @@ impl Dev {
                 gcs: self.gcs_port,
                 worker: self.worker_port,
             },
+            emulator: true,
             log,
             ..StackOptions::default()
         };
@@ -92,17 +95,12 @@ impl Dev {
     }
 }
 
-/// Shows what happens until Ctrl-C or SIGTERM.
-async fn watch(stack: &LocalStack, output: Output) -> anyhow::Result<()> {
+/// Shows what happens, for ever.
+async fn watch(stack: &LocalStack, output: Output) {
     let (mut deliveries, mut commits) = (stack.s3.deliveries(), stack.gcs.commits());
     let mut dead_letters = stack.dead_letters();
-    let mut terminated = signal(SignalKind::terminate())?;
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
     loop {
         let line = tokio::select! {
-            signal = &mut interrupted => return Ok(signal?),
-            _ = terminated.recv() => return Ok(()),
             Ok(sent) = deliveries.recv() => match sent.status {
                 Ok(status) => format!("event   {status} {}  s3://{}/{}", sent.event_name, sent.bucket, sent.key),
                 Err(reason) => format!("event   lost: {reason}  s3://{}/{}", sent.bucket, sent.key),
@@ -118,52 +116,35 @@ async fn watch(stack: &LocalStack, output: Output) -> anyhow::Result<()> {
     }
 }
 
-/// The file by which the other commands find the stack, and the key file for other tools; both go
-/// when this does.
-struct StackFileOnDisk {
+/// The file by which the other commands find the stack, and what other tools need; all of it goes when
+/// this does.
+struct Files {
     stack: PathBuf,
-    credentials: PathBuf,
+    tools: OtherTools,
 }
 
-impl StackFileOnDisk {
+impl Files {
     fn write(stack: &Stack) -> anyhow::Result<Self> {
         let file = std::env::current_dir()?.join(STACK_FILE);
-        let files = Self {
-            credentials: file.with_file_name("google-credentials.json"),
+        let folder = file.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(&file, serde_json::to_vec_pretty(stack)?)?;
+        Ok(Self {
+            tools: OtherTools::write(folder, stack)?,
             stack: file,
-        };
-        if let Some(folder) = files.stack.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&files.credentials, stack.google_credentials.to_string())?;
-        std::fs::write(&files.stack, serde_json::to_vec_pretty(stack)?)?;
-        Ok(files)
+        })
     }
-}
 
-impl Drop for StackFileOnDisk {
-    fn drop(&mut self) {
-        for file in [&self.stack, &self.credentials] {
-            // It may have been removed by hand; then there is nothing to do.
-            let _ = std::fs::remove_file(file);
-        }
-    }
-}
-
-fn introduction(stack: &Stack, credentials: &std::path::Path) -> Vec<String> {
-    let Stack {
-        s3_endpoint,
-        access_key_id,
-        secret_access_key,
-        region,
-        gcs_endpoint,
-        worker_url,
-        events_token,
-        ..
-    } = stack;
-    let credentials = credentials.display();
-    let text = format!(
-        "\
+    fn introduction(&self, stack: &Stack) -> Vec<String> {
+        let Stack {
+            s3_endpoint,
+            gcs_endpoint,
+            worker_url,
+            events_token,
+            ..
+        } = stack;
+        let before = format!(
+            "\
 Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
 
   S3      {s3_endpoint}
@@ -175,20 +156,26 @@ Here, in another terminal:
   cargo causeway stat gs://{DESTINATION}/README.md
   cargo causeway send s3://{SOURCE}/README.md
   cargo causeway status {SOURCE}
-
-aws, rclone, boto3 and the like, against the embedded S3:
-  export AWS_ENDPOINT_URL_S3={s3_endpoint} AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_REGION={region}
-  aws s3 cp README.md s3://{SOURCE}/
-
-Google's clients, against the embedded GCS:
-  export STORAGE_EMULATOR_HOST={gcs_endpoint} GOOGLE_APPLICATION_CREDENTIALS={credentials}
-
+"
+        );
+        let after = format!(
+            "
 curl, against the worker:
   curl {worker_url}/healthz
   curl -H 'Authorization: Bearer {events_token}' --data @event.json {worker_url}/events
 "
-    );
-    text.lines().map(str::to_owned).collect()
+        );
+        let own = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let tools = self.tools.introduction(stack, SOURCE, DESTINATION);
+        [own(before), vec![String::new()], tools, own(after)].concat()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // It may have been removed by hand; then there is nothing to do.
+        let _ = std::fs::remove_file(&self.stack);
+    }
 }
 
 impl Failure {

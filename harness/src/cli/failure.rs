@@ -20,6 +20,12 @@ pub enum Code {
     Refused = 4,
     /// Nobody answered
     Unreachable = 5,
+    /// Cut short by SIGHUP: 128 and the signal's number, as shells have it
+    HungUp = 129,
+    /// Cut short by SIGINT, which is Ctrl-C
+    Interrupted = 130,
+    /// Cut short by SIGTERM
+    Terminated = 143,
 }
 
 impl From<Code> for ExitCode {
@@ -63,6 +69,7 @@ impl Failure {
             Code::NotFound => "not_found",
             Code::Refused => "refused",
             Code::Unreachable => "unreachable",
+            Code::HungUp | Code::Interrupted | Code::Terminated => "interrupted",
         }
     }
 

@@ -11,9 +11,11 @@ mod environment;
 mod failure;
 mod get;
 mod histogram;
+mod interrupt;
 mod ls;
 mod many;
 mod name;
+mod other_tools;
 mod output;
 mod put;
 mod quarantine;
@@ -39,6 +41,7 @@ use serde_json::json;
 
 pub use failure::{Code, Failure};
 pub use name::{ObjectName, Scheme};
+pub use other_tools::OtherTools;
 pub use output::Output;
 pub(crate) use output::shown;
 pub use stack::{STACK_FILE, Stack};
@@ -95,11 +98,11 @@ Where it goes:
 
 Exit codes:
   0 done   1 failed   2 usage or configuration   3 not found   4 refused (401, 403)
-  5 unreachable
+  5 unreachable   129, 130, 143 cut short by SIGHUP, SIGINT (Ctrl-C), SIGTERM
 
 With --json each command prints one JSON object on standard output: what its own help says, or
   {\"error\": {\"kind\", \"message\", \"advice\"}}
-where kind is failed, usage, not_found, refused or unreachable. A command line that cannot be
+where kind is failed, usage, not_found, refused, unreachable or interrupted. A command line that cannot be
 understood is answered in plain text.";
 
 #[derive(Debug, Parser)]
@@ -186,13 +189,13 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Transfer(transfer) => transfer.run(output).await,
         Command::Quarantine(quarantine) => quarantine.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
-        Command::Demo(demo) => demo.run(output).await,
+        Command::Demo(demo) => interrupt::until_cut(demo.run(output)).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Reconcile(reconcile) => reconcile.run(output).await,
-        Command::Bench(bench) => bench.run(output).await,
+        Command::Bench(bench) => interrupt::until_cut(bench.run(output)).await,
         Command::Simulate(simulate) => simulate.run(output).await,
-        Command::Soak(soak) => soak.run(output).await,
+        Command::Soak(soak) => interrupt::until_cut(soak.run(output)).await,
         Command::Build(build) => build.run(output).await,
     }
 }
