@@ -1,5 +1,9 @@
 //! `causeway bench`: how fast and how dear copying is on this machine.
 
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
@@ -43,6 +47,9 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        if cfg!(debug_assertions) {
+            run_optimized().map_err(|error| Failure::from_setup(&error))?;
+        }
         let options = BenchOptions {
             only: self.only,
             quick: self.quick,
@@ -53,4 +60,23 @@ impl Bench {
         output.line(&bench::table(&rows, self.markdown));
         Ok(Report::done(json!(rows)))
     }
+}
+
+/// Ends this process with what the same command gives when the harness is built with optimizations: the
+/// embedded stores share the cores with what is measured.
+///
+/// # Errors
+/// When cargo cannot be started.
+fn run_optimized() -> anyhow::Result<std::convert::Infallible> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["run", "--quiet", "--profile", "native", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .args(["--bin", "causeway", "--"])
+        .args(std::env::args_os().skip(1));
+    eprintln!(
+        "building the harness with optimizations, for measuring (some minutes the first time)"
+    );
+    let ended = cargo.status().context("starting cargo")?;
+    std::process::exit(ended.code().unwrap_or(1))
 }

@@ -6,9 +6,8 @@ use clap::Args;
 
 use super::Report;
 use super::failure::{Code, Failure};
-use super::output::Output;
+use super::output::{Output, log_file};
 use crate::demo::{DemoOptions, run};
-use crate::runtime::LogSink;
 
 const AFTER_HELP: &str = "\
 Starts an embedded S3 (which checks signatures), an embedded GCS, and the built worker under
@@ -40,14 +39,15 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let log = match &self.log {
-            Some(file) => LogSink::file(file).map_err(|error| Failure::from_setup(&error))?,
-            None => LogSink::default(),
-        };
+        if let Some(folder) = self.folder.as_deref().filter(|folder| !folder.is_dir()) {
+            let what = format!("{} is no folder", folder.display());
+            return Err(Failure::usage(what, "give --folder a folder with files"));
+        }
+        let log = self.log.as_deref().map(log_file).transpose()?;
         let summary = run(DemoOptions {
             folder: self.folder,
             visible: !output.is_json(),
-            log,
+            log: log.unwrap_or_default(),
         })
         .await
         .map_err(|error| Failure::from_setup(&error))?;

@@ -1,6 +1,8 @@
 //! `causeway dev`: the local stack, left running for people and their tools.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::interrupt::Interrupts;
-use super::output::{Output, complain, shown};
+use super::output::{Output, complain, log_file, shown, shown_lines};
 use super::{OtherTools, Report, STACK_FILE, Stack};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
@@ -23,7 +25,10 @@ stack by themselves while it runs; other tools are told where it is by the lines
 
 Example, in two terminals:
   cargo causeway dev
-  cargo causeway put README.md s3://inbox/ && cargo causeway stat gs://inbox-copy/README.md
+  cargo causeway put --local README.md s3://inbox/
+  cargo causeway stat --local gs://inbox-copy/README.md
+
+--local is for a terminal that has credentials of another store: they come first otherwise.
 
 Ends with Ctrl-C; everything in the stores is gone then. With --json: one object with the
 addresses and keys when the stack is ready, {\"s3_endpoint\", \"access_key_id\", \"secret_access_key\",
@@ -50,13 +55,24 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
+        self.check_ports()?;
+        let log = match &self.log {
+            Some(file) => log_file(file)?,
+            None => LogSink::new(|line| {
+                complain(&format!(
+                    "worker {}: {}",
+                    line.level,
+                    shown_lines(&line.message)
+                ));
+            }),
+        };
         let failed = |error: anyhow::Error| Failure::from_setup(&error);
         let mut signals = Interrupts::listen()?;
-        let starting = async { self.start().await.map_err(failed) };
+        let starting = async { self.start(log).await.map_err(failed) };
         let stack = signals.cut(starting).await?;
         let files = Files::write(&stack.file()).map_err(failed)?;
         output.json(&json!(stack.file()));
-        for line in files.introduction(&stack.file()) {
+        for line in introduction(&stack.file(), &files.tools) {
             output.line(&line);
         }
         tokio::select! {
@@ -71,15 +87,32 @@ impl Dev {
         Ok(Report::silent())
     }
 
-    async fn start(&self) -> anyhow::Result<LocalStack> {
+    /// Finds out which port cannot be had before minutes are spent on a build.
+    fn check_ports(&self) -> Result<(), Failure> {
+        let ports = [
+            ("--s3-port", "the embedded S3", self.s3_port),
+            ("--gcs-port", "the embedded GCS", self.gcs_port),
+            ("--worker-port", "the worker", self.worker_port),
+        ];
+        for (nth, (option, _, port)) in ports.iter().enumerate() {
+            let same = ports[..nth].iter().find(|(_, _, other)| other == port);
+            if let (Some((other, ..)), 1..) = (same, *port) {
+                return Err(Failure::usage(
+                    format!("{other} and {option} are both {port}"),
+                    "give each server a port of its own; 0 takes a free one",
+                ));
+            }
+        }
+        for (option, server, port) in ports {
+            let listener = TcpListener::bind(("127.0.0.1", port));
+            listener.map_err(|error| no_port(option, server, port, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self, log: LogSink) -> anyhow::Result<LocalStack> {
         let toolchain =
             tokio::task::spawn_blocking(|| setup::ensure(&mut Reporter::stderr())).await??;
-        let log = match &self.log {
-            Some(file) => LogSink::file(file)?,
-            None => LogSink::new(|line| {
-                complain(&format!("worker {}: {}", line.level, shown(&line.message)));
-            }),
-        };
         let options = StackOptions {
             routes: BTreeMap::from([(SOURCE.into(), (SOURCE.into(), DESTINATION.into()))]),
             ports: Ports {
@@ -93,6 +126,18 @@ impl Dev {
         };
         LocalStack::start(&toolchain, options).await
     }
+}
+
+fn no_port(option: &str, server: &str, port: u16, error: &io::Error) -> Failure {
+    let what = format!("cannot listen on 127.0.0.1:{port} for {server}: {error}");
+    let other = format!("choose another port with {option} PORT; 0 takes a free one");
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("end what listens there, such as another `causeway dev`, or {other}")
+        }
+        _ => other,
+    };
+    Failure::new(Code::Failed, what, advice)
 }
 
 /// Shows what happens, for ever.
@@ -134,41 +179,6 @@ impl Files {
             stack: file,
         })
     }
-
-    fn introduction(&self, stack: &Stack) -> Vec<String> {
-        let Stack {
-            s3_endpoint,
-            gcs_endpoint,
-            worker_url,
-            events_token,
-            ..
-        } = stack;
-        let before = format!(
-            "\
-Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
-
-  S3      {s3_endpoint}
-  GCS     {gcs_endpoint}
-  worker  {worker_url}
-
-Here, in another terminal:
-  cargo causeway put README.md s3://{SOURCE}/
-  cargo causeway stat gs://{DESTINATION}/README.md
-  cargo causeway send s3://{SOURCE}/README.md
-  cargo causeway status {SOURCE}
-"
-        );
-        let after = format!(
-            "
-curl, against the worker:
-  curl {worker_url}/healthz
-  curl -H 'Authorization: Bearer {events_token}' --data @event.json {worker_url}/events
-"
-        );
-        let own = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
-        let tools = self.tools.introduction(stack, SOURCE, DESTINATION);
-        [own(before), vec![String::new()], tools, own(after)].concat()
-    }
 }
 
 impl Drop for Files {
@@ -178,9 +188,81 @@ impl Drop for Files {
     }
 }
 
-impl Failure {
-    /// From what is not a store's error: set-up, ports, files.
-    pub(super) fn from_setup(error: &anyhow::Error) -> Self {
-        Self::new(Code::Failed, format!("{error:#}"), "")
+fn introduction(stack: &Stack, tools: &OtherTools) -> Vec<String> {
+    let Stack {
+        s3_endpoint,
+        gcs_endpoint,
+        worker_url,
+        events_token,
+        ..
+    } = stack;
+    let causeway = invocation();
+    let before = format!(
+        "\
+Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
+
+  S3      {s3_endpoint}
+  GCS     {gcs_endpoint}
+  worker  {worker_url}
+
+Here, in another terminal:
+  echo hello | {causeway} put --local - s3://{SOURCE}/hello.txt
+  {causeway} stat --local gs://{DESTINATION}/hello.txt
+  {causeway} send --local s3://{SOURCE}/hello.txt
+  {causeway} status --local {SOURCE}
+
+"
+    );
+    let after = format!(
+        "
+curl, against the worker:
+  curl {worker_url}/healthz
+  curl -H 'Authorization: Bearer {events_token}' --data @event.json {worker_url}/events
+"
+    );
+    let own = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let tools = tools.introduction(stack, SOURCE, DESTINATION);
+    [own(before), tools, own(after)].concat()
+}
+
+/// How this program was called, to be printed in examples.
+fn invocation() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if std::env::var_os("CARGO").is_some() || called.is_empty() {
+        return "cargo causeway".to_owned();
+    }
+    called
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_examples_are_commands_and_mean_this_stack_whatever_the_environment() {
+        let stack = json!({
+            "s3_endpoint": "http://s3", "access_key_id": "id", "secret_access_key": "secret",
+            "region": "r", "gcs_endpoint": "http://gcs", "google_credentials": null,
+            "worker_url": "http://w", "events_token": "e", "admin_token": "a",
+        });
+        let stack = serde_json::from_value(stack).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let tools = OtherTools::write(folder.path(), &stack).unwrap();
+        let lines = introduction(&stack, &tools);
+        let called = invocation();
+        let examples: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.split_once(&format!("{called} ")))
+            .collect();
+        assert_eq!(examples.len(), 4, "{lines:?}");
+        for (_, arguments) in examples {
+            assert!(arguments.contains(" --local "), "{arguments}");
+            let arguments = arguments.split_whitespace();
+            Cli::try_parse_from(std::iter::once("causeway").chain(arguments)).unwrap();
+        }
     }
 }

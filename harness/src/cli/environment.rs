@@ -1,20 +1,24 @@
-//! Which store a command talks to, and as whom: from the standard variables, else from a local
-//! stack.
+//! Where a command's store or worker is, and as whom to ask it: from the standard variables, or from a
+//! local stack.
+
+use std::path::PathBuf;
 
 use causeway_shared::sigv4::Credentials;
 
 use super::failure::Failure;
-use super::name::Scheme;
-use super::stack::{STACK_FILE, Stack};
+use super::name::{ObjectName, Scheme};
+use super::stack::Stack;
 use super::store::Store;
+use super::target::{Effect, Service, TargetArgs};
 use crate::client::gcs::GOOGLE;
 use crate::client::{GcsClient, GcsConfig, S3Client, S3Config, ServiceAccount};
 
 /// What to say when neither variables nor a stack are there.
-const NO_S3: &str = "for S3 set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (and \
-    AWS_ENDPOINT_URL for another service than AWS), or start a local stack with `causeway dev`";
+const NO_S3: &str = "for S3 set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (`aws configure \
+    export-credentials --format env` prints a profile's), and AWS_ENDPOINT_URL for another service than \
+    AWS; or start a local stack with `causeway dev`, and add --local";
 const NO_GCS: &str = "for GCS set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file (or \
-    STORAGE_EMULATOR_HOST for an emulator), or start a local stack with `causeway dev`";
+    STORAGE_EMULATOR_HOST for an emulator); or start a local stack with `causeway dev`, and add --local";
 
 /// Looks variables up; tests give their own.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -24,41 +28,155 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The store of `scheme` that the environment names.
-pub(super) fn open(scheme: Scheme) -> Result<Store, Failure> {
+/// The first of these variables that is set.
+fn first_set<const N: usize>(lookup: Lookup<'_>, names: [&'static str; N]) -> Option<&'static str> {
+    names.into_iter().find(|name| lookup(name).is_some())
+}
+
+/// The stores that some names are in, each opened once.
+pub(super) struct Stores {
+    s3: Option<Store>,
+    gs: Option<Store>,
+}
+
+impl Stores {
+    /// Opens those that are named.
+    pub(super) fn open(
+        names: &[ObjectName],
+        target: &TargetArgs,
+        effect: Effect,
+    ) -> Result<Self, Failure> {
+        let open = |scheme| {
+            let named = names.iter().any(|name| name.scheme == scheme);
+            named.then(|| open(scheme, target, effect)).transpose()
+        };
+        Ok(Self {
+            s3: open(Scheme::S3)?,
+            gs: open(Scheme::Gs)?,
+        })
+    }
+
+    /// The store of one of the names.
+    pub(super) fn of(&self, name: &ObjectName) -> &Store {
+        let store = match name.scheme {
+            Scheme::S3 => &self.s3,
+            Scheme::Gs => &self.gs,
+        };
+        store
+            .as_ref()
+            .expect("opened for every scheme that is named")
+    }
+}
+
+/// The store of `scheme` that the command line, the environment or a local stack names.
+pub(super) fn open(scheme: Scheme, target: &TargetArgs, effect: Effect) -> Result<Store, Failure> {
     match scheme {
         Scheme::S3 => {
-            let config = match s3_from(&variable)? {
-                Some(config) => config,
-                None => s3_of(&local_stack(NO_S3)?)?,
-            };
-            Ok(Store::S3(S3Client::new(config)?))
+            let service = s3_service(&variable);
+            let from = || s3_from(&variable);
+            let chosen = target.choose(&service, effect, from, s3_of, s3_url)?;
+            let client = S3Client::new(chosen.config.clone())?;
+            chosen.announce(&service);
+            Ok(Store::S3(client))
         }
         Scheme::Gs => {
-            let config = match gcs_from(&variable)? {
-                Some(config) => config,
-                None => gcs_of(&local_stack(NO_GCS)?)?,
-            };
-            Ok(Store::Gcs(GcsClient::new(config)?))
+            let service = gcs_service(&variable);
+            let from = || gcs_from(&variable);
+            let url = |config: &GcsConfig| config.endpoint.clone();
+            let chosen = target.choose(&service, effect, from, gcs_of, url)?;
+            let client = GcsClient::new(chosen.config.clone())?;
+            chosen.announce(&service);
+            Ok(Store::Gcs(client))
         }
     }
 }
 
-fn local_stack(otherwise: &str) -> Result<Stack, Failure> {
-    match Stack::find() {
-        Ok(Some(stack)) => {
-            eprintln!("using the local stack ({STACK_FILE}): no credentials in the environment");
-            Ok(stack)
-        }
-        Ok(None) => Err(Failure::usage(
-            "no credentials and no local stack",
-            otherwise,
-        )),
-        Err(why) => Err(Failure::usage(
-            why,
-            "start the stack again with `causeway dev`",
-        )),
+fn s3_service(lookup: Lookup<'_>) -> Service {
+    let unusable = first_set(
+        lookup,
+        [
+            "AWS_PROFILE",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_ROLE_ARN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ],
+    );
+    let file =
+        |name: &str, default: &str| lookup(name).map(PathBuf::from).or(home(lookup, default));
+    let files = [
+        file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+        file("AWS_CONFIG_FILE", ".aws/config"),
+    ];
+    Service {
+        name: "S3",
+        id: "s3",
+        variable: first_set(
+            lookup,
+            [
+                "AWS_ACCESS_KEY_ID",
+                "AWS_ENDPOINT_URL_S3",
+                "AWS_ENDPOINT_URL",
+            ],
+        ),
+        unusable: unusable.map(is_set).or_else(|| first_file(files)),
+        advice: NO_S3.to_owned(),
     }
+}
+
+fn gcs_service(lookup: Lookup<'_>) -> Service {
+    let unusable = first_set(
+        lookup,
+        [
+            "GOOGLE_OAUTH_ACCESS_TOKEN",
+            "CLOUDSDK_ACTIVE_CONFIG_NAME",
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+            "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+        ],
+    );
+    let folder = lookup("CLOUDSDK_CONFIG").map(PathBuf::from);
+    let folder = folder.or(home(lookup, ".config/gcloud"));
+    let files = ["application_default_credentials.json", "credentials.db"]
+        .map(|name| folder.as_ref().map(|folder| folder.join(name)));
+    Service {
+        name: "GCS",
+        id: "gs",
+        variable: first_set(
+            lookup,
+            [
+                "STORAGE_EMULATOR_HOST",
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                "GOOGLE_CREDENTIALS",
+            ],
+        ),
+        unusable: unusable.map(is_set).or_else(|| first_file(files)),
+        advice: NO_GCS.to_owned(),
+    }
+}
+
+fn home(lookup: Lookup<'_>, below: &str) -> Option<PathBuf> {
+    lookup("HOME").map(|home| PathBuf::from(home).join(below))
+}
+
+fn is_set(variable: &str) -> String {
+    format!("{variable} is set")
+}
+
+fn first_file<const N: usize>(files: [Option<PathBuf>; N]) -> Option<String> {
+    let file = files.into_iter().flatten().find(|file| file.is_file())?;
+    Some(format!("{} is there", file.display()))
+}
+
+/// Where requests go, without the bucket.
+fn s3_url(config: &S3Config) -> String {
+    let suffix = if config.region.starts_with("cn-") {
+        ".cn"
+    } else {
+        ""
+    };
+    let aws = || format!("https://s3.{}.amazonaws.com{suffix}", config.region);
+    config.endpoint.clone().unwrap_or_else(aws)
 }
 
 /// S3 from the variables; `None` when neither a key nor an endpoint is among them. A region alone
@@ -139,52 +257,6 @@ fn gcs_of(stack: &Stack) -> Result<GcsConfig, Failure> {
     })
 }
 
-/// What a worker is asked through, each with a token of its own.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Api {
-    /// `/events`
-    Events,
-    /// `/v1`
-    Admin,
-}
-
-/// A worker's address and the token for `api`: what was given on the command line or in the
-/// variables, else the local stack's.
-pub(super) fn worker(
-    api: Api,
-    url: Option<String>,
-    token: Option<String>,
-) -> Result<(String, String), Failure> {
-    let variable = match api {
-        Api::Events => "CAUSEWAY_EVENTS_TOKEN",
-        Api::Admin => "CAUSEWAY_ADMIN_TOKEN",
-    };
-    let otherwise = format!(
-        "set CAUSEWAY_URL and {variable} (or give --url and --token), or start a local stack with \
-         `causeway dev`"
-    );
-    match (url, token) {
-        (Some(url), Some(token)) => Ok((url, token)),
-        (None, None) => {
-            let stack = local_stack(&otherwise)?;
-            let token = match api {
-                Api::Events => stack.events_token,
-                Api::Admin => stack.admin_token,
-            };
-            Ok((stack.worker_url, token))
-        }
-        // Never one deployment's token to another's address.
-        (None, Some(_)) => Err(Failure::usage(
-            "there is a token for the worker but no URL",
-            otherwise,
-        )),
-        (Some(_), None) => Err(Failure::usage(
-            format!("there is a URL of the worker but no token: {variable} is not set"),
-            otherwise,
-        )),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -229,18 +301,47 @@ mod tests {
     }
 
     #[test]
+    fn what_another_program_would_use_is_known() {
+        let found = with(&[("AWS_PROFILE", "prod")], |lookup| {
+            s3_service(lookup).unusable
+        });
+        assert_eq!(found.unwrap(), "AWS_PROFILE is set");
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(".aws/credentials");
+        let unusable =
+            |lookup: Lookup<'_>| (s3_service(lookup).unusable, gcs_service(lookup).unusable);
+        let variables = [("HOME", home.path().to_str().unwrap())];
+        assert_eq!(with(&variables, unusable), (None, None));
+        for name in [".aws", ".config/gcloud"] {
+            std::fs::create_dir_all(home.path().join(name)).unwrap();
+        }
+        std::fs::write(&file, "").unwrap();
+        let adc = ".config/gcloud/application_default_credentials.json";
+        std::fs::write(home.path().join(adc), "").unwrap();
+        let (s3, gcs) = with(&variables, unusable);
+        assert_eq!(s3.unwrap(), format!("{} is there", file.display()));
+        assert!(gcs.unwrap().contains(adc));
+    }
+
+    #[test]
+    fn aws_is_named_by_its_region() {
+        let url = |region: &str| {
+            let keys = [
+                ("AWS_ACCESS_KEY_ID", "AK"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_REGION", region),
+            ];
+            s3_url(&with(&keys, s3_from).unwrap().unwrap())
+        };
+        assert_eq!(url("eu-west-1"), "https://s3.eu-west-1.amazonaws.com");
+        assert_eq!(url("cn-north-1"), "https://s3.cn-north-1.amazonaws.com.cn");
+    }
+
+    #[test]
     fn half_a_configuration_names_the_other_half() {
         let error = with(&[("AWS_ACCESS_KEY_ID", "AK")], s3_from).unwrap_err();
         assert!(
             error.what.contains("AWS_SECRET_ACCESS_KEY"),
-            "{}",
-            error.what
-        );
-        let error = worker(Api::Events, None, Some("hunter2".to_owned())).unwrap_err();
-        assert!(!error.what.contains("hunter2"));
-        let error = worker(Api::Admin, Some("http://w".to_owned()), None).unwrap_err();
-        assert!(
-            error.what.contains("CAUSEWAY_ADMIN_TOKEN"),
             "{}",
             error.what
         );

@@ -1,4 +1,4 @@
-//! How a command fails: its exit code, one line that says what, one line that says what to do.
+//! How a command fails: its exit code, what happened, and one line that says what to do.
 
 use std::process::ExitCode;
 
@@ -20,6 +20,8 @@ pub enum Code {
     Refused = 4,
     /// Nobody answered
     Unreachable = 5,
+    /// The sides of a route differ, where `--exit-code` asks
+    Differs = 6,
     /// Cut short by SIGHUP: 128 and the signal's number, as shells have it
     HungUp = 129,
     /// Cut short by SIGINT, which is Ctrl-C
@@ -41,6 +43,8 @@ pub struct Failure {
     pub code: Code,
     /// What happened, in one line
     pub what: String,
+    /// More lines of it, such as a compiler's message or a runtime's; most failures have none
+    pub lines: Vec<String>,
     /// What to do about it, in one line; may be empty
     pub advice: String,
 }
@@ -51,6 +55,7 @@ impl Failure {
         Self {
             code,
             what: what.into(),
+            lines: Vec::new(),
             advice: advice.into(),
         }
     }
@@ -69,14 +74,32 @@ impl Failure {
             Code::NotFound => "not_found",
             Code::Refused => "refused",
             Code::Unreachable => "unreachable",
+            Code::Differs => "differs",
             Code::HungUp | Code::Interrupted | Code::Terminated => "interrupted",
         }
     }
 
-    /// `{"kind", "message", "advice"}`
+    /// `{"kind", "message", "advice"}`; the message has all lines.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
-        json!({ "kind": self.kind(), "message": self.what, "advice": self.advice })
+        let mut message = self.what.clone();
+        for line in &self.lines {
+            message.push('\n');
+            message.push_str(line);
+        }
+        json!({ "kind": self.kind(), "message": message, "advice": self.advice })
+    }
+
+    /// From what is not a store's error: set-up, ports, files. Its text is our own and that of programs
+    /// which we run, so its line breaks are kept.
+    pub(super) fn from_setup(error: &anyhow::Error) -> Self {
+        let text = format!("{error:#}");
+        let mut lines = text.trim_end().lines().map(str::to_owned);
+        let what = lines.next().unwrap_or_default();
+        Self {
+            lines: lines.collect(),
+            ..Self::new(Code::Failed, what, "")
+        }
     }
 }
 
@@ -89,10 +112,23 @@ impl From<ClientError> for Failure {
             ErrorKind::Unreachable => Code::Unreachable,
             ErrorKind::Failed => Code::Failed,
         };
-        Self {
-            code,
-            what: error.what,
-            advice: error.advice,
-        }
+        Self::new(code, error.what, error.advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_program_said_stays_in_its_lines() {
+        let error = anyhow::anyhow!("it ended with 1:\nerror: no `x`\n --> lib.rs:1\n");
+        let failure = Failure::from_setup(&error.context("building the worker"));
+        assert_eq!(failure.what, "building the worker: it ended with 1:");
+        assert_eq!(failure.lines, ["error: no `x`", " --> lib.rs:1"]);
+        assert_eq!(
+            failure.json()["message"],
+            "building the worker: it ended with 1:\nerror: no `x`\n --> lib.rs:1"
+        );
     }
 }

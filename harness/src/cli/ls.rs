@@ -6,6 +6,7 @@ use serde_json::json;
 use super::failure::{Code, Failure};
 use super::name::ObjectName;
 use super::output::{Output, human, objects, shown, time};
+use super::target::{Effect, TargetArgs};
 use super::{Report, described, environment};
 use crate::client::{ListOptions, ObjectInfo};
 
@@ -37,11 +38,13 @@ pub(super) struct Ls {
     /// Sizes as KiB, MiB, GiB
     #[arg(long)]
     human: bool,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 impl Ls {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let store = environment::open(self.name.scheme)?;
+        let store = environment::open(self.name.scheme, &self.target, Effect::Other)?;
         let mut what = ListOptions {
             prefix: self.name.key.clone(),
             folded: !self.recursive,

@@ -30,6 +30,7 @@ mod stat;
 mod status;
 mod store;
 mod submit;
+mod target;
 mod transfer;
 mod walk;
 mod worker;
@@ -95,15 +96,25 @@ Where it goes:
          CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN; where Cloudflare Access stands before the worker
          CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET, a service token of its
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
+  --local takes the local stack whatever is set, --stack FOLDER that of another folder, --no-local
+  never takes one. Each command says on standard error which target it uses. rm, quarantine drop,
+  replay and reconcile, which delete or may release deletes, do nothing where both could be meant.
 
 Exit codes:
-  0 done   1 failed   2 usage or configuration   3 not found   4 refused (401, 403)
-  5 unreachable   129, 130, 143 cut short by SIGHUP, SIGINT (Ctrl-C), SIGTERM
+  0  done
+  1  failed, as a whole or in part; everything was ignored; a wait for something that was cancelled
+  2  the command line, an input or the configuration is wrong, or the target is unclear
+  3  there is no such object, bucket, route or entry, or nothing to cancel
+  4  refused: the credentials are wrong or may not do this (401, 403)
+  5  unreachable: nobody answered
+  6  with `reconcile --exit-code`: the sides differ
+  129, 130, 143  cut short by SIGHUP, SIGINT (Ctrl-C) or SIGTERM
 
-With --json each command prints one JSON object on standard output: what its own help says, or
+With --json each command prints one JSON object on standard output: what its own help says, with
+  {\"target\": {\"s3\", \"gs\", \"worker\"}}, the URLs of those that it used, or
   {\"error\": {\"kind\", \"message\", \"advice\"}}
-where kind is failed, usage, not_found, refused, unreachable or interrupted. A command line that cannot be
-understood is answered in plain text.";
+where kind is failed, usage, not_found, refused, unreachable, differs or interrupted. A command line
+that cannot be understood is answered in plain text.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -166,8 +177,9 @@ pub fn main() -> ExitCode {
     // Standard input may be waiting in a thread of its own, which nothing can end.
     runtime.shutdown_background();
     match outcome {
-        Ok(Report { json, failure }) => {
+        Ok(Report { mut json, failure }) => {
             if !json.is_null() {
+                target::add_to(&mut json);
                 output.json(&json);
             }
             failure.map_or(ExitCode::SUCCESS, |failure| output::explain(&failure))

@@ -46,6 +46,7 @@ impl OtherTools {
         let text = format!(
             "\
 aws, s3cmd, boto3, s3fs and the like, against the embedded S3:
+  unset AWS_PROFILE AWS_SESSION_TOKEN
   export AWS_ENDPOINT_URL_S3={s3} AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_REGION={region}
   aws s3 cp README.md s3://{source}/
   s3cmd --no-ssl --host={s3_host} --host-bucket={s3_host} ls s3://{source}

@@ -1,6 +1,7 @@
 //! What people and programs see: lines on standard output, progress and errors on standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
@@ -9,7 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::target;
 use crate::client::Progress;
+use crate::runtime::LogSink;
 
 /// Writes for people, or for programs.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +47,9 @@ impl Output {
 
     /// Says what failed to people and to programs.
     pub(super) fn fail(self, failure: &Failure) -> ExitCode {
-        self.json(&json!({ "error": failure.json() }));
+        let mut json = json!({ "error": failure.json() });
+        target::add_to(&mut json);
+        self.json(&json);
         explain(failure)
     }
 
@@ -128,6 +133,9 @@ pub(super) fn explain(failure: &Failure) -> ExitCode {
         _ => "error",
     };
     complain(&format!("{label}: {}", shown(&failure.what)));
+    for line in &failure.lines {
+        complain(&format!("  {}", shown_line(line)));
+    }
     if !failure.advice.is_empty() {
         complain(&format!("  try: {}", shown(failure.advice.trim())));
     }
@@ -162,6 +170,26 @@ pub(crate) fn shown(text: &str) -> String {
         .collect()
 }
 
+/// The text of another program, several lines long: escaped as by [`shown`], but its line breaks are
+/// kept. All lines but the first are indented, so that none can pass for one of ours.
+pub(super) fn shown_lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(shown_line).collect();
+    lines.join("\n  ")
+}
+
+/// One line of it. Programs align columns with tabs.
+fn shown_line(line: &str) -> String {
+    shown(&line.replace('\t', "    "))
+}
+
+/// A file for the worker's log.
+pub(super) fn log_file(file: &Path) -> Result<LogSink, Failure> {
+    LogSink::file(file).map_err(|error| {
+        let advice = "give --log a file in a folder that is there";
+        Failure::usage(format!("cannot write the worker's log: {error:#}"), advice)
+    })
+}
+
 /// A size for people: powers of 1,024, one decimal.
 pub(super) fn human(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
@@ -192,6 +220,14 @@ mod tests {
     #[test]
     fn keys_cannot_drive_a_terminal() {
         assert_eq!(shown("a\u{1b}[2Jb\n\u{9b}ü +"), "a\\u{1b}[2Jb\\n\\u{9b}ü +");
+    }
+
+    #[test]
+    fn lines_of_other_programs_stay_lines() {
+        assert_eq!(
+            shown_lines("error[E0425]\n\t|\u{1b}[0m\r\nmore\n\n"),
+            "error[E0425]\n      |\\u{1b}[0m\n  more"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::many::{Done, Tally};
 use super::name::ObjectName;
 use super::output::{Output, progress, shown};
 use super::store::Store;
+use super::target::{Effect, TargetArgs};
 use super::{Report, described, environment};
 use crate::client::{Attributes, ErrorKind, ObjectInfo, Progress, Source};
 
@@ -16,6 +17,7 @@ const AFTER_HELP: &str = "\
 Examples:
   causeway put notes.txt s3://inbox/                       as s3://inbox/notes.txt
   causeway put a.bin gs://copy/b.bin                       under another name
+  causeway put docs/*.md s3://inbox/docs/                  several, each under its own name
   tar c src | causeway put - s3://inbox/src.tar            from standard input
   causeway put -r site s3://inbox/site                     a folder, 16 files at a time
   causeway put app.js.gz s3://inbox/app.js --content-type text/javascript \\
@@ -27,15 +29,16 @@ in pieces leaves those on S3, unseen, until a lifecycle rule (AbortIncompleteMul
 them away; on GCS they go by themselves.
 
 With --json: {\"name\", \"key\", \"size\", \"etag\", \"version_id\" or \"generation\", \"checksums\",
-\"content_type\", ...}; with --recursive {\"count\", \"bytes\", \"objects\": [those], \"failed\":
-[{\"name\", \"error\"}]}.";
+\"content_type\", ...}; of several files or with --recursive {\"count\", \"bytes\",
+\"objects\": [those], \"failed\": [{\"name\", \"error\"}]}.";
 
-/// Upload a file, a folder or standard input
+/// Upload files, a folder or standard input
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Put {
-    /// A file, with --recursive a folder, or - for standard input
-    source: PathBuf,
+    /// Files, with --recursive a folder, or - for standard input
+    #[arg(required = true, num_args = 1.., value_name = "FILE")]
+    sources: Vec<PathBuf>,
     /// Where to: s3://bucket/key or gs://bucket/key; the file's name is added where the key is
     /// empty or ends in /
     #[arg(value_name = "NAME")]
@@ -43,11 +46,13 @@ pub(super) struct Put {
     /// Upload everything in a folder, under the target as a folder
     #[arg(short, long)]
     recursive: bool,
-    /// Uploads at a time with --recursive
+    /// Uploads at a time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
     #[command(flatten)]
     attributes: AttributeArgs,
+    #[command(flatten)]
+    place: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -103,49 +108,134 @@ impl Put {
         if self.recursive {
             return self.folder(output).await;
         }
-        let stdin = self.source.as_os_str() == "-";
-        let mut target = self.target.clone();
-        if target.key.is_empty() || target.key.ends_with('/') {
-            if stdin {
-                return Err(Failure::usage(
-                    "standard input has no name of its own",
-                    format!("give a whole name, such as {target}name"),
-                ));
+        match self.sources.as_slice() {
+            [source] if source.as_os_str() == "-" => self.stdin(output).await,
+            [source] => {
+                let (target, length) = self.one_file(source)?;
+                let named = source.as_path();
+                let source = Source::File(source.clone());
+                self.one(output, &target, source, length, named).await
             }
-            target.key.push_str(file_name(&self.source)?);
+            sources => self.several(output, sources).await,
         }
-        let (source, length, named) = if stdin {
-            (
-                Source::Reader(Box::new(tokio::io::stdin())),
-                None,
-                Path::new(&target.key),
-            )
-        } else {
-            let length = std::fs::metadata(&self.source)
-                .ok()
-                .filter(std::fs::Metadata::is_file);
-            let length = length.map(|metadata| metadata.len());
-            (
-                Source::File(self.source.clone()),
-                length,
-                self.source.as_path(),
-            )
-        };
-        let store = environment::open(target.scheme)?;
-        let bar = output.bar(length);
-        let attributes = self.attributes.of(named);
-        let info = upload(&store, &target, source, &attributes, &progress(&bar)).await;
-        bar.finish_and_clear();
-        let info = info?;
-        output.line(&line(&target, &info));
-        Ok(Report::done(described(&target, &info)))
     }
 
-    async fn folder(self, output: Output) -> Result<Report, Failure> {
-        let folder = self.target.folder();
+    async fn stdin(&self, output: Output) -> Result<Report, Failure> {
+        let target = &self.target;
+        if target.key.is_empty() || target.key.ends_with('/') {
+            return Err(Failure::usage(
+                "standard input has no name of its own",
+                format!("give a whole name, such as {}name", target.folder()),
+            ));
+        }
+        let source = Source::Reader(Box::new(tokio::io::stdin()));
+        let named = Path::new(&target.key);
+        self.one(output, target, source, None, named).await
+    }
+
+    /// Where one file goes, and its length.
+    fn one_file(&self, source: &Path) -> Result<(ObjectName, Option<u64>), Failure> {
+        let length = length(source)?;
+        let target = &self.target;
+        if target.key.is_empty() || target.key.ends_with('/') {
+            let key = format!("{}{}", target.key, file_name(source)?);
+            return Ok((target.with_key(key), length));
+        }
+        Ok((target.clone(), length))
+    }
+
+    async fn one(
+        &self,
+        output: Output,
+        target: &ObjectName,
+        source: Source,
+        length: Option<u64>,
+        named: &Path,
+    ) -> Result<Report, Failure> {
+        let store = environment::open(target.scheme, &self.place, Effect::Other)?;
+        let bar = output.bar(length);
+        let attributes = self.attributes.of(named);
+        let info = upload(&store, target, source, &attributes, &progress(&bar)).await;
+        bar.finish_and_clear();
+        let info = info?;
+        output.line(&line(target, &info));
+        Ok(Report::done(described(target, &info)))
+    }
+
+    /// Several files, each under its own name. All are looked at before any is sent.
+    async fn several(&self, output: Output, sources: &[PathBuf]) -> Result<Report, Failure> {
+        let target = &self.target;
+        if !(target.key.is_empty() || target.key.ends_with('/')) {
+            return Err(Failure::usage(
+                format!("{} files cannot all become {target}", sources.len()),
+                format!("end the target in /: {}", target.folder()),
+            ));
+        }
+        let mut files: Vec<Found> = Vec::new();
+        for source in sources {
+            if source.as_os_str() == "-" {
+                return Err(Failure::usage(
+                    "standard input has no name of its own",
+                    "upload it by itself, under a whole name",
+                ));
+            }
+            let length = length(source)?;
+            let relative = file_name(source)?.to_owned();
+            if let Some(other) = files.iter().find(|file| file.relative == relative) {
+                if other.path == *source {
+                    continue;
+                }
+                let (one, other) = (source.display(), other.path.display());
+                return Err(Failure::usage(
+                    format!("{other} and {one} would both become {target}{relative}"),
+                    "upload one of them under another name",
+                ));
+            }
+            files.push(Found {
+                path: source.clone(),
+                relative,
+                length: length.unwrap_or_default(),
+            });
+        }
+        self.upload_all(output, target, files, Tally::default())
+            .await
+    }
+
+    async fn folder(&self, output: Output) -> Result<Report, Failure> {
+        let [source] = self.sources.as_slice() else {
+            return Err(Failure::usage(
+                format!(
+                    "--recursive takes one folder, and {} are given",
+                    self.sources.len()
+                ),
+                "upload the folder that they are in, or each by itself",
+            ));
+        };
+        if !source.is_dir() {
+            let what = if source.as_os_str() == "-" {
+                "standard input is no folder".to_owned()
+            } else {
+                format!("{} is no folder", source.display())
+            };
+            return Err(Failure::usage(
+                what,
+                "leave --recursive out, or name a folder",
+            ));
+        }
         let mut tally = Tally::default();
-        let files = walk(&self.source, &mut tally)?;
-        let store = environment::open(folder.scheme)?;
+        let files = walk(source, &mut tally)?;
+        self.upload_all(output, &self.target.folder(), files, tally)
+            .await
+    }
+
+    async fn upload_all(
+        &self,
+        output: Output,
+        folder: &ObjectName,
+        files: Vec<Found>,
+        tally: Tally,
+    ) -> Result<Report, Failure> {
+        let store = environment::open(folder.scheme, &self.place, Effect::Other)?;
         let bar = output.bar(Some(files.iter().map(|file| file.length).sum()));
         let progress = progress(&bar);
         let work = files.into_iter().map(|file| {
@@ -196,6 +286,21 @@ fn line(target: &ObjectName, info: &ObjectInfo) -> String {
         info.size,
         shown(content_type)
     )
+}
+
+/// The length of a file that can be uploaded; a pipe's is not known before it ends.
+fn length(source: &Path) -> Result<Option<u64>, Failure> {
+    let metadata = std::fs::metadata(source).map_err(|error| {
+        let what = format!("cannot read {}: {error}", source.display());
+        Failure::usage(what, "name a file that is there")
+    })?;
+    if metadata.is_dir() {
+        return Err(Failure::usage(
+            format!("{} is a folder", source.display()),
+            "add --recursive to upload everything in it, or leave it out",
+        ));
+    }
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 fn file_name(path: &Path) -> Result<&str, Failure> {

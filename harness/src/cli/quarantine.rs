@@ -9,7 +9,8 @@ use serde_json::json;
 use super::Report;
 use super::failure::{Code, Failure};
 use super::output::{Output, entries, shown, table, time};
-use super::selection::{self, Which};
+use super::selection::{self, Which, kinds};
+use super::target::Effect;
 use super::worker::Worker;
 use causeway_shared::api::Entry;
 
@@ -29,8 +30,7 @@ Examples:
   causeway quarantine list photos --kind source-denied
   causeway quarantine list photos --key 2026/ --json | jq -r '.entries[].key'
 
-Kinds are those of the worker's errors: source-denied, destination-denied, deletes-braked, ...; with
---kind and --key both must fit. Times are UTC.
+With --kind and --key both must fit. Times are UTC.
 
 With --json: {\"route\", \"count\", \"entries\": [ENTRY]}, all of them; ENTRY is what `causeway quarantine
 show` prints.";
@@ -77,7 +77,7 @@ struct List {
     /// The route's name
     route: String,
     /// Only entries of this kind
-    #[arg(long)]
+    #[arg(long, value_parser = kinds())]
     kind: Option<String>,
     /// Only entries whose key begins so
     #[arg(long, value_name = "PREFIX")]
@@ -128,7 +128,10 @@ impl Quarantine {
 
 impl List {
     async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        if let Some(prefix) = &self.key {
+            selection::refuse_a_name("--key", prefix)?;
+        }
+        let worker = self.worker.connect(Effect::Other)?;
         let filter = Filter {
             kind: self.kind,
             key: self.key,
@@ -171,7 +174,7 @@ fn row(entry: &Entry) -> Vec<String> {
 
 impl Show {
     async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Other)?;
         let entry = selection::find(&worker, &self.route, &self.key).await?;
         output.line(&shown(&format!("s3://{}/{}", entry.bucket, entry.key)));
         for (label, value) in facts(&entry) {
@@ -209,7 +212,7 @@ fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
 
 impl Drop {
     async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Deletes)?;
         let chosen = self.which.choose(&worker, &self.route).await?;
         let asked = io::stdin().is_terminal() && io::stderr().is_terminal();
         if asked && !self.yes {

@@ -6,6 +6,7 @@ use super::Report;
 use super::failure::Failure;
 use super::output::Output;
 use super::selection::{self, Which};
+use super::target::Effect;
 use super::worker::Worker;
 use crate::client::admin::Action;
 
@@ -43,7 +44,7 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Deletes)?;
         let chosen = self.which.choose(&worker, &self.route).await?;
         selection::act(&worker, Action::Replay, &self.route, chosen, output).await
     }

@@ -1,14 +1,18 @@
 //! `causeway rm`: objects out of the way.
 
+use std::collections::HashSet;
+
 use clap::Args;
 use serde_json::json;
 
+use super::Report;
+use super::environment::Stores;
 use super::failure::{Code, Failure};
 use super::many::{Done, Tally};
-use super::name::{ObjectName, Scheme};
+use super::name::ObjectName;
 use super::output::{Output, shown};
 use super::store::Store;
-use super::{Report, environment};
+use super::target::{Effect, TargetArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -17,7 +21,8 @@ Examples:
   causeway rm -r s3://inbox/2026
   causeway rm -r --all gs://copy/             everything in the bucket
 
-In a versioned bucket older versions stay.
+In a versioned bucket older versions stay. Where a local stack is found and credentials for another
+store are, too, nothing is deleted before --local or --no-local says which is meant.
 
 With --json: {\"name\"} for one object; for several, or with --recursive,
 {\"count\", \"bytes\": 0, \"objects\": [{\"name\"}], \"failed\": [{\"name\", \"error\"}]}.";
@@ -41,31 +46,36 @@ pub(super) struct Rm {
     /// Deletions at a time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 impl Rm {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let s3 = self.store(Scheme::S3)?;
-        let gs = self.store(Scheme::Gs)?;
-        let store = |scheme| match scheme {
-            Scheme::S3 => s3.as_ref(),
-            Scheme::Gs => gs.as_ref(),
-        };
-        let mut doomed = Vec::new();
         for name in &self.names {
-            let store = store(name.scheme).expect("opened for every scheme that is named");
-            doomed.extend(self.doomed(store, name).await?);
+            self.check(name)?;
+        }
+        let effect = if self.dry_run {
+            Effect::Other
+        } else {
+            Effect::Deletes
+        };
+        let stores = Stores::open(&self.names, &self.target, effect)?;
+        let mut doomed = Vec::new();
+        let mut seen = HashSet::new();
+        for name in &self.names {
+            let found = self.doomed(stores.of(name), name).await?;
+            // Names may be given twice, and folders may lie in one another.
+            doomed.extend(found.into_iter().filter(|name| seen.insert(name.clone())));
         }
         if let ([name], false) = (self.names.as_slice(), self.recursive) {
-            let store = store(name.scheme).expect("opened for every scheme that is named");
-            let done = self.remove(store, name.clone()).await?;
+            let done = self.remove(stores.of(name), name.clone()).await?;
             output.line(&format!("{} {}", self.verb(), done.line));
             return Ok(Report::done(done.json));
         }
-        let work = doomed.into_iter().map(|name| {
-            let store = store(name.scheme).expect("opened for every scheme that is named");
-            (name.to_string(), self.remove(store, name))
-        });
+        let work = doomed
+            .into_iter()
+            .map(|name| (name.to_string(), self.remove(stores.of(&name), name)));
         let bar = indicatif::ProgressBar::hidden();
         let tally = Tally::default()
             .run(output, &bar, self.jobs.into(), work)
@@ -81,29 +91,26 @@ impl Rm {
         }
     }
 
-    fn store(&self, scheme: Scheme) -> Result<Option<Store>, Failure> {
-        let named = self.names.iter().any(|name| name.scheme == scheme);
-        named.then(|| environment::open(scheme)).transpose()
+    /// Refuses a whole bucket that was not asked for, before anything is opened.
+    fn check(&self, name: &ObjectName) -> Result<(), Failure> {
+        if !name.key.is_empty() || self.all {
+            return Ok(());
+        }
+        Err(if self.recursive {
+            let advice = "add --all to delete everything in it";
+            Failure::usage(format!("{name} is a whole bucket"), advice)
+        } else {
+            let advice = "name an object, or give --recursive --all for the whole bucket";
+            Failure::usage(format!("{name} names no object"), advice)
+        })
     }
 
     /// The objects that a name stands for.
     async fn doomed(&self, store: &Store, name: &ObjectName) -> Result<Vec<ObjectName>, Failure> {
         if !self.recursive {
-            if name.key.is_empty() {
-                return Err(Failure::usage(
-                    format!("{name} names no object"),
-                    "name an object, or give --recursive --all for the whole bucket",
-                ));
-            }
             return Ok(vec![name.clone()]);
         }
         let folder = name.folder();
-        if folder.key.is_empty() && !self.all {
-            return Err(Failure::usage(
-                format!("{folder} is a whole bucket"),
-                "add --all to delete everything in it",
-            ));
-        }
         let listed = store.list_all(&folder.bucket, &folder.key).await?;
         if listed.is_empty() {
             return Err(Failure::new(

@@ -1,12 +1,17 @@
 //! Which entries of a route's quarantine a command is about, and doing something with all of them.
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde::de::value::Error as ValueError;
+use serde::de::{Deserializer, Error as _, Visitor};
+use serde::{Deserialize as _, forward_to_deserialize_any};
 use serde_json::json;
 
 use super::Report;
 use super::failure::{Code, Failure};
 use super::output::{Output, entries, shown};
 use causeway_shared::api::Entry;
+use causeway_shared::error::ErrorKind;
 
 use crate::client::admin::{Action, Filter, Selection};
 use crate::client::{AdminClient, ClientError};
@@ -19,11 +24,45 @@ pub(super) struct Which {
     #[arg(value_name = "KEY")]
     key: Option<String>,
     /// Every entry of this kind
-    #[arg(long)]
+    #[arg(long, value_parser = kinds())]
     kind: Option<String>,
     /// Every entry of the route
     #[arg(long)]
     all: bool,
+}
+
+/// The kinds that `--kind` takes: those of the worker's errors.
+pub(super) fn kinds() -> PossibleValuesParser {
+    let mut names: &[&str] = &[];
+    // Fails always: it has no value to read.
+    let _ = ErrorKind::deserialize(Variants(&mut names));
+    PossibleValuesParser::new(names.iter().copied())
+}
+
+/// Reads no value, but the names that an enum's variants have in JSON.
+struct Variants<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Variants<'_> {
+    type Error = ValueError;
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, ValueError> {
+        *self.0 = variants;
+        Err(ValueError::custom("no value"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, ValueError> {
+        Err(ValueError::custom("no enum"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
 }
 
 /// What was selected, looked up.
@@ -99,6 +138,7 @@ pub(super) async fn ids(
     route: &str,
     name: &str,
 ) -> Result<Vec<String>, Failure> {
+    refuse_other_names(name)?;
     if let Some(id) = name.strip_prefix("s3://") {
         return Ok(vec![id.to_owned()]);
     }
@@ -106,6 +146,36 @@ pub(super) async fn ids(
     let id = name.contains('/').then(|| name.to_owned());
     let of_key = format!("{}/{name}", source.bucket);
     Ok(std::iter::once(of_key).chain(id).collect())
+}
+
+/// Refuses names where a key of the source is wanted that mean something else: a copy's, or nothing.
+pub(super) fn refuse_other_names(name: &str) -> Result<(), Failure> {
+    let what = if name.starts_with("gs://") {
+        format!("{name} is a copy, and routes know objects by their source")
+    } else if name.is_empty() || name.strip_prefix("s3://").is_some_and(names_no_key) {
+        format!("{name:?} names no object")
+    } else {
+        return Ok(());
+    };
+    let advice = "give a key in the route's source bucket, or s3://bucket/key";
+    Err(Failure::usage(what, advice))
+}
+
+fn names_no_key(rest: &str) -> bool {
+    rest.split_once('/')
+        .is_none_or(|(bucket, key)| bucket.is_empty() || key.is_empty())
+}
+
+/// Refuses an object's name where the beginning of a key is wanted.
+pub(super) fn refuse_a_name(option: &str, prefix: &str) -> Result<(), Failure> {
+    if !(prefix.starts_with("s3://") || prefix.starts_with("gs://")) {
+        return Ok(());
+    }
+    let key = prefix.splitn(4, '/').nth(3).unwrap_or_default();
+    Err(Failure::usage(
+        format!("{option} takes the beginning of a key, and {prefix} names a bucket"),
+        format!("leave the bucket out: {option} {key:?}"),
+    ))
 }
 
 /// Calls the worker until nothing of what was chosen is left, and says what was done.
@@ -165,5 +235,40 @@ pub(super) async fn act(
             }
             Ok(Report { json, failure })
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::builder::TypedValueParser as _;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_is_offered() {
+        let kinds = kinds();
+        let names: Vec<_> = kinds.possible_values().unwrap().collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in ["source-denied", "deletes-braked", "out-of-turn"] {
+            assert!(names.iter().any(|kind| kind.get_name() == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_the_source_is_refused() {
+        for name in ["gs://b/k", "", "s3://", "s3://b", "s3://b/", "s3:///k"] {
+            assert!(refuse_other_names(name).is_err(), "{name}");
+        }
+        for name in ["k", "s3://b/k", "s3:/k", "b/k", "s3://b//"] {
+            assert!(refuse_other_names(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_not_a_name() {
+        let error = refuse_a_name("--prefix", "s3://b/2026/07/").unwrap_err();
+        assert!(error.advice.ends_with("--prefix \"2026/07/\""), "{error:?}");
+        assert!(refuse_a_name("--prefix", "2026/").is_ok());
     }
 }

@@ -11,14 +11,13 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::environment::Api;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::name::{ObjectName, Scheme};
 use super::output::{Output, shown};
-use super::worker::Token;
+use super::worker::EventsWorker;
 use super::{Report, environment};
 use crate::client::events::{Accepted, TakenIn};
-use crate::client::{ClientError, WorkerClient};
+use crate::client::{ClientError, ErrorKind};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -27,9 +26,11 @@ Examples:
   causeway send --file event.json
   aws s3api ... | causeway send --file -
 
+An event that no route takes is ignored. Exits with 1 if every one was. Whether an accepted event
+led to a copy is not known here: ask `causeway transfer ROUTE KEY`, or `causeway stat` of the copy.
+
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_EVENTS_TOKEN or --token; where neither is
-set, the local stack's. Whether an accepted event led to a copy is not known here: ask
-`causeway transfer ROUTE KEY`, or `causeway stat` of the copy.
+set, the local stack's.
 
 With --json: what the worker answered, {\"accepted\": [{\"id\", \"bucket\", \"key\", \"route\"}],
 \"ignored\": [{\"bucket\", \"key\", \"reason\"}]}.";
@@ -46,23 +47,24 @@ pub(super) struct Send {
     )]
     names: Vec<ObjectName>,
     /// The event's name
-    #[arg(long, default_value = "ObjectCreated:Put", value_name = "EVENT")]
+    #[arg(
+        long,
+        default_value = "ObjectCreated:Put",
+        conflicts_with = "file",
+        value_name = "EVENT"
+    )]
     event: String,
     /// The version that it is about
-    #[arg(long, value_name = "ID")]
+    #[arg(long, conflicts_with = "file", value_name = "ID")]
     version_id: Option<String>,
     /// The object's size in bytes
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, conflicts_with = "file", value_name = "BYTES")]
     size: Option<u64>,
     /// A JSON file to send as it is, - for standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The worker's URL
-    #[arg(long, env = "CAUSEWAY_URL")]
-    url: Option<String>,
-    /// The worker's token for events; better kept in the variable, where `ps` does not show it
-    #[arg(long, env = "CAUSEWAY_EVENTS_TOKEN", hide_env_values = true)]
-    token: Option<Token>,
+    #[command(flatten)]
+    worker: EventsWorker,
 }
 
 impl Send {
@@ -71,12 +73,10 @@ impl Send {
             Some(file) => read(file)?,
             None => self.body()?,
         };
-        let token = self.token.map(|token| token.0);
-        let (url, token) = environment::worker(Api::Events, self.url, token)?;
-        let worker = WorkerClient::new(&url, &token)?;
+        let worker = self.worker.connect()?;
         let answer: TakenIn = worker.post("/events", body).await.map_err(advised)?;
         say(&answer, output);
-        Ok(Report::done(json!(answer)))
+        Ok(report(&answer))
     }
 
     fn body(&self) -> Result<String, Failure> {
@@ -160,6 +160,21 @@ pub(super) fn say(answer: &TakenIn, output: Output) {
     }
 }
 
+/// The whole, for programs. It failed when there was something and all of it was ignored.
+pub(super) fn report(answer: &TakenIn) -> Report {
+    let nothing = answer.accepted.is_empty() && !answer.ignored.is_empty();
+    Report {
+        json: json!(answer),
+        failure: nothing.then(|| {
+            Failure::new(
+                Code::Failed,
+                format!("nothing was accepted: {} ignored", answer.ignored.len()),
+                "`causeway status ROUTE` shows which source a route has",
+            )
+        }),
+    }
+}
+
 /// Keys in events are encoded like a form's fields, with `/` kept.
 fn form_encoded(key: &str) -> String {
     const RESERVED: AsciiSet = NON_ALPHANUMERIC
@@ -201,6 +216,9 @@ fn advised(mut error: ClientError) -> ClientError {
         None => return error,
     };
     advice.clone_into(&mut error.advice);
+    if error.status == Some(400) {
+        error.kind = ErrorKind::Input;
+    }
     error
 }
 

@@ -36,7 +36,7 @@ With --json: {\"seeds\", \"steps\", \"faults_injected\": {kind: n}, \"violations
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Simulate {
     /// How many seeds to run
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed; the others follow it
     #[arg(long, value_name = "S", default_value_t = 0)]

@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::Report;
 use super::failure::{Code, Failure};
-use super::output::{Output, human};
-use crate::runtime::LogSink;
+use super::output::{Output, human, log_file};
 use crate::soak::{Side, SoakOptions, Summary, run};
 
 const AFTER_HELP: &str = "\
@@ -35,7 +34,7 @@ does not tell it.";
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Soak {
     /// How many events are delivered
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     events: u32,
     /// Over how many keys
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -50,17 +49,14 @@ pub(super) struct Soak {
 
 impl Soak {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let log = match &self.log {
-            Some(file) => LogSink::file(file).map_err(|error| Failure::from_setup(&error))?,
-            None => LogSink::default(),
-        };
+        let log = self.log.as_deref().map(log_file).transpose()?;
         let seed = self.seed;
         let summary = run(SoakOptions {
             events: self.events as usize,
             keys: self.keys as usize,
             seed,
             visible: !output.is_json(),
-            log,
+            log: log.unwrap_or_default(),
         })
         .await
         .map_err(|error| Failure::from_setup(&error))?;

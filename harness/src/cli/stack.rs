@@ -1,5 +1,6 @@
 //! The file by which a running local stack (`causeway dev`) tells the other commands where it is.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,29 +31,65 @@ pub struct Stack {
     pub admin_token: String,
 }
 
+/// A local stack and the file that told of it.
+pub(super) struct FoundStack {
+    pub(super) stack: Stack,
+    file: PathBuf,
+}
+
+impl fmt::Display for FoundStack {
+    /// `local stack in /project`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = self
+            .file
+            .ends_with(STACK_FILE)
+            .then(|| self.file.ancestors().nth(STACK_FILE.split('/').count()));
+        let place = folder.flatten().unwrap_or(&self.file);
+        write!(f, "local stack in {}", place.display())
+    }
+}
+
 impl Stack {
     /// Looks for the file in the working folder and in those above it.
     ///
     /// # Errors
     /// When there is one that cannot be read, as a line of text.
-    pub fn find() -> Result<Option<Self>, String> {
+    pub(super) fn find() -> Result<Option<FoundStack>, String> {
         let Ok(folder) = std::env::current_dir() else {
             return Ok(None);
         };
         Self::find_above(&folder)
     }
 
-    fn find_above(folder: &Path) -> Result<Option<Self>, String> {
+    /// The stack of a project's folder, or the one that a file describes.
+    ///
+    /// # Errors
+    /// When there is none or it cannot be read, as a line of text.
+    pub(super) fn at(path: &Path) -> Result<FoundStack, String> {
+        let file = if path.is_dir() {
+            path.join(STACK_FILE)
+        } else {
+            path.to_owned()
+        };
+        Self::read(file)
+    }
+
+    fn find_above(folder: &Path) -> Result<Option<FoundStack>, String> {
         let candidates = folder.ancestors().map(|folder| folder.join(STACK_FILE));
         let Some(file) = candidates.into_iter().find(|file| file.is_file()) else {
             return Ok(None);
         };
-        Self::read(&file)
-            .map(Some)
-            .map_err(|why| format!("cannot read {}: {why}", file.display()))
+        Self::read(file).map(Some)
     }
 
-    fn read(file: &PathBuf) -> Result<Self, String> {
+    fn read(file: PathBuf) -> Result<FoundStack, String> {
+        match Self::parsed(&file) {
+            Ok(stack) => Ok(FoundStack { stack, file }),
+            Err(why) => Err(format!("cannot read {}: {why}", file.display())),
+        }
+    }
+
+    fn parsed(file: &Path) -> Result<Self, String> {
         let content = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
         // serde_json's message would quote what it found; it holds keys.
         serde_json::from_str(&content).map_err(|error| {
@@ -94,5 +131,10 @@ mod tests {
             error.contains("dev.json") && !error.contains("hunter2"),
             "{error}"
         );
+        for path in [project.path(), &file] {
+            assert_eq!(Stack::at(path).err().unwrap(), error);
+        }
+        let error = Stack::at(&below).err().unwrap();
+        assert!(error.contains("a/b/target/causeway/dev.json"), "{error}");
     }
 }

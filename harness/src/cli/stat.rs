@@ -5,6 +5,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::name::ObjectName;
 use super::output::{Output, shown};
+use super::target::{Effect, TargetArgs};
 use super::{Report, described, environment};
 use crate::client::ObjectInfo;
 
@@ -27,6 +28,8 @@ what an object does not have is left out.";
 pub(super) struct Stat {
     /// s3://bucket/key or gs://bucket/key
     name: ObjectName,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 impl Stat {
@@ -37,7 +40,7 @@ impl Stat {
                 "name an object; `causeway ls` shows what is there",
             ));
         }
-        let store = environment::open(self.name.scheme)?;
+        let store = environment::open(self.name.scheme, &self.target, Effect::Other)?;
         let info = store.head(&self.name.bucket, &self.name.key).await?;
         output.line(&shown(&self.name.to_string()));
         for (label, value) in facts(&info) {

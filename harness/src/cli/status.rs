@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::output::{Output, duration, human, shown, table, time};
+use super::target::Effect;
 use super::worker::Worker;
 use super::{Report, histogram};
 use causeway_shared::api::{BrakeStatus, RouteStatus};
@@ -44,7 +45,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Other)?;
         let Some(route) = &self.route else {
             let routes = worker.routes().await?;
             for line in overview(&routes) {

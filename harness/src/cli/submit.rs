@@ -1,13 +1,14 @@
 //! `causeway submit`: keys of a route, down the road of an event, as its administrator asks for them.
 
 use clap::Args;
-use serde_json::json;
 
 use super::Report;
 use super::failure::Failure;
 use super::name::ObjectName;
 use super::output::Output;
-use super::send::say;
+use super::selection::refuse_other_names;
+use super::send::{report, say};
+use super::target::Effect;
 use super::worker::Worker;
 use crate::client::AdminClient;
 use crate::client::events::TakenIn;
@@ -23,7 +24,8 @@ Examples:
   causeway backfill photos --prefix 2026/          all keys that begin so
 
 The worker asks S3 what each key is now, so submitting one is never wrong. Unlike `causeway send` it
-takes the administrator's token, one route and no event.
+takes the administrator's token, one route and no event. A key that the route leaves out is ignored;
+exits with 1 if every one was.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
@@ -46,7 +48,7 @@ pub(super) struct Submit {
 
 impl Submit {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Other)?;
         let keys = keys(&worker, &self.route, self.keys).await?;
         let mut all = TakenIn::default();
         for keys in keys.chunks(BATCH) {
@@ -55,7 +57,7 @@ impl Submit {
             all.accepted.extend(taken.accepted);
             all.ignored.extend(taken.ignored);
         }
-        Ok(Report::done(json!(all)))
+        Ok(report(&all))
     }
 }
 
@@ -65,6 +67,9 @@ async fn keys(
     route: &str,
     names: Vec<String>,
 ) -> Result<Vec<String>, Failure> {
+    for name in &names {
+        refuse_other_names(name)?;
+    }
     if !names.iter().any(|name| name.starts_with("s3://")) {
         return Ok(names);
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::failure::{Code, Failure};
 use super::output::{Output, duration, human, shown, table, time};
+use super::target::Effect;
 use super::worker::Worker;
 use super::{Report, selection};
 use crate::client::ErrorKind;
@@ -40,7 +41,7 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+        let worker = self.worker.connect(Effect::Other)?;
         let route = &self.route;
         let Some(name) = &self.key else {
             let transfers = worker.transfers(route).await?;

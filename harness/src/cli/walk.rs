@@ -6,10 +6,11 @@ use causeway_shared::walk::{Kind, Outcome, Request, Tally, Walk};
 use clap::Args;
 use serde_json::json;
 
-use super::Report;
 use super::failure::{Code, Failure};
-use super::output::{Output, human, shown, table};
+use super::output::{Output, human, shown, table, time};
+use super::target::Effect;
 use super::worker::Worker;
+use super::{Report, selection};
 
 const BACKFILL_HELP: &str = "\
 Examples:
@@ -21,7 +22,8 @@ Examples:
 
 The worker lists the source page by page and puts a hint for each key into its queue. What is there
 already moves no byte. It goes on by itself, whatever becomes of this command: Ctrl-C leaves it
-alone. What became of the keys: `causeway status ROUTE`.
+alone. What became of the keys: `causeway status ROUTE`. --cancel exits with 3 where none is under
+way.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
@@ -38,6 +40,7 @@ Examples:
   causeway reconcile photos --status               how far the last one is
   causeway reconcile photos --cancel
   causeway reconcile photos --dry-run --json | jq .parity.missing.keys
+  causeway reconcile photos --dry-run --exit-code  for a script: exits with 6 if the sides differ
 
 The worker lists both sides and puts a hint into its queue for each key that differs:
   missing    at the source and not at the destination
@@ -48,6 +51,9 @@ Objects that are no copies of ours are foreign, and stay. What was on its way wh
 among the differences, too; sending it once more changes nothing. It goes on by itself, whatever
 becomes of this command: Ctrl-C leaves it alone. What became of the keys: `causeway status ROUTE`.
 To have it done each night: [triggers] in wrangler.toml.
+
+Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where
+none is under way.
 
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
@@ -72,6 +78,9 @@ pub(super) struct Backfill {
 #[derive(Debug, Args)]
 #[command(after_help = RECONCILE_HELP)]
 pub(super) struct Reconcile {
+    /// Exit with 6 if anything is missing, different or extra
+    #[arg(long, conflicts_with_all = ["cancel", "detach"])]
+    exit_code: bool,
     #[command(flatten)]
     arguments: Arguments,
 }
@@ -105,19 +114,27 @@ struct Arguments {
 
 impl Backfill {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        self.arguments.run(Kind::Backfill, output).await
+        self.arguments.run(Kind::Backfill, false, output).await
     }
 }
 
 impl Reconcile {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
-        self.arguments.run(Kind::Reconcile, output).await
+        let exit_code = self.exit_code;
+        self.arguments.run(Kind::Reconcile, exit_code, output).await
     }
 }
 
 impl Arguments {
-    async fn run(self, kind: Kind, output: Output) -> Result<Report, Failure> {
-        let worker = self.worker.connect()?;
+    async fn run(self, kind: Kind, exit_code: bool, output: Output) -> Result<Report, Failure> {
+        selection::refuse_a_name("--prefix", &self.prefix)?;
+        let only_looks = self.dry_run || self.status || self.cancel;
+        // What is extra is deleted where the route says so.
+        let effect = match kind {
+            Kind::Reconcile if !only_looks => Effect::Deletes,
+            _ => Effect::Other,
+        };
+        let worker = self.worker.connect(effect)?;
         let request = Request {
             prefix: self.prefix,
             rate: self.rate,
@@ -125,7 +142,13 @@ impl Arguments {
         };
         let mut walk = match (self.status, self.cancel) {
             (true, _) => worker.walk(kind, &self.route).await?,
-            (_, true) => worker.end_walk(kind, &self.route).await?,
+            (_, true) => {
+                let last = worker.walk(kind, &self.route).await?;
+                if let Some(failure) = not_under_way(&last) {
+                    return Err(failure);
+                }
+                worker.end_walk(kind, &self.route).await?
+            }
             _ => worker.begin_walk(kind, &self.route, &request).await?,
         };
         let bar = output.counter(walk.expected);
@@ -139,7 +162,13 @@ impl Arguments {
         for line in lines(&walk) {
             output.line(&shown(&line));
         }
-        let failure = failure(&walk);
+        let mut failure = failure(&walk);
+        if failure.is_none() && !(self.cancel || self.status || self.detach) {
+            failure = cut_short(&walk);
+        }
+        if failure.is_none() && exit_code {
+            failure = differs(&walk);
+        }
         Ok(Report {
             json: json!(walk),
             failure,
@@ -182,7 +211,36 @@ fn lines(walk: &Walk) -> Vec<String> {
         Some(Outcome::Failed) => "before it failed",
     };
     lines.push(format!("{what}: {how}"));
+    if walk.kind == Kind::Reconcile && is_done(walk) {
+        let differences = differences(walk);
+        lines.push(differences.unwrap_or_else(|| "both sides are the same".to_owned()));
+    }
     lines
+}
+
+fn is_done(walk: &Walk) -> bool {
+    let end = walk.end.as_ref();
+    end.is_some_and(|end| end.outcome == Outcome::Done)
+}
+
+/// How many keys differ, and how; `None` where none does. What is foreign is no difference.
+fn differences(walk: &Walk) -> Option<String> {
+    let parity = &walk.parity;
+    let found = [
+        ("missing", parity.missing),
+        ("different", parity.different),
+        ("extra", parity.extra),
+    ];
+    let found = found.into_iter().filter(|(_, tally)| tally.keys > 0);
+    let found: Vec<_> = found
+        .map(|(name, tally)| format!("{} {name}", tally.keys))
+        .collect();
+    let verb = if walk.request.dry_run {
+        "differ"
+    } else {
+        "differed"
+    };
+    (!found.is_empty()).then(|| format!("the sides {verb}: {}", found.join(", ")))
 }
 
 /// The differences, and how many objects there are of each sort.
@@ -223,6 +281,54 @@ fn failure(walk: &Walk) -> Option<Failure> {
         Code::Failed,
         error.message.clone(),
         error.advice.clone(),
+    ))
+}
+
+/// Why the last walk can't be cancelled, if it has ended.
+fn not_under_way(last: &Walk) -> Option<Failure> {
+    let end = last.end.as_ref()?;
+    let (kind, route) = (last.kind.name(), &last.route);
+    let how = match end.outcome {
+        Outcome::Done => "was done",
+        Outcome::Cancelled => "was cancelled",
+        Outcome::Failed => "failed",
+    };
+    Some(Failure::new(
+        Code::NotFound,
+        format!(
+            "no {kind} of {route} is under way: the last one {how} at {}",
+            time(end.at)
+        ),
+        format!("`causeway {kind} {route} --status` shows it"),
+    ))
+}
+
+/// A walk that somebody else cancelled while it was waited for.
+fn cut_short(walk: &Walk) -> Option<Failure> {
+    let end = walk.end.as_ref()?;
+    let kind = walk.kind.name();
+    (end.outcome == Outcome::Cancelled).then(|| {
+        let what = format!("the {kind} of {} was cancelled before its end", walk.route);
+        Failure::new(Code::Failed, what, "begin it again: nothing is done twice")
+    })
+}
+
+/// For `--exit-code`: the differences, or why nothing is known of them yet.
+fn differs(walk: &Walk) -> Option<Failure> {
+    let route = &walk.route;
+    if is_done(walk) {
+        let advice = format!("`causeway reconcile {route}` copies and deletes what differs");
+        let advice = if walk.request.dry_run {
+            advice
+        } else {
+            String::new()
+        };
+        return Some(Failure::new(Code::Differs, differences(walk)?, advice));
+    }
+    Some(Failure::new(
+        Code::Failed,
+        format!("the last reconcile of {route} has not compared everything"),
+        format!("`causeway reconcile {route} --dry-run --exit-code` compares again"),
     ))
 }
 

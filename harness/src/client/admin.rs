@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::events::TakenIn;
 use super::transport::encode;
-use super::{ClientError, WorkerClient};
+use super::{ClientError, ErrorKind, WorkerClient};
 
 /// Which entries to list: all of those set must fit.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,8 @@ pub enum Action {
 pub struct AdminClient(WorkerClient);
 
 /// Each fails as HTTP does: `Refused` with another token than the worker's `ADMIN_TOKEN`, or where
-/// it has none; `NotFound` without such a route; `Unreachable`; `Failed` otherwise.
+/// it has none; `NotFound` without such a route; `Input` where the worker says that the request is wrong
+/// (400); `Unreachable`; `Failed` otherwise.
 #[allow(clippy::missing_errors_doc)]
 impl AdminClient {
     /// For the worker at `url`.
@@ -205,6 +206,9 @@ fn of_route(error: ClientError) -> ClientError {
 
 /// With what to do about it; `not_found` is the advice on a 404.
 fn advised(mut error: ClientError, not_found: &str) -> ClientError {
+    if error.status == Some(400) {
+        error.kind = ErrorKind::Input;
+    }
     let advice = match error.status {
         Some(401) => "check CAUSEWAY_ADMIN_TOKEN",
         Some(403) => "give the worker a token: `npx wrangler secret put ADMIN_TOKEN`",
@@ -221,7 +225,6 @@ fn advised(mut error: ClientError, not_found: &str) -> ClientError {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::client::ErrorKind;
 
     #[test]
     fn a_routes_name_is_encoded_and_leads_nowhere_else() {

@@ -3,6 +3,7 @@
 
 use std::process::Output;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::common::{Stores, text};
@@ -127,7 +128,11 @@ async fn statuses_json_is_what_the_worker_says() {
     let admin = Admin::start().await;
     let all = admin.json(&["status"]).await;
     let one = admin.json(&["status", "photos"]).await;
-    assert_eq!(all["routes"][0], one);
+    let target = json!({"worker": admin.worker.url()});
+    assert_eq!(all["target"], target);
+    let mut shown = all["routes"][0].clone();
+    shown["target"] = target;
+    assert_eq!(shown, one);
     assert_eq!(one["walks"][0]["parity"]["missing"]["keys"], 7);
     assert_eq!(one["counts"]["source-gone"], 1);
     assert_eq!(one["event_to_commit"]["p50_ms"], 80);
@@ -152,7 +157,7 @@ async fn exit_codes_say_what_was_wrong() {
         &["quarantine", "list", "nowhere"],
         &["quarantine", "show", "nowhere", "k"],
         &["quarantine", "drop", "nowhere", "--all"],
-        &["replay", "nowhere", "--kind", "k"],
+        &["replay", "nowhere", "--kind", "source-denied"],
     ];
     for arguments in commands {
         let (code, error) = admin.fails(arguments).await;
@@ -191,12 +196,16 @@ async fn exit_codes_say_what_was_wrong() {
         &["status", ".."][..],
         &["replay", "photos"],
         &["replay", "photos", "k", "--all"],
-        &["replay", "photos", "--all", "--kind", "k"],
+        &["replay", "photos", "--all", "--kind", "source-denied"],
         &["quarantine", "drop", "photos"],
         &["quarantine"],
     ] {
         assert_eq!(admin.fails(arguments).await.0, 2, "{arguments:?}");
     }
+    admin.worker.ledger.lock().unwrap().open = true;
+    admin.worker.ledger.lock().unwrap().failures = [(0, StatusCode::BAD_REQUEST)].into();
+    admin.calls();
+    assert_eq!(admin.fails(&["replay", "photos", "k"]).await.0, 2);
     assert_eq!(
         admin
             .fails(&["status", "--url", "http://127.0.0.1:1"])
@@ -218,11 +227,7 @@ async fn the_admins_token_is_the_local_stacks_where_nothing_is_set() {
         text(&run.stderr)
     );
 
-    let mut stack = admin.stores.stack();
-    stack["worker_url"] = admin.worker.url().into();
-    let file = project.join(causeway_harness::cli::STACK_FILE);
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, stack.to_string()).unwrap();
+    admin.stores.leave_stack(project, &admin.worker.url());
     let run = admin.stores.bare(project, &["status"]).await;
     assert!(run.status.success(), "{}", text(&run.stderr));
 }

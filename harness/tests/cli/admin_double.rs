@@ -94,6 +94,7 @@ pub(crate) fn router(ledger: &Shared) -> Router {
         .route("/v1/routes", get(routes))
         .route("/v1/routes/{route}", get(route))
         .route("/v1/routes/photos/reconcile", get(walk).post(walk))
+        .route("/v1/routes/photos/{kind}/cancel", post(walk))
         .route("/v1/routes/{route}/events", post(submit))
         .route("/v1/routes/{route}/transfers", get(transfers))
         .route("/v1/routes/{route}/transfers/{id}", get(transfer))

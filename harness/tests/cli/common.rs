@@ -89,6 +89,31 @@ impl Stores {
         })
     }
 
+    /// Leaves a file in `folder`, as `causeway dev` does there.
+    pub(crate) fn leave_stack(&self, folder: &Path, worker_url: &str) {
+        let mut stack = self.stack();
+        stack["worker_url"] = worker_url.into();
+        let file = folder.join(causeway_harness::cli::STACK_FILE);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, stack.to_string()).unwrap();
+    }
+
+    pub(crate) fn s3_endpoint(&self) -> String {
+        self.s3.endpoint()
+    }
+
+    /// The variables that name the stores.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", "TESTKEY".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+            ("AWS_REGION", "eu-west-1".to_owned()),
+            ("AWS_ENDPOINT_URL", self.s3.endpoint()),
+            ("STORAGE_EMULATOR_HOST", self.gcs.endpoint()),
+            ("GOOGLE_CREDENTIALS", self.credentials.clone()),
+        ]
+    }
+
     /// Runs the binary with nothing in its environment.
     pub(crate) async fn bare(&self, folder: &Path, arguments: &[&str]) -> Output {
         spawn(command(folder, arguments), b"").await
@@ -102,14 +127,7 @@ impl Stores {
         input: &[u8],
     ) -> Output {
         let mut command = command(self.folder(), arguments);
-        command
-            .env("AWS_ACCESS_KEY_ID", "TESTKEY")
-            .env("AWS_SECRET_ACCESS_KEY", SECRET)
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_ENDPOINT_URL", self.s3.endpoint())
-            .env("STORAGE_EMULATOR_HOST", self.gcs.endpoint())
-            .env("GOOGLE_CREDENTIALS", &self.credentials)
-            .envs(more.iter().map(|(name, value)| (name, value)));
+        command.envs(self.environment()).envs(more.iter().cloned());
         spawn(command, input).await
     }
 
@@ -136,6 +154,17 @@ impl Stores {
         let run = self.ok(&[arguments, &["--json"]].concat()).await;
         serde_json::from_slice(&run.stdout).unwrap()
     }
+}
+
+/// Runs the binary in `folder` with these variables and no others.
+pub(crate) async fn run_at(
+    folder: &Path,
+    environment: &[(&'static str, String)],
+    arguments: &[&str],
+) -> Output {
+    let mut command = command(folder, arguments);
+    command.envs(environment.iter().cloned());
+    spawn(command, b"").await
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {

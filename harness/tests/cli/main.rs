@@ -9,6 +9,8 @@ mod faults;
 mod folders;
 mod objects;
 mod quarantine;
+mod several;
+mod target;
 mod transfers;
 mod walks;
 mod worker;

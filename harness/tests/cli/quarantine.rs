@@ -87,7 +87,8 @@ async fn an_entry_is_shown_by_key_by_name_and_by_id() {
         ("s3://older/2025/a", "older/2025/a"),
         ("older/2025/a", "older/2025/a"),
     ] {
-        let entry = admin.json(&["quarantine", "show", "photos", name]).await;
+        let mut entry = admin.json(&["quarantine", "show", "photos", name]).await;
+        entry.as_object_mut().unwrap().remove("target").unwrap();
         let ledger = admin.worker.ledger.lock().unwrap();
         assert!(ledger.quarantine["photos"].contains(&entry), "{entry}");
         assert_eq!(entry["id"], id);
@@ -111,9 +112,10 @@ async fn one_entry_is_replayed_or_dropped() {
     let dropped = admin
         .json(&["quarantine", "drop", "photos", "s3://older/2025/a"])
         .await;
+    let target = json!({"worker": admin.worker.url()});
     assert_eq!(
         dropped,
-        json!({"route": "photos", "dropped": 1, "more": false})
+        json!({"route": "photos", "dropped": 1, "more": false, "target": target})
     );
     assert_eq!(admin.left().len(), 3);
     for command in [&["replay"][..], &["quarantine", "drop"]] {
@@ -131,8 +133,8 @@ async fn many_entries_are_taken_call_by_call() {
         .json(&["replay", "photos", "--kind", "source-denied"])
         .await;
     assert_eq!(
-        replayed,
-        json!({"route": "photos", "replayed": 4, "more": false})
+        (&replayed["replayed"], &replayed["more"]),
+        (&json!(4), &json!(false))
     );
     assert_eq!(admin.left(), ["bucket/2026/b c"]);
     let calls = admin.calls();
@@ -193,4 +195,24 @@ async fn a_question_is_asked_again_but_nothing_is_done_twice() {
     let (code, error) = admin.fails(&["replay", "photos", "--all"]).await;
     assert_eq!((code, admin.calls().len()), (1, 2), "{error}");
     assert!(error.contains("try again in a moment"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_does_not_exist_is_refused_with_those_that_do() {
+    let admin = Admin::start().await;
+    for command in [
+        &["quarantine", "list"][..],
+        &["quarantine", "drop"],
+        &["replay"],
+    ] {
+        let arguments = [command, &["photos", "--kind", "source-deneid"]].concat();
+        let (code, error) = admin.fails(&arguments).await;
+        assert_eq!(code, 2, "{error}");
+        assert!(
+            error.contains("a similar value exists: 'source-denied'")
+                && error.contains("deletes-braked"),
+            "{error}"
+        );
+    }
+    assert!(admin.calls().is_empty());
 }

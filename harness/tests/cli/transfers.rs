@@ -17,7 +17,27 @@ async fn keys_are_submitted_a_hundred_at_a_time() {
     );
     let (code, error) = admin.fails(&["submit", "photos", "s3://older/in/a"]).await;
     assert!(code == 2 && error.contains("s3://bucket/in/"), "{error}");
+    let (code, error) = admin
+        .fails(&["submit", "photos", "out", "s3://bucket/x"])
+        .await;
+    assert!(code == 1 && error.contains("2 ignored"), "{error}");
     admin.calls();
+    for command in [
+        &["submit", "photos", "in/a"][..],
+        &["transfer", "photos"],
+        &["quarantine", "show", "photos"],
+        &["quarantine", "drop", "photos"],
+        &["replay", "photos"],
+    ] {
+        for name in ["gs://copy/in/a", "s3://bucket", ""] {
+            let (code, error) = admin.fails(&[command, &[name]].concat()).await;
+            assert!(
+                code == 2 && error.contains("s3://bucket/key"),
+                "{command:?} {error}"
+            );
+        }
+    }
+    assert!(admin.calls().is_empty());
     let keys: Vec<_> = (0..250).map(|number| format!("in/{number}")).collect();
     let mut arguments = vec!["submit", "photos"];
     arguments.extend(keys.iter().map(String::as_str));

@@ -33,13 +33,19 @@ async fn send_tells_what_the_worker_made_of_it() {
     );
 
     let run = send(&["--file", "-"], b"{}").await;
-    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(run.status.code(), Some(2));
     assert!(common::text(&run.stderr).contains("the worker answered 400: no Records"));
+    let run = send(&["s3://other/x", "s3://other/y"], b"").await;
+    assert_eq!(run.status.code(), Some(1));
+    assert!(common::text(&run.stderr).contains("error: nothing was accepted: 2 ignored"));
     let run = send(&["s3://bucket/k", "--token", "wr0ng"], b"").await;
     assert_eq!(run.status.code(), Some(4));
     assert!(!common::text(&run.stderr).contains("wr0ng"));
     assert_eq!(send(&["gs://bucket/k"], b"").await.status.code(), Some(2));
     assert_eq!(send(&[], b"").await.status.code(), Some(2));
+    // Options about records that are made are of no use with a file.
+    let run = send(&["--file", "-", "--event", "ObjectRemoved:Delete"], b"{}").await;
+    assert_eq!(run.status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,12 +61,7 @@ async fn a_local_stack_is_used_when_the_environment_is_silent() {
         "{advice}"
     );
 
-    let file = stores
-        .folder()
-        .join("project")
-        .join(causeway_harness::cli::STACK_FILE);
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, stores.stack().to_string()).unwrap();
+    stores.leave_stack(&stores.folder().join("project"), "http://127.0.0.1:1");
     for name in ["s3://bucket", "gs://bucket"] {
         let run = stores.bare(&project, &["ls", name]).await;
         assert_eq!(run.status.code(), Some(0), "{}", common::text(&run.stderr));

@@ -54,7 +54,8 @@ impl Local {
         fs::create_dir_all(&folder).unwrap();
         let tools = OtherTools::write(&folder, &stack.file()).unwrap();
         let lines = tools.introduction(&stack.file(), SOURCE, DESTINATION);
-        let exports = lines.iter().filter(|line| line.starts_with("  export "));
+        let sets = |line: &&String| line.starts_with("  export ") || line.starts_with("  unset ");
+        let exports = lines.iter().filter(sets);
         let exports = exports.map(String::as_str).collect::<Vec<_>>().join("\n");
         Self {
             stack,
