@@ -34,6 +34,10 @@ pub struct StackOptions {
     pub bindings: Map<String, Value>,
     /// The destination hashes what it gets and drops it ([`GcsOptions::discard_bodies`]).
     pub discard_bodies: bool,
+    /// Other people's tools use the embedded GCS as an emulator: it takes requests without a token
+    /// ([`GcsOptions::emulator`]) and uploads of unknown length beside the worker's, of which it demands
+    /// both.
+    pub emulator: bool,
     /// S3 tells the worker nothing: whoever starts this sends the events.
     pub silent: bool,
     /// Where the worker's Durable Objects are kept ([`RuntimeOptions::storage`]).
@@ -88,12 +92,15 @@ impl LocalStack {
         let gcs = EmbeddedGcs::start(GcsOptions {
             listen: loopback(options.ports.gcs),
             accounts: vec![account],
-            require_content_length: true,
+            emulator: options.emulator,
+            require_content_length: !options.emulator,
             discard_bodies: options.discard_bodies,
             ..GcsOptions::default()
         })
         .await
         .context("starting the embedded GCS")?;
+        let mut google_credentials: Value = serde_json::from_str(&credentials)?;
+        google_credentials["token_uri"] = gcs.token_uri().into();
         for (source, destination) in options.routes.values() {
             s3.store().create_bucket(source)?;
             gcs.state().create_bucket(destination)?;
@@ -112,7 +119,7 @@ impl LocalStack {
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL_S3": s3.endpoint(),
-            "GOOGLE_CREDENTIALS": credentials,
+            "GOOGLE_CREDENTIALS": google_credentials.to_string(),
             "STORAGE_EMULATOR_HOST": gcs.endpoint(),
             "EVENTS_TOKEN": EVENTS_TOKEN,
             "ADMIN_TOKEN": ADMIN_TOKEN,
@@ -142,7 +149,7 @@ impl LocalStack {
             toolchain: toolchain.clone(),
             worker,
             silent: options.silent,
-            google_credentials: serde_json::from_str(&credentials)?,
+            google_credentials,
             dead_letters,
         };
         stack.notify();

@@ -142,7 +142,7 @@ pub fn http(text: &str) -> Option<Timestamp> {
 #[must_use]
 pub fn agree(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     one.zip(other).is_none_or(|(one, other)| {
-        one.duration_since(other).abs() <= jiff::SignedDuration::from_secs(1)
+        one.duration_since(other).abs() <= SignedDuration::from_secs(1)
     })
 }
 

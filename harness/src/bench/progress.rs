@@ -1,7 +1,7 @@
 //! What is being measured, for whoever waits: one line a subject, and on a terminal what is under
 //! way below it. On standard error, so that it mixes with no table and no JSON.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,7 +23,9 @@ impl Progress {
     /// Begins a subject.
     pub(super) fn subject(&self, line: &str) {
         self.0.reset_elapsed();
-        self.0.suspend(|| eprintln!("measuring {line}"));
+        // There may be nobody there any more, once a terminal is closed.
+        let say = || writeln!(std::io::stderr(), "measuring {line}");
+        let _ = self.0.suspend(say);
     }
 
     /// Begins one measurement of it.

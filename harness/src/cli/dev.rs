@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Code, Failure};
-use super::output::{Output, log_file, shown, shown_lines};
-use super::{Report, STACK_FILE, Stack};
+use super::interrupt::Interrupts;
+use super::output::{Output, complain, log_file, shown, shown_lines};
+use super::{OtherTools, Report, STACK_FILE, Stack};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, Ports, StackOptions};
@@ -59,25 +59,31 @@ impl Dev {
         let log = match &self.log {
             Some(file) => log_file(file)?,
             None => LogSink::new(|line| {
-                eprintln!("worker {}: {}", line.level, shown_lines(&line.message));
+                complain(&format!(
+                    "worker {}: {}",
+                    line.level,
+                    shown_lines(&line.message)
+                ));
             }),
         };
-        let stack = self
-            .start(log)
-            .await
-            .map_err(|error| Failure::from_setup(&error))?;
-        let file =
-            StackFileOnDisk::write(&stack.file()).map_err(|error| Failure::from_setup(&error))?;
+        let failed = |error: anyhow::Error| Failure::from_setup(&error);
+        let mut signals = Interrupts::listen()?;
+        let starting = async { self.start(log).await.map_err(failed) };
+        let stack = signals.cut(starting).await?;
+        let files = Files::write(&stack.file()).map_err(failed)?;
         output.json(&json!(stack.file()));
-        for line in introduction(&stack.file(), &file.credentials) {
+        for line in introduction(&stack.file(), &files.tools) {
             output.line(&line);
         }
-        let watched = watch(&stack, output).await;
-        drop(file);
-        let stopped = stack.stop().await;
-        watched
-            .and(stopped)
-            .map_err(|error| Failure::from_setup(&error))?;
+        tokio::select! {
+            () = watch(&stack, output) => {}
+            // How it is meant to end.
+            _ = signals.next() => {}
+        }
+        drop(files);
+        let stopping = async { stack.stop().await.map_err(failed) };
+        // Whoever asks once more does not want to wait.
+        signals.cut(stopping).await?;
         Ok(Report::silent())
     }
 
@@ -114,6 +120,7 @@ impl Dev {
                 gcs: self.gcs_port,
                 worker: self.worker_port,
             },
+            emulator: true,
             log,
             ..StackOptions::default()
         };
@@ -133,17 +140,12 @@ fn no_port(option: &str, server: &str, port: u16, error: &io::Error) -> Failure 
     Failure::new(Code::Failed, what, advice)
 }
 
-/// Shows what happens until Ctrl-C or SIGTERM.
-async fn watch(stack: &LocalStack, output: Output) -> anyhow::Result<()> {
+/// Shows what happens, for ever.
+async fn watch(stack: &LocalStack, output: Output) {
     let (mut deliveries, mut commits) = (stack.s3.deliveries(), stack.gcs.commits());
     let mut dead_letters = stack.dead_letters();
-    let mut terminated = signal(SignalKind::terminate())?;
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
     loop {
         let line = tokio::select! {
-            signal = &mut interrupted => return Ok(signal?),
-            _ = terminated.recv() => return Ok(()),
             Ok(sent) = deliveries.recv() => match sent.status {
                 Ok(status) => format!("event   {status} {}  s3://{}/{}", sent.event_name, sent.bucket, sent.key),
                 Err(reason) => format!("event   lost: {reason}  s3://{}/{}", sent.bucket, sent.key),
@@ -159,52 +161,43 @@ async fn watch(stack: &LocalStack, output: Output) -> anyhow::Result<()> {
     }
 }
 
-/// The file by which the other commands find the stack, and the key file for other tools; both go
-/// when this does.
-struct StackFileOnDisk {
+/// The file by which the other commands find the stack, and what other tools need; all of it goes when
+/// this does.
+struct Files {
     stack: PathBuf,
-    credentials: PathBuf,
+    tools: OtherTools,
 }
 
-impl StackFileOnDisk {
+impl Files {
     fn write(stack: &Stack) -> anyhow::Result<Self> {
         let file = std::env::current_dir()?.join(STACK_FILE);
-        let files = Self {
-            credentials: file.with_file_name("google-credentials.json"),
+        let folder = file.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(&file, serde_json::to_vec_pretty(stack)?)?;
+        Ok(Self {
+            tools: OtherTools::write(folder, stack)?,
             stack: file,
-        };
-        if let Some(folder) = files.stack.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&files.credentials, stack.google_credentials.to_string())?;
-        std::fs::write(&files.stack, serde_json::to_vec_pretty(stack)?)?;
-        Ok(files)
+        })
     }
 }
 
-impl Drop for StackFileOnDisk {
+impl Drop for Files {
     fn drop(&mut self) {
-        for file in [&self.stack, &self.credentials] {
-            // It may have been removed by hand; then there is nothing to do.
-            let _ = std::fs::remove_file(file);
-        }
+        // It may have been removed by hand; then there is nothing to do.
+        let _ = std::fs::remove_file(&self.stack);
     }
 }
 
-fn introduction(stack: &Stack, credentials: &std::path::Path) -> Vec<String> {
+fn introduction(stack: &Stack, tools: &OtherTools) -> Vec<String> {
     let Stack {
         s3_endpoint,
-        access_key_id,
-        secret_access_key,
-        region,
         gcs_endpoint,
         worker_url,
         events_token,
         ..
     } = stack;
-    let credentials = credentials.display();
     let causeway = invocation();
-    let text = format!(
+    let before = format!(
         "\
 Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
 
@@ -218,20 +211,18 @@ Here, in another terminal:
   {causeway} send --local s3://{SOURCE}/hello.txt
   {causeway} status --local {SOURCE}
 
-aws, rclone, boto3 and the like, against the embedded S3:
-  unset AWS_PROFILE AWS_SESSION_TOKEN
-  export AWS_ENDPOINT_URL_S3={s3_endpoint} AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key} AWS_REGION={region}
-  aws s3 cp README.md s3://{SOURCE}/
-
-Google's clients, against the embedded GCS:
-  export STORAGE_EMULATOR_HOST={gcs_endpoint} GOOGLE_APPLICATION_CREDENTIALS={credentials}
-
+"
+    );
+    let after = format!(
+        "
 curl, against the worker:
   curl {worker_url}/healthz
   curl -H 'Authorization: Bearer {events_token}' --data @event.json {worker_url}/events
 "
     );
-    text.lines().map(str::to_owned).collect()
+    let own = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let tools = tools.introduction(stack, SOURCE, DESTINATION);
+    [own(before), tools, own(after)].concat()
 }
 
 /// How this program was called, to be printed in examples.
@@ -259,7 +250,9 @@ mod tests {
             "worker_url": "http://w", "events_token": "e", "admin_token": "a",
         });
         let stack = serde_json::from_value(stack).unwrap();
-        let lines = introduction(&stack, std::path::Path::new("key.json"));
+        let folder = tempfile::tempdir().unwrap();
+        let tools = OtherTools::write(folder.path(), &stack).unwrap();
+        let lines = introduction(&stack, &tools);
         let called = invocation();
         let examples: Vec<_> = lines
             .iter()

@@ -22,6 +22,12 @@ pub enum Code {
     Unreachable = 5,
     /// The sides of a route differ, where `--exit-code` asks
     Differs = 6,
+    /// Cut short by SIGHUP: 128 and the signal's number, as shells have it
+    HungUp = 129,
+    /// Cut short by SIGINT, which is Ctrl-C
+    Interrupted = 130,
+    /// Cut short by SIGTERM
+    Terminated = 143,
 }
 
 impl From<Code> for ExitCode {
@@ -69,6 +75,7 @@ impl Failure {
             Code::Refused => "refused",
             Code::Unreachable => "unreachable",
             Code::Differs => "differs",
+            Code::HungUp | Code::Interrupted | Code::Terminated => "interrupted",
         }
     }
 

@@ -11,10 +11,12 @@ mod environment;
 mod failure;
 mod get;
 mod histogram;
+mod interrupt;
 mod ls;
 mod many;
 mod name;
 mod optimized;
+mod other_tools;
 mod output;
 mod put;
 mod quarantine;
@@ -41,6 +43,7 @@ use serde_json::json;
 
 pub use failure::{Code, Failure};
 pub use name::{ObjectName, Scheme};
+pub use other_tools::OtherTools;
 pub use output::Output;
 pub(crate) use output::shown;
 pub use stack::{STACK_FILE, Stack};
@@ -106,12 +109,13 @@ Exit codes:
   4  refused: the credentials are wrong or may not do this (401, 403)
   5  unreachable: nobody answered
   6  with `reconcile --exit-code`: the sides differ
+  129, 130, 143  cut short by SIGHUP, SIGINT (Ctrl-C) or SIGTERM
 
 With --json each command prints one JSON object on standard output: what its own help says, with
   {\"target\": {\"s3\", \"gs\", \"worker\"}}, the URLs of those that it used, or
   {\"error\": {\"kind\", \"message\", \"advice\"}}
-where kind is failed, usage, not_found, refused or unreachable. A command line that cannot be
-understood is answered in plain text.";
+where kind is failed, usage, not_found, refused, unreachable, differs or interrupted. A command line
+that cannot be understood is answered in plain text.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -198,13 +202,13 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Transfer(transfer) => transfer.run(output).await,
         Command::Quarantine(quarantine) => quarantine.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
-        Command::Demo(demo) => demo.run(output).await,
+        Command::Demo(demo) => interrupt::until_cut(demo.run(output)).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Reconcile(reconcile) => reconcile.run(output).await,
-        Command::Bench(bench) => bench.run(output).await,
+        Command::Bench(bench) => interrupt::until_cut(bench.run(output)).await,
         Command::Simulate(simulate) => simulate.run(output).await,
-        Command::Soak(soak) => soak.run(output).await,
+        Command::Soak(soak) => interrupt::until_cut(soak.run(output)).await,
         Command::Build(build) => build.run(output).await,
     }
 }

@@ -128,14 +128,23 @@ pub(super) fn duration(ms: u64) -> String {
 
 /// Says what failed and what to do, to people.
 pub(super) fn explain(failure: &Failure) -> ExitCode {
-    eprintln!("error: {}", shown(&failure.what));
+    let label = match failure.kind() {
+        "interrupted" => "interrupted",
+        _ => "error",
+    };
+    complain(&format!("{label}: {}", shown(&failure.what)));
     for line in &failure.lines {
-        eprintln!("  {}", shown_line(line));
+        complain(&format!("  {}", shown_line(line)));
     }
     if !failure.advice.is_empty() {
-        eprintln!("  try: {}", shown(failure.advice.trim()));
+        complain(&format!("  try: {}", shown(failure.advice.trim())));
     }
     failure.code.into()
+}
+
+/// A line on standard error. There may be nobody there any more, once a terminal is closed.
+pub(super) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Moves `bar` as bytes move.

@@ -8,6 +8,7 @@ mod verify;
 mod watch;
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -52,7 +53,8 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let say = |text: &str| {
         if options.visible {
-            eprintln!("  {text}");
+            // There may be nobody there any more, once a terminal is closed.
+            let _ = writeln!(std::io::stderr(), "  {text}");
         }
     };
     let toolchain =

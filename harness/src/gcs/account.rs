@@ -1,5 +1,7 @@
 //! Service accounts: fresh ones for tests and the demo, and the check of the tokens they sign for
-//! themselves (<https://google.aip.dev/auth/4111>), or that somebody else gave them. No token endpoint, no IAM.
+//! themselves (<https://google.aip.dev/auth/4111>), that the token endpoint gave them for a signed
+//! assertion (<https://developers.google.com/identity/protocols/oauth2/service-account#httprest>), or that
+//! somebody else did. No IAM.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +12,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use sha2::Digest as _;
@@ -24,7 +26,14 @@ const SCOPES: [&str; 3] = [
     "https://www.googleapis.com/auth/devstorage.full_control",
     "https://www.googleapis.com/auth/cloud-platform",
 ];
+/// These let their holder read, and no more.
+const READING_SCOPES: [&str; 2] = [
+    "https://www.googleapis.com/auth/devstorage.read_only",
+    "https://www.googleapis.com/auth/cloud-platform.read-only",
+];
 const AUDIENCE: &str = "https://storage.googleapis.com/";
+/// Google's token endpoint. Its clients write it as an assertion's audience wherever they send it.
+pub(super) const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// What the server knows of a service account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +70,7 @@ impl ServiceAccount {
             "private_key": pem("PRIVATE KEY", private.as_ref()),
             "client_email": client_email,
             "client_id": "0",
-            "token_uri": "https://oauth2.googleapis.com/token",
+            "token_uri": TOKEN_ENDPOINT,
             "universe_domain": "googleapis.com",
         });
         let key = ServiceAccountKey {
@@ -98,16 +107,37 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// The accounts that may call, by key id, and the tokens that others gave them. None: everybody may.
+/// Who calls, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The account's address, or words for nobody in particular.
+    pub(super) principal: String,
+    /// Whether the scopes of its token let it do more than read.
+    pub(super) may_write: bool,
+}
+
+impl Caller {
+    pub(super) fn anonymous() -> Self {
+        Self {
+            principal: "Anonymous caller".into(),
+            may_write: true,
+        }
+    }
+}
+
+/// The accounts that may call, by key id, and the tokens that were given them. None: everybody may.
 pub struct Accounts {
     keys: HashMap<String, (String, DecodingKey)>,
-    granted: Mutex<HashMap<String, (String, Timestamp)>>,
+    /// Whether a request without a token is taken, too.
+    anonymous: bool,
+    granted: Mutex<HashMap<String, (Caller, Timestamp)>>,
 }
 
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
-    sub: String,
+    /// Absent from an assertion that stands for the issuer itself.
+    sub: Option<String>,
     iat: i64,
     exp: i64,
     aud: Option<String>,
@@ -115,7 +145,7 @@ struct Claims {
 }
 
 impl Accounts {
-    pub(super) fn new(keys: &[ServiceAccountKey]) -> anyhow::Result<Self> {
+    pub(super) fn new(keys: &[ServiceAccountKey], anonymous: bool) -> anyhow::Result<Self> {
         let parsed = keys.iter().map(|key| {
             let decoding = DecodingKey::from_rsa_pem(key.public_key_pem.as_bytes())
                 .with_context(|| format!("reading the public key of {}", key.client_email))?;
@@ -126,40 +156,103 @@ impl Accounts {
         });
         Ok(Self {
             keys: parsed.collect::<anyhow::Result<_>>()?,
+            anonymous,
             granted: Mutex::default(),
         })
     }
 
     /// Takes the bearer token `token` as one of `principal` until `end`, unless everybody may call.
     pub fn grant(&self, token: &str, principal: &str, end: Timestamp) {
-        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        granted.insert(token.to_owned(), (principal.to_owned(), end));
+        let caller = Caller {
+            principal: principal.to_owned(),
+            may_write: true,
+        };
+        self.grant_to(caller, token, end);
     }
 
-    fn granted(&self, token: &str) -> Option<(String, Timestamp)> {
+    fn grant_to(&self, caller: Caller, token: &str, end: Timestamp) {
+        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        granted.insert(token.to_owned(), (caller, end));
+    }
+
+    fn granted(&self, token: &str) -> Option<(Caller, Timestamp)> {
         let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         granted.get(token).cloned()
     }
 
-    /// Who calls: the account's address, or that nobody is asked.
+    /// Who calls.
     ///
     /// # Errors
     ///
     /// Why the token is refused. The text never holds the token.
-    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<String, String> {
-        if self.keys.is_empty() {
-            return Ok("Anonymous caller".into());
+    pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, String> {
+        if self.keys.is_empty() || (self.anonymous && authorization.is_none()) {
+            return Ok(Caller::anonymous());
         }
         let token = authorization
             .ok_or("no Authorization header")?
             .strip_prefix("Bearer ")
             .ok_or("the Authorization header is not a Bearer token")?;
-        if let Some((principal, end)) = self.granted(token) {
+        if let Some((caller, end)) = self.granted(token) {
             let is_good = Timestamp::now() < end;
             return is_good
-                .then_some(principal)
+                .then_some(caller)
                 .ok_or("the token has expired".into());
         }
+        let (claims, email) = self.claims(token)?;
+        if claims.sub.as_deref() != Some(email) {
+            return Err("iss and sub must both be the key's client_email".into());
+        }
+        let may_write = match claims.may_write() {
+            // A token without scopes is for the one service that is its audience.
+            None if claims.aud.as_deref() == Some(AUDIENCE) => true,
+            None => {
+                return Err(
+                    "the token has neither a storage scope nor Cloud Storage as its audience"
+                        .into(),
+                );
+            }
+            Some(may_write) => may_write,
+        };
+        Ok(Caller {
+            principal: email.to_owned(),
+            may_write,
+        })
+    }
+
+    /// Gives a token for a signed assertion that was made for one of `audiences`; and how many seconds
+    /// it is good for.
+    ///
+    /// # Errors
+    ///
+    /// Why the assertion is refused. The text never holds it.
+    pub(super) fn exchange(
+        &self,
+        assertion: &str,
+        audiences: &[&str],
+    ) -> Result<(String, i64), String> {
+        let (claims, email) = self.claims(assertion)?;
+        if claims.sub.as_deref().is_some_and(|sub| sub != email) {
+            return Err("sub is somebody else than the key's client_email".into());
+        }
+        if !audiences.contains(&claims.aud.as_deref().unwrap_or_default()) {
+            return Err(format!("aud must be one of {}", audiences.join(", ")));
+        }
+        let may_write = claims.may_write().ok_or("no scope is one of storage's")?;
+        let caller = Caller {
+            principal: email.to_owned(),
+            may_write,
+        };
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "there is no randomness")?;
+        let token = format!("ya29.{}", hex(&bytes));
+        let end = Timestamp::now() + SignedDuration::from_secs(LIFETIME);
+        self.grant_to(caller, &token, end);
+        Ok((token, LIFETIME - 1))
+    }
+
+    /// What a JWT says that one of the accounts has signed, and which account.
+    fn claims(&self, token: &str) -> Result<(Claims, &str), String> {
         let header = decode_header(token).map_err(|error| format!("not a JWT: {error}"))?;
         let kid = header.kid.ok_or("the token's header has no kid")?;
         let (email, key) = self
@@ -173,14 +266,14 @@ impl Accounts {
             .map_err(|error| error.to_string())?
             .claims;
         claims.check(email)?;
-        Ok(email.clone())
+        Ok((claims, email.as_str()))
     }
 }
 
 impl Claims {
     fn check(&self, email: &str) -> Result<(), String> {
-        if self.iss != email || self.sub != email {
-            return Err("iss and sub must both be the key's client_email".into());
+        if self.iss != email {
+            return Err("iss must be the key's client_email".into());
         }
         let lifetime = self.exp - self.iat;
         if !(1..=LIFETIME + SKEW).contains(&lifetime) {
@@ -191,17 +284,14 @@ impl Claims {
         if self.iat > Timestamp::now().as_second() + SKEW {
             return Err("the token was issued in the future".into());
         }
-        let scoped = self
-            .scope
-            .as_deref()
-            .unwrap_or_default()
-            .split(' ')
-            .any(|scope| SCOPES.contains(&scope));
-        match (scoped, self.aud.as_deref()) {
-            (true, _) | (false, Some(AUDIENCE)) => Ok(()),
-            _ => Err(
-                "the token has neither a storage scope nor Cloud Storage as its audience".into(),
-            ),
-        }
+        Ok(())
+    }
+
+    /// Whether its scopes let it write; `None` where none is one of storage's.
+    fn may_write(&self) -> Option<bool> {
+        let scopes = self.scope.as_deref().unwrap_or_default();
+        let has = |known: &[&str]| scopes.split(' ').any(|scope| known.contains(&scope));
+        let may_write = has(&SCOPES);
+        (may_write || has(&READING_SCOPES)).then_some(may_write)
     }
 }

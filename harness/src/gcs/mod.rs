@@ -1,8 +1,9 @@
 //! An embedded Google Cloud Storage: the JSON API's buckets, objects and uploads over HTTP/1.1, for
 //! tests, the demo and benchmarks. Stricter than the service where a client could rely on leniency.
 //!
-//! Not here: gRPC, XML beyond reading an object, batch requests, ACLs and IAM, versioning, soft delete,
-//! locked policies and objects' own retention, customer-supplied encryption keys, TLS.
+//! Not here: gRPC, XML beyond reading an object, ACLs and IAM, versioning, soft delete, folders of a
+//! hierarchical namespace, locked policies and objects' own retention, customer-supplied encryption
+//! keys, decompression on the way out, TLS.
 //!
 //! Reference: <https://cloud.google.com/storage/docs/json_api/v1>.
 
@@ -30,8 +31,13 @@ use crate::throttle::Throttle;
 pub struct GcsOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Who may call. Empty: everybody, without credentials, as with other emulators.
+    /// Who may call, with a token that they sign or that `POST /token` gives them. Empty: everybody,
+    /// without credentials.
     pub accounts: Vec<ServiceAccountKey>,
+    /// Serve clients that were told of an emulator (`STORAGE_EMULATOR_HOST`): they send no credential,
+    /// though a token that is shown must still be good; and Google's for Node leave `/storage/v1` out of
+    /// most paths.
+    pub emulator: bool,
     /// Refuse uploads without a Content-Length with 411. The service takes them; a client that must
     /// never send a body of unknown length is caught with this.
     pub require_content_length: bool,
@@ -46,11 +52,12 @@ pub struct GcsOptions {
 }
 
 impl Default for GcsOptions {
-    /// A free port on loopback, anonymous, every option off.
+    /// A free port on loopback, no accounts, every option off.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             accounts: Vec::new(),
+            emulator: false,
             require_content_length: false,
             discard_bodies: false,
             create_buckets: false,
@@ -89,12 +96,13 @@ impl EmbeddedGcs {
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
         let (sender, received) = watch::channel(0);
-        let accounts = Arc::new(Accounts::new(&options.accounts)?);
+        let accounts = Arc::new(Accounts::new(&options.accounts, options.emulator)?);
         let server = http::Server {
             state: Arc::clone(&state),
             faults: Arc::clone(&faults),
             accounts: Arc::clone(&accounts),
             require_content_length: options.require_content_length,
+            emulator: options.emulator,
             throttle: throttle.clone(),
             received: sender,
             port: address.port(),
@@ -114,6 +122,12 @@ impl EmbeddedGcs {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where the accounts' signed assertions are exchanged for tokens: a key file's `token_uri`.
+    #[must_use]
+    pub fn token_uri(&self) -> String {
+        format!("{}{}", self.endpoint(), http::TOKEN_PATH)
     }
 
     /// The store.

@@ -3,6 +3,7 @@
 
 mod log;
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -21,6 +22,10 @@ pub use log::{LogLine, LogSink};
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long an orderly end may take before it is forced.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 
 /// How to run the worker.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +89,9 @@ impl Runtime {
             .current_dir(root)
             // Wrangler reports usage and looks for a newer self otherwise.
             .env("WRANGLER_SEND_METRICS", "false")
+            // A terminal sends its signals to all of its foreground group. Those are ours to act on: the
+            // runtime ends when it is told to, in order.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -205,9 +213,19 @@ impl Runtime {
                 STOP_LIMIT.as_secs()
             );
         };
-        check(status.context("waiting for the runtime")?).context("stopping the runtime")?;
+        let status = status.context("waiting for the runtime")?;
+        if !was_asked_to_end(status) {
+            check(status).context("stopping the runtime")?;
+        }
         output.await.context("reading the runtime's output")
     }
+}
+
+/// Whether a signal that asks for an end came before we did, as whoever ends a whole session sends it to
+/// every process: Node has died of it, or says so with 128 and the signal's number.
+fn was_asked_to_end(status: ExitStatus) -> bool {
+    let signal = status.signal().or(status.code().map(|code| code - 128));
+    signal.is_some_and(|signal| [SIGHUP, SIGINT, SIGTERM].contains(&signal))
 }
 
 fn check(status: ExitStatus) -> anyhow::Result<()> {

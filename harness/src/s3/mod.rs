@@ -11,6 +11,7 @@ mod event;
 pub mod fault;
 mod keys;
 mod notify;
+mod region;
 mod serve;
 mod service;
 pub mod store;

@@ -23,9 +23,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::fault::{Fault, Faults};
+use super::region;
 use super::store::{Algorithm, Attributes, Body as StoredBody, Store};
 use crate::fault::{Spoil, spoil};
 use crate::throttle::Throttle;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// What every connection shares.
 pub(super) struct Server {
@@ -97,8 +100,20 @@ impl Server {
             Some(Fault::ResetConnection) => return Err(Failure::Reset),
             _ => {}
         }
+        if let Some(mut refusal) = region::refusal(&parts, &self.store) {
+            if parts.headers.contains_key(EXPECT) {
+                refusal.headers_mut().insert(CONNECTION, CLOSE);
+            } else {
+                drain(body).await;
+            }
+            return Ok(refusal);
+        }
         let (uri, get) = (parts.uri.clone(), parts.method == http::Method::GET);
-        let response = self.answer(Request::from_parts(parts, body)).await?;
+        let region = region::asked(&parts, &self.store);
+        let mut response = self.answer(Request::from_parts(parts, body)).await?;
+        if let Some(region) = region {
+            response.headers_mut().insert(region::BUCKET_REGION, region);
+        }
         let response = match fault {
             Some(Fault::ResetAfterCommit) => return Err(Failure::Reset),
             Some(Fault::Garble { with }) => return Ok(Response::new(Body::from(with))),
@@ -121,8 +136,7 @@ impl Server {
         let answer = self.service.call(request.map(s3s::Body::from)).await;
         let mut response = answer.map_err(Failure::Service)?.map(Body::new);
         if expects && (empty || !response.status().is_success()) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            response.headers_mut().insert(CONNECTION, CLOSE);
         }
         Ok(response)
     }
@@ -167,6 +181,20 @@ impl Server {
         };
         response.map(|body| Body::from_stream(spoil(body.into_data_stream(), after, what)))
     }
+}
+
+/// Reads away a refused request's body, up to limits in bytes and time: a client that is cut off while it
+/// sends may not look for the answer.
+async fn drain(body: Incoming) {
+    const LIMIT: usize = 64 << 20;
+    let mut data = Body::new(body).into_data_stream();
+    let read = async {
+        let mut received = 0;
+        while let (true, Some(Ok(bytes))) = (received < LIMIT, data.next().await) {
+            received += bytes.len();
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
 }
 
 fn content_length(response: &Response<Body>) -> u64 {

@@ -304,7 +304,7 @@ fn refused(reply: &Response<Bytes>, bucket: &str) -> TransferError {
 }
 
 fn with_permission(mut error: TransferError, bucket: &str) -> TransferError {
-    if error.kind == ErrorKind::SourceDenied {
+    if error.kind == ErrorKind::SourceDenied && !error.is_final {
         error.advice = format!("Allow s3:ListBucket on arn:aws:s3:::{bucket}.");
     }
     error

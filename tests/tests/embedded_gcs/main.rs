@@ -6,6 +6,7 @@
 
 mod client;
 mod compose;
+mod emulator;
 mod fixture;
 mod kept;
 mod objects;

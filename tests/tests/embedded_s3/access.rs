@@ -58,6 +58,28 @@ async fn signatures_and_regions_are_checked() {
 }
 
 #[tokio::test]
+async fn the_right_region_is_named() {
+    let f = fixture().await;
+    f.put("k", "x").await;
+    let elsewhere = config(f.s3.endpoint(), SECRET).region(Region::new("us-east-1"));
+    let elsewhere = Client::from_conf(elsewhere.retry_config(RetryConfig::disabled()).build());
+    let get = elsewhere.get_object().bucket(BUCKET).key("k").send().await;
+    let error = get.unwrap_err();
+    let raw = error.raw_response().unwrap();
+    assert_eq!(raw.headers().get("x-amz-bucket-region"), Some("eu-west-1"));
+    let body = str::from_utf8(raw.body().bytes().unwrap()).unwrap();
+    assert!(body.contains("<Region>eu-west-1</Region>"), "{body}");
+    let location = elsewhere.get_bucket_location().bucket(BUCKET).send().await;
+    let location = location.unwrap().location_constraint.unwrap();
+    assert_eq!(location.as_str(), "eu-west-1");
+    // Of a bucket, to anybody.
+    let head = reqwest::Client::new().head(format!("{}/{BUCKET}", f.s3.endpoint()));
+    let head = head.send().await.unwrap();
+    assert_eq!(head.status(), 403);
+    assert_eq!(head.headers()["x-amz-bucket-region"], "eu-west-1");
+}
+
+#[tokio::test]
 async fn a_clock_may_be_a_quarter_of_an_hour_off() {
     let f = fixture().await;
     f.put("k", "x").await;

@@ -142,11 +142,6 @@ fn kept(url: &str, now: Timestamp) -> Option<Result<Rc<Signer>, Refused>> {
     })
 }
 
-fn silent(reason: &str) -> Reply {
-    Reply::problem(503, format!("SNS did not answer: {reason}. Send it again."))
-        .header("retry-after", "5")
-}
-
 /// Names of certificates can be made up: who does it has SNS asked only so often.
 async fn admit(request: &web_sys::Request, env: &Env) -> Result<(), Reply> {
     let caller = platform::name_of(&format!("sns {}", guesses::address(request)));

@@ -10,6 +10,10 @@ use super::request::{Call, RequestBody};
 use super::resource::{boolean, number, string, time};
 use crate::gcs::state::{Bucket, BucketSettings, Refusal};
 
+/// Where every bucket is.
+const LOCATION: &str = "US";
+const LOCATION_TYPE: &str = "multi-region";
+
 /// `/b`: insert and list.
 pub(super) async fn collection(
     call: &Call<'_>,
@@ -69,6 +73,18 @@ pub(super) async fn one(
     Ok(call.answer(resource(&bucket, &call.base)))
 }
 
+/// `/b/{bucket}/storageLayout`: a flat namespace.
+pub(super) fn layout(call: &Call<'_>, name: &str) -> Result<Response<Body>, Fail> {
+    let bucket = call.server.state.bucket(name)?;
+    Ok(call.answer(json!({
+        "kind": "storage#storageLayout",
+        "bucket": bucket.name,
+        "location": LOCATION,
+        "locationType": LOCATION_TYPE,
+        "hierarchicalNamespace": { "enabled": false },
+    })))
+}
+
 /// A bucket as the API shows it.
 fn resource(bucket: &Bucket, base: &str) -> Value {
     let settings = &bucket.settings;
@@ -79,8 +95,8 @@ fn resource(bucket: &Bucket, base: &str) -> Value {
         "name": bucket.name,
         "projectNumber": "0",
         "metageneration": bucket.metageneration.to_string(),
-        "location": "US",
-        "locationType": "multi-region",
+        "location": LOCATION,
+        "locationType": LOCATION_TYPE,
         "storageClass": settings.storage_class.as_deref().unwrap_or("STANDARD"),
         "defaultEventBasedHold": settings.event_based_hold,
         "etag": "CAE=",

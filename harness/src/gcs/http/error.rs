@@ -15,6 +15,8 @@ pub(super) enum Fail {
     Refused(Refusal),
     /// The token was refused; says why.
     Unauthenticated(String),
+    /// The token's scopes let its holder read, and no more.
+    OutOfScope,
     /// The upload has no Content-Length where one is required.
     LengthRequired,
     /// Nothing is served at this method and path.
@@ -55,6 +57,7 @@ impl Fail {
             Self::Unauthenticated(why) => {
                 error(401, "authError", &format!("Invalid Credentials: {why}"))
             }
+            Self::OutOfScope => error(403, "forbidden", "Provided scope(s) are not authorized"),
             Self::LengthRequired => error(
                 411,
                 "required",

@@ -1,6 +1,7 @@
 //! The JSON API over HTTP/1.1: connections, routes, authentication, faults. What an operation means
 //! is `state`'s to know.
 
+mod batch;
 mod buckets;
 mod compose;
 mod error;
@@ -11,6 +12,7 @@ mod objects;
 mod request;
 mod resource;
 mod resumable;
+mod token;
 mod upload;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,6 +34,7 @@ use tokio::task::JoinSet;
 use self::error::Fail;
 use self::fields::Fields;
 use self::request::{Call, Query, RequestBody, decode};
+pub(super) use self::token::TOKEN_PATH;
 use super::account::Accounts;
 use super::fault::{Fault, Faults};
 use super::state::State;
@@ -43,6 +47,8 @@ pub(super) struct Server {
     pub(super) faults: Arc<Faults>,
     pub(super) accounts: Arc<Accounts>,
     pub(super) require_content_length: bool,
+    /// Whether paths may leave `/storage/v1` out.
+    pub(super) emulator: bool,
     /// How fast each connection's uploads are read.
     pub(super) throttle: Throttle,
     /// Bytes of request bodies read so far.
@@ -103,7 +109,7 @@ struct Reset;
 
 async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
     let (parts, incoming) = request.into_parts();
-    let mut body = RequestBody::new(incoming, server);
+    let mut body = RequestBody::new(Body::new(incoming), server);
     let fault = server.faults.take(&parts);
     let mut principal = String::from("Anonymous caller");
     let early = fault
@@ -184,8 +190,15 @@ async fn dispatch(
         query,
         base: server.base(host),
     };
+    if parts.method == Method::POST && parts.uri.path() == TOKEN_PATH {
+        return token::exchange(server, &call.base, body).await;
+    }
     let path = parts.uri.path().trim_start_matches('/');
-    let segments: Vec<&str> = path.split('/').collect();
+    let mut segments: Vec<&str> = path.split('/').collect();
+    // No bucket has a name that short.
+    if server.emulator && segments[0] == "b" {
+        segments.splice(0..0, ["storage", "v1"]);
+    }
     let method = call
         .header("x-http-method-override")
         .and_then(|method| method.parse().ok());
@@ -210,11 +223,17 @@ async fn dispatch(
         .headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
+    if matches!(segments[..], ["batch"] | ["batch", "storage", "v1"]) && *method == Method::POST {
+        return batch::batch(server, &parts.headers, body).await;
+    }
     let caller = server
         .accounts
         .authenticate(authorization)
         .map_err(Fail::Unauthenticated)?;
-    *principal = caller;
+    *principal = caller.principal;
+    if !caller.may_write && *method != Method::GET && *method != Method::HEAD {
+        return Err(Fail::OutOfScope);
+    }
     route(&call, method, &segments, body).await
 }
 
@@ -237,6 +256,14 @@ async fn route(
             media::read(call, &decode(bucket)?, &decode(object)?)
         }
         ["storage", "v1", "b"] => buckets::collection(call, method, body).await,
+        ["storage", "v1", "b", bucket, "storageLayout"] if get => {
+            buckets::layout(call, &decode(bucket)?)
+        }
+        // There are none, where nobody can make one.
+        ["storage", "v1", "b", bucket, "managedFolders"] if get => {
+            call.server.state.bucket(&decode(bucket)?)?;
+            Ok(call.answer(json!({ "kind": "storage#managedFolders" })))
+        }
         ["storage", "v1", "b", bucket] => buckets::one(call, method, &decode(bucket)?, body).await,
         ["storage", "v1", "b", bucket, "o"] if get => objects::list(call, &decode(bucket)?),
         ["storage", "v1", "b", bucket, "o", object] => {
@@ -244,6 +271,9 @@ async fn route(
         }
         ["storage", "v1", "b", bucket, "o", object, "compose"] if post => {
             compose::compose(call, &decode(bucket)?, &decode(object)?, body).await
+        }
+        ["storage", "v1", "b", bucket, "o", from, "moveTo", "o", to] if post => {
+            objects::rename(call, &decode(bucket)?, &decode(from)?, &decode(to)?)
         }
         [
             "storage",

@@ -28,6 +28,11 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
     if query.get("matchGlob").is_some() {
         return Err(invalid("matchGlob is not supported by this server."));
     }
+    if query.get("softDeleted") == Some("true") {
+        // What is deleted is gone.
+        call.server.state.bucket(bucket)?;
+        return Ok(call.answer(json!({ "kind": "storage#objects" })));
+    }
     let limit = query
         .number("maxResults")?
         .filter(|limit| *limit > 0)
@@ -170,6 +175,20 @@ pub(super) async fn copy(
         "resource": resource::object(&object, &call.base),
     });
     Ok(call.answer(answer))
+}
+
+/// `/b/../o/../moveTo/o/..`: another name for what is there, in one step.
+pub(super) fn rename(
+    call: &Call<'_>,
+    bucket: &str,
+    from: &str,
+    to: &str,
+) -> Result<Response<Body>, Fail> {
+    let state = &call.server.state;
+    let source = state.object(bucket, from, call.query.number("sourceGeneration")?)?;
+    source_preconditions(call, &source)?;
+    let preconditions = call.query.preconditions("if")?;
+    Ok(created(call, &*state.rename(&source, to, preconditions)?))
 }
 
 fn source_preconditions(call: &Call<'_>, source: &Object) -> Result<(), Fail> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -116,7 +116,7 @@ pub(super) fn decode(encoded: &str) -> Result<String, Fail> {
 
 /// The request's body, and what an injected fault does to it.
 pub(super) struct RequestBody {
-    incoming: Incoming,
+    incoming: Body,
     pace: Pace,
     all_received: watch::Sender<u64>,
     content_length: Option<u64>,
@@ -126,7 +126,7 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, server: &Server) -> Self {
+    pub(super) fn new(incoming: Body, server: &Server) -> Self {
         let content_length = incoming.size_hint().exact();
         Self {
             incoming,
@@ -193,16 +193,21 @@ impl RequestBody {
 
     /// The whole body as a JSON object; an empty body is an empty object.
     pub(super) async fn json(&mut self) -> Result<Map<String, Value>, Fail> {
+        parse_json(&self.whole(JSON_LIMIT).await?)
+    }
+
+    /// The whole body, of at most `limit` bytes.
+    pub(super) async fn whole(&mut self, limit: usize) -> Result<BytesMut, Fail> {
         let mut all = BytesMut::new();
         while let Some(data) = self.next().await? {
             all.extend_from_slice(&data);
-            if all.len() > JSON_LIMIT {
+            if all.len() > limit {
                 return Err(invalid(format!(
-                    "The JSON body has more than {JSON_LIMIT} bytes."
+                    "The request's body has more than {limit} bytes."
                 )));
             }
         }
-        parse_json(&all)
+        Ok(all)
     }
 }
 

@@ -85,7 +85,7 @@ async fn start(
                 .map_err(|_| invalid(format!("Invalid X-Upload-Content-Length '{text}'.")))?,
         ),
     };
-    let id = session_id()?;
+    let id = random_id()?;
     call.server.state.open_session(id.clone(), new, total)?;
     let fields = call.query.get("fields").map_or_else(String::new, |fields| {
         format!("&fields={}", utf8_percent_encode(fields, NON_ALPHANUMERIC))
@@ -147,8 +147,8 @@ fn new_object(
     Ok(new)
 }
 
-/// 32 random bytes: whoever holds the id may upload without further proof.
-fn session_id() -> Result<String, Fail> {
+/// 32 random bytes in hexadecimal. Whoever holds a session's may upload without further proof.
+pub(super) fn random_id() -> Result<String, Fail> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Fail::from(Refusal::Storage("no randomness".into())))?;

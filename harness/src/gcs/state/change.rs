@@ -189,6 +189,41 @@ impl State {
         )
     }
 
+    /// Gives `source` the name `to`, with all that it has: a new generation there, and nothing under the
+    /// old name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ObjectNotFound`] when it has been replaced meanwhile; as [`State::insert`] for the new
+    /// name and [`State::delete`] for the old one; nothing has changed then.
+    pub fn rename(
+        &self,
+        source: &Object,
+        to: &str,
+        preconditions: Preconditions,
+    ) -> Result<Arc<Object>, Refusal> {
+        let new = NewObject {
+            bucket: source.bucket.clone(),
+            name: to.to_owned(),
+            metadata: source.metadata.clone(),
+            preconditions,
+            ..NewObject::default()
+        };
+        new.validate()?;
+        if source.name == to {
+            return Err(Refusal::Invalid("The object has that name already.".into()));
+        }
+        let mut inner = lock(&self.inner);
+        inner.require(&source.bucket, Permission::Delete)?;
+        let source = inner.object(&source.bucket, &source.name, Some(source.generation))?;
+        let now = Timestamp::now();
+        inner.bucket(&source.bucket)?.let_go(&source, now)?;
+        let (content, count) = (source.content.clone(), source.component_count);
+        let renamed = self.put(&mut inner, new, content, count)?;
+        self.remove(&mut inner, &source, now);
+        Ok(renamed)
+    }
+
     fn announce(&self, object: &Object, at: Timestamp, deleted: bool) {
         let commit = Commit {
             bucket: object.bucket.clone(),

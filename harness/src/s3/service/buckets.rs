@@ -7,6 +7,7 @@ use s3s::dto::{
     HeadBucketOutput, ListBucketsInput, ListBucketsOutput, Owner, PutBucketVersioningInput,
     PutBucketVersioningOutput,
 };
+use s3s::region::Region;
 use s3s::{S3Request, S3Response, s3_error};
 
 use super::convert::timestamp;
@@ -28,7 +29,18 @@ pub(super) fn create(
         .as_ref()
         .and_then(|configuration| configuration.location_constraint.as_ref());
     if let Some(constraint) = constraint {
-        constraint.as_str().clone_into(&mut settings.region);
+        // The name that S3 had for its first region outside America.
+        let region = match constraint.as_str() {
+            "EU" => "eu-west-1",
+            region => region,
+        };
+        if region.parse::<Region>().is_err() {
+            return Err(s3_error!(
+                InvalidLocationConstraint,
+                "The specified location-constraint is not valid"
+            ));
+        }
+        region.clone_into(&mut settings.region);
     }
     service
         .store
@@ -98,7 +110,7 @@ pub(super) fn location(
 ) -> Reply<GetBucketLocationOutput> {
     let input = &request.input;
     let owner = input.expected_bucket_owner.as_deref();
-    let region = service.admit(request, &input.bucket, None, owner)?.region;
+    let region = service.enter(&input.bucket, None, owner)?.region;
     let constraint = (region != UNNAMED_REGION).then(|| BucketLocationConstraint::from(region));
     Ok(S3Response::new(GetBucketLocationOutput {
         location_constraint: constraint,

@@ -49,16 +49,27 @@ impl Service {
         key: Option<&str>,
         expected_owner: Option<&str>,
     ) -> S3Result<BucketSettings> {
-        let settings = self.store.admit(bucket, key).map_err(errors::refuse)?;
-        if expected_owner.is_some_and(|owner| owner != settings.owner) {
-            return Err(errors::refuse(super::store::StoreError::AccessDenied));
-        }
+        let settings = self.enter(bucket, key, expected_owner)?;
         match &request.region {
             Some(region) if region.as_str() != settings.region => {
                 Err(errors::wrong_region(region.as_str(), &settings.region))
             }
             _ => Ok(settings),
         }
+    }
+
+    /// The same, of a request that may be signed for another region.
+    fn enter(
+        &self,
+        bucket: &str,
+        key: Option<&str>,
+        expected_owner: Option<&str>,
+    ) -> S3Result<BucketSettings> {
+        let settings = self.store.admit(bucket, key).map_err(errors::refuse)?;
+        if expected_owner.is_some_and(|owner| owner != settings.owner) {
+            return Err(errors::refuse(super::store::StoreError::AccessDenied));
+        }
+        Ok(settings)
     }
 }
 
