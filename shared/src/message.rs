@@ -15,6 +15,10 @@ use crate::plan::Session;
 use crate::s3::StoredChecksums;
 
 /// A message of the queue of hints: a hint and the route that it takes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the stored message, left out where it is not set"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HintMessage {
     /// The route's name.
@@ -351,7 +355,7 @@ mod tests {
             Message::read(marked.as_bytes()).unwrap(),
             Message::Hint(hint)
         );
-        let error = TransferError::new(crate::error::ErrorKind::SourceDenied, "no", "ask");
+        let error = TransferError::new(ErrorKind::SourceDenied, "no", "ask");
         let letter = DeadLetter::new(&marked, error, 1, Timestamp::UNIX_EPOCH);
         assert_eq!(letter.message["route"], "r");
     }

@@ -141,9 +141,8 @@ pub fn http(text: &str) -> Option<Timestamp> {
 /// another, rounded or cut. What cannot be read tells nothing.
 #[must_use]
 pub fn agree(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    one.zip(other).is_none_or(|(one, other)| {
-        one.duration_since(other).abs() <= SignedDuration::from_secs(1)
-    })
+    one.zip(other)
+        .is_none_or(|(one, other)| one.duration_since(other).abs() <= SignedDuration::from_secs(1))
 }
 
 /// Sets what was not set.

@@ -27,6 +27,7 @@ pub use state::{Commit, Permission, Settings, State};
 use crate::throttle::Throttle;
 
 /// How to start the server.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Debug, Clone)]
 pub struct GcsOptions {
     /// Where to listen; port 0 takes a free one.

@@ -67,18 +67,13 @@ impl Scope {
     fn of(parts: &Parts) -> Option<Self> {
         let header = parts.headers.get(AUTHORIZATION);
         let header = header.and_then(|value| value.to_str().ok()?.split_once("Credential="));
-        let (credential, presigned) = match header {
-            Some((_, credential)) => (credential.to_owned(), false),
-            None => {
-                let mut pairs = parts.uri.query()?.split('&');
-                let credential = pairs.find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
-                (
-                    percent_decode_str(credential)
-                        .decode_utf8_lossy()
-                        .into_owned(),
-                    true,
-                )
-            }
+        let presigned = header.is_none();
+        let credential = if let Some((_, credential)) = header {
+            credential.into()
+        } else {
+            let mut pairs = parts.uri.query()?.split('&');
+            let credential = pairs.find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+            percent_decode_str(credential).decode_utf8_lossy()
         };
         // Key, date, region, service: none of the last three has a slash.
         let (scope, _) = credential.split_once("/aws4_request")?;

@@ -37,15 +37,17 @@ pub(super) fn disguised(reply: &Response<Bytes>, wanted: &str, bucket: &str) -> 
         "PermanentRedirect" => StatusCode::MOVED_PERMANENTLY,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let (kind, advice) = match refusal(&bare, bucket) {
-        Refusal::Failed(error) if !code.is_empty() => (error.kind, error.advice),
+    let (kind, advice, is_final) = match refusal(&bare, bucket) {
+        Refusal::Failed(error) if !code.is_empty() => (error.kind, error.advice, error.is_final),
         _ => (
             ErrorKind::SourceUnavailable,
             "It is tried again; if it stays so, check the S3 endpoint.".to_owned(),
+            false,
         ),
     };
     TransferError {
         status: Some(reply.status().as_u16()),
+        is_final,
         ..TransferError::new(
             kind,
             format!("S3 answered 200 for {wanted} of {bucket}, but with {found}."),

@@ -323,6 +323,11 @@ async fn what_is_wrong_is_refused(served: &Served) {
             assert_eq!(held(nobody).await, 404, "{path}");
         }
     }
+    what_is_out_of_range_is_refused(served).await;
+}
+
+/// Values that the document does not allow, and paths that it does not have.
+async fn what_is_out_of_range_is_refused(served: &Served) {
     let bad = [
         ("/v1/sources?limit=0", Value::Null),
         ("/v1/routes?limit=101", Value::Null),

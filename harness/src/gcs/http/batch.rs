@@ -1,6 +1,8 @@
 //! Several requests in one (<https://cloud.google.com/storage/docs/batch>), answered one after the
 //! other. Metadata only: no media goes in or out in a batch.
 
+use std::fmt::Write as _;
+
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -88,17 +90,21 @@ async fn write(
     let (status, reason) = (head.status.as_u16(), head.status.canonical_reason());
     let mut text = format!("--{boundary}\r\nContent-Type: application/http\r\n");
     if let Some(id) = id.strip_prefix('<') {
-        text += &format!("Content-ID: <response-{id}\r\n");
+        let _ = write!(text, "Content-ID: <response-{id}\r\n");
     }
-    text += &format!("\r\nHTTP/1.1 {status} {}\r\n", reason.unwrap_or("Unknown"));
+    let _ = write!(
+        text,
+        "\r\nHTTP/1.1 {status} {}\r\n",
+        reason.unwrap_or("Unknown")
+    );
     for (name, value) in &head.headers {
         if name != CONTENT_LENGTH
             && let Ok(value) = value.to_str()
         {
-            text += &format!("{name}: {value}\r\n");
+            let _ = write!(text, "{name}: {value}\r\n");
         }
     }
-    text += &format!("Content-Length: {}\r\n\r\n", body.len());
+    let _ = write!(text, "Content-Length: {}\r\n\r\n", body.len());
     answers.extend_from_slice(text.as_bytes());
     answers.extend_from_slice(&body);
     answers.extend_from_slice(b"\r\n");
