@@ -362,7 +362,7 @@ mod tests {
     fn other_kinds_of_google_credentials_are_named() {
         let user = r#"{"type": "authorized_user", "refresh_token": "hunter2"}"#;
         let error = with(&[("GOOGLE_CREDENTIALS", user)], gcs_from).unwrap_err();
-        assert!(error.what.contains("authorized_user") && !error.what.contains("hunter2"));
+        assert!(error.what.contains("its type is another") && !error.what.contains("hunter2"));
         let error = with(&[("GOOGLE_CREDENTIALS", "hunter2")], gcs_from).unwrap_err();
         assert!(!error.what.contains("hunter2"));
     }

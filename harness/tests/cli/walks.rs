@@ -12,7 +12,7 @@ fn walk(keys: u64, end: &Value) -> Value {
         "request": {"prefix": "2026/", "rate": 9, "dry_run": true},
         "parity": {
             "source": tally(keys), "destination": tally(2), "equal": tally(2), "missing": tally(2),
-            "different": tally(0), "extra": tally(0), "foreign": tally(0),
+            "different": tally(0), "extra": tally(0), "foreign": tally(0), "skipped": tally(0),
         },
         "sent": 0, "differences": [{"key": "2026/a", "is": "missing"}, {"key": "2026/b", "is": "missing"}],
         "last_key": "2026/b", "failures": 0, "end": end,

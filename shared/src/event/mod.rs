@@ -16,7 +16,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::error::cut;
-use crate::json::{each, inner, members, text};
+use crate::json::{each, inner, members, string, text};
 
 /// How deep an event may be wrapped: one of EventBridge in SNS in SQS in Lambda's is the third.
 const DEPTH: u8 = 4;
@@ -179,7 +179,7 @@ fn read(body: &[u8], depth: u8, records: &mut Records) -> Result<Option<String>,
     if text(test).as_deref() == Some("s3:TestEvent") {
         return Ok(Some(text(test_bucket).unwrap_or_default()));
     }
-    if let Some(detail_type) = text(detail_type) {
+    if let Some(detail_type) = string(detail_type) {
         let event = eventbridge::Event {
             detail_type,
             source: text(source).unwrap_or_default(),

@@ -160,9 +160,9 @@ fn what_is_wrong_is_said_with_the_variables_name() {
         (
             "storage_class",
             json!("GLACIER"),
-            "storage_class is \"GLACIER\"",
+            "storage_class is not one of STANDARD",
         ),
-        ("kms_key", json!("k"), "kms_key is \"k\""),
+        ("kms_key", json!("k"), "kms_key is not"),
         (
             "kms_key",
             json!("projects/p/locations/eu/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"),

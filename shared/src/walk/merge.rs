@@ -28,7 +28,7 @@ pub struct Page {
     pub more: bool,
     /// What asks for what is behind it, where it is not the last key.
     pub(super) token: Option<String>,
-    /// Where it began.
+    /// Where the store's page began that ends here, if one does.
     pub(super) began: Option<String>,
     /// It was looked up, and is a part of what the store gave.
     pub(super) is_cut: bool,
@@ -77,7 +77,8 @@ pub(super) fn merged(walk: &Walk, route: &Route, sides: Sides) -> Page {
         token: source.token.clone().filter(|_| is_used_up && source.more),
         ..Page::default()
     };
-    page.began = page.begins_at(&source);
+    // Otherwise the source's page comes again: the copies are not yet that far.
+    page.began = page.begins_at(&source).filter(|_| is_used_up);
     let is_new = |key: &[u8]| is_unordered || ((is_used_up || is_known(key)) && key > last);
     let mut source = sort_out(&mut page, route, source, is_new);
     source.retain(|listed| is_known(listed.key.as_bytes()));

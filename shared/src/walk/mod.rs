@@ -141,10 +141,13 @@ impl Resume {
         *self == Self::default()
     }
 
-    /// Takes where a page began; whether that was seen before.
+    /// Takes where a page of the store's began, if one was ended; whether that was seen before.
     fn comes_back(&mut self, began: Option<String>) -> bool {
+        if began.is_none() {
+            return false;
+        }
         self.pages += 1;
-        if began.is_some() && began == self.mark {
+        if began == self.mark {
             return true;
         }
         if self.pages.is_power_of_two() {

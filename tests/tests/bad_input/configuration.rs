@@ -123,7 +123,7 @@ fn a_route_to_nowhere() {
 #[test]
 fn a_route_with_an_unknown_field() {
     let route = json!({"source": "s3://source", "destination": "gs://destination", "regoin": "x"});
-    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `expected_bucket_owner`, `role_arn`, `external_id`, `parts`, `parts_above_mib`, `carry_after_s`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`, `sns_topics`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
+    let message = "unknown field `regoin`, expected one of `source`, `destination`, `region`, `expected_bucket_owner`, `role_arn`, `external_id`, `parts`, `parts_above_mib`, `carry_after_s`, `etag_md5`, `tags`, `custom_time`, `storage_class`, `kms_key`, `deletes`, `on_conflict`, `brake_deletes`, `brake_percent`, `brake_window_s`, `sns_topics`. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options.";
     run(refuses(json!({"ROUTE_ONE": route}), "ROUTE_ONE", message));
 }
 

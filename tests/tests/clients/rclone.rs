@@ -4,12 +4,12 @@ use causeway_tests::run;
 
 use crate::fixture::{DESTINATION, from_pypi, local};
 
-const PUT: &str = r#"
+const PUT: &str = r"
 mkdir -p tree/sub
 printf hello > tree/a.txt
 printf sub > 'tree/sub/b c+.txt'
 rclone copy tree s3:inbox/rclone
-"#;
+";
 
 const CHECK: &str = r#"
 rclone check s3:inbox/rclone gcs:inbox-copy/rclone

@@ -262,12 +262,11 @@ async fn certificate(
     let status = file.strip_prefix(BUSY);
     if let Some(status) = status.and_then(|status| status.strip_suffix(".pem")) {
         let status = status.parse().unwrap();
-        return match is_first {
-            true => (StatusCode::from_u16(status).unwrap(), "busy".into()),
-            false => (
-                StatusCode::OK,
-                served.certificates[&format!("{CERTIFICATE}.pem")].clone(),
-            ),
+        return if is_first {
+            (StatusCode::from_u16(status).unwrap(), "busy".into())
+        } else {
+            let good = &served.certificates[&format!("{CERTIFICATE}.pem")];
+            (StatusCode::OK, good.clone())
         };
     }
     match served.certificates.get(&file) {

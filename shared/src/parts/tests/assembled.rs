@@ -206,7 +206,9 @@ fn a_source_that_does_not_answer_is_asked_again_and_then_the_hint_goes_back() {
 
 #[test]
 fn metadata_that_gcs_refuses_is_left_out_of_what_is_composed() {
-    let refused = || Some(reply(400, &[], ""));
+    let refusal =
+        r#"{"error": {"message": "Metadata too large", "errors": [{"reason": "invalid"}]}}"#;
+    let refused = || Some(reply(400, &[], refusal));
     let (result, asked) = assembled("ignore", OVER_NOTHING, [refused()]);
     assert_eq!(result.unwrap_err().kind, ErrorKind::DestinationRefused);
     assert_eq!(asked, [COMPOSE]);
