@@ -17,6 +17,7 @@ pub use checksum::{Origin, StoredChecksums};
 pub use encoded_word::decode as decode_words;
 pub use list::{Doubtful, Listed, Listing, Plus, Unreadable};
 pub use object::SourceObject;
+pub(crate) use object::no_validator;
 pub use range::Span;
 pub use refusal::{Refusal, read_head, refusal};
 pub use tagging::{Tags, read_tags};

@@ -77,11 +77,7 @@ impl SourceObject {
         let etag = text(headers, ETAG.as_str()).unwrap_or_default();
         let last_modified = text(headers, LAST_MODIFIED.as_str());
         if etag.is_empty() && last_modified.is_none() && size > 0 {
-            return Err(TransferError::new(
-                ErrorKind::SourceUnexpected,
-                "The source sent an object with neither an ETag nor a Last-Modified.",
-                "Without either a change during the copy would go unnoticed; use a store that sends one.",
-            ));
+            return Err(no_validator());
         }
         let checksums = StoredChecksums::read(headers, &etag);
         Ok(Self {
@@ -111,6 +107,15 @@ impl SourceObject {
     pub fn validator(&self) -> String {
         validator(&self.etag, self.last_modified.as_deref())
     }
+}
+
+/// An object that nothing tells from another of its key.
+pub(crate) fn no_validator() -> TransferError {
+    TransferError::new(
+        ErrorKind::SourceUnexpected,
+        "The source sent an object with neither an ETag nor a Last-Modified.",
+        "Without either a change during the copy would go unnoticed; use a store that sends one.",
+    )
 }
 
 /// What a reply's headers tell the object by; empty where they do not.

@@ -13,7 +13,7 @@ use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::retry;
 use crate::route::OnConflict;
-use crate::s3::{Refusal, SourceObject, read_tags, refusal as s3_refusal};
+use crate::s3::{Refusal, SourceObject, no_validator, read_tags, refusal as s3_refusal};
 
 impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
@@ -101,6 +101,10 @@ impl Transfer {
             };
         }
         let mut source = SourceObject::read(reply.headers())?;
+        // Some stores say nothing of a folder's marker. Of another key it is a reply that lost its headers.
+        if source.validator().is_empty() && !self.message.hint.key.ends_with('/') {
+            return Err(no_validator());
+        }
         self.weigh_etag(&mut source);
         let plan = self.plan(&source)?;
         let is_small = source.size <= SINGLE_REQUEST_LIMIT && !matches!(plan, Plan::Parts(_));

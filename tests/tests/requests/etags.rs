@@ -179,6 +179,9 @@ fn an_object_without_an_etag_is_told_by_its_time_and_size() {
         let event = write_event(&source.lane.source, "dir/", Some(0));
         source.lane.stack.send(&event).await;
         assert_eq!(source.lane.copied("dir/").await.size(), 0);
+        // Nothing at all is no object of another name.
+        let source = RawLane::answering([Answer::ok("", 0, b"")]).await;
+        assert_eq!(source.outcome(0).await["kind"], "source-unexpected");
         // Bytes that could change unseen are not copied.
         let source = RawLane::answering([Answer::ok("", 3, b"abc")]).await;
         assert_eq!(source.outcome(3).await["kind"], "source-unexpected");
