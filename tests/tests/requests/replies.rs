@@ -53,7 +53,8 @@ fn after_a_412_both_sides_are_looked_at_again_and_what_stands_there_is_replaced(
         );
         assert_eq!(
             query(look)["fields"],
-            "name,generation,size,crc32c,md5Hash,metadata"
+            "name,generation,size,crc32c,md5Hash,metadata,contentType,contentEncoding,\
+             contentDisposition,contentLanguage,cacheControl"
         );
         assert_eq!(query(second)["ifGenerationMatch"], "41");
         let body = String::from_utf8_lossy(&second.body);
