@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::fixture::Scripted;
 
-const LANES: usize = 100;
+const LANES: usize = 130;
 /// The last of them are of routes that cut objects above 1 MiB.
 const IN_PARTS: usize = 10;
 
@@ -70,6 +70,8 @@ type Buckets = Arc<Mutex<BTreeMap<String, Bucket>>>;
 struct RawStack {
     stack: Stack,
     buckets: Buckets,
+    /// The next lane of those without parts.
+    plain: AtomicUsize,
     /// The next lane of those with parts.
     in_parts: AtomicUsize,
 }
@@ -98,6 +100,7 @@ impl RawStack {
         Self {
             stack,
             buckets,
+            plain: AtomicUsize::new(0),
             in_parts: AtomicUsize::new(LANES - IN_PARTS),
         }
     }
@@ -141,7 +144,9 @@ impl RawLane {
         script: impl Fn(usize, &str) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let shared = RawStack::shared().await;
-        Self::on(shared, shared.stack.lane(), script)
+        let number = shared.plain.fetch_add(1, Ordering::Relaxed);
+        assert!(number < LANES - IN_PARTS, "all lanes are taken");
+        Self::on(shared, shared.stack.lane_number(number), script)
     }
 
     /// The same along a route that cuts objects above 1 MiB.
