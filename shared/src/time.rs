@@ -78,7 +78,7 @@ pub fn rfc3339(text: &str) -> Option<Timestamp> {
     at(date, time, offset)
 }
 
-/// Reads a time as a store may write it, in a header or in a listing: [`rfc3339`], or [`http`].
+/// Reads a time as a store may write it, in a header or in a listing: [`rfc3339`], or [`http()`].
 #[must_use]
 pub fn any(text: &str) -> Option<Timestamp> {
     rfc3339(text).or_else(|| http(text))
