@@ -21,6 +21,9 @@ use crate::reply::Reply;
 /// The most of a form that is read, in bytes.
 const FORM_LIMIT: usize = 4096;
 
+/// What a form may say, each once.
+const PARAMETERS: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
+
 /// Answers a POST to the token endpoint. Who shows a secret without a grant type, as some clients do, means
 /// the only one that there is.
 pub(super) async fn answer(
@@ -45,7 +48,9 @@ pub(super) async fn answer(
     let mut fields = BTreeMap::new();
     for field in form.split('&').filter(|field| !field.is_empty()) {
         let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        if fields.insert(decoded(name), value).is_some() {
+        let name = decoded(name);
+        // What the specification does not have is ignored, however often it comes (section 3.2).
+        if PARAMETERS.contains(&&*name) && fields.insert(name, value).is_some() {
             let reason = "A parameter may be given once only.";
             return refused(400, "invalid_request", reason);
         }
