@@ -1,4 +1,4 @@
-//! The binary `causeway`; see [`causeway_harness::cli`].
+//! The binary `causeway`: what it does is in the library's `cli`.
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ use web_sys::{AbortSignal, RequestInit, RequestRedirect, Response};
 
 use crate::platform::{self, describe};
 use crate::rsa;
-use crate::turn::Turn;
+use crate::single_flight::SingleFlight;
 
 /// How long published keys are good, in seconds.
 const FRESH: i64 = 3600;
@@ -82,7 +82,7 @@ impl AccessJwt {
         if let Some(known) = known(kid) {
             return known;
         }
-        let Some(_turn) = Turn::take(&self.issuer).await else {
+        let Some(_flight) = SingleFlight::begin(&self.issuer).await else {
             let in_vain = || Err(Refused::NoKeys("another request asked in vain".to_owned()));
             return known(kid).unwrap_or_else(in_vain);
         };

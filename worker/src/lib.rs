@@ -25,7 +25,7 @@ mod quarantine;
 mod reply;
 mod rsa;
 mod settle;
-mod turn;
+mod single_flight;
 mod walk;
 
 use wasm_bindgen::JsValue;

@@ -3,23 +3,9 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use quick_xml::Reader;
-use quick_xml::events::Event;
 
 use super::refusal::{Refusal, error_code, refusal};
 use crate::error::{ErrorKind, TransferError};
-
-/// Whether the outermost element of `xml` is called `name`, whatever its namespace.
-pub(super) fn is_root(xml: &str, name: &str) -> bool {
-    let mut reader = Reader::from_str(xml);
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(start)) => return start.local_name().as_ref() == name,
-            Ok(Event::Empty(_) | Event::Eof) | Err(_) => return false,
-            Ok(_) => {}
-        }
-    }
-}
 
 /// Why `reply`, a 200, is not `wanted` of `bucket`. An error of S3's in its body is what it would be with
 /// a status of its own; anything else passes, as far as anybody can tell.

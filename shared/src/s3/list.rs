@@ -16,8 +16,8 @@ use quick_xml::escape::unescape;
 use quick_xml::events::{BytesText, Event};
 use serde::{Deserialize, Serialize};
 
-use super::disguised::{disguised, is_root};
-use super::refusal::{Refusal, refusal};
+use super::disguised::disguised;
+use super::refusal::{Refusal, refusal, root};
 use crate::error::{ErrorKind, TransferError};
 use crate::time::any as any_time;
 
@@ -118,7 +118,8 @@ impl Listing {
         }
         let text = String::from_utf8_lossy(reply.body());
         let is_utf8 = matches!(text, Cow::Borrowed(_));
-        let page = is_root(&text, ROOT).then(|| Page::read(&text)).flatten();
+        let is_listing = root(&text).as_deref() == Some(ROOT);
+        let page = is_listing.then(|| Page::read(&text)).flatten();
         let Some(page) = page else {
             return Err(with_permission(
                 disguised(reply, "a listing", bucket),

@@ -78,15 +78,15 @@ pub(super) fn error_code(reply: &Response<Bytes>) -> String {
     error_body(reply).code
 }
 
-/// The name of a document's root element, without its prefix.
+/// The name of a document's root element, without its prefix; none where that is empty.
 pub(super) fn root(xml: &str) -> Option<String> {
     let mut reader = Reader::from_str(xml);
     loop {
         match reader.read_event().ok()? {
-            Event::Start(start) | Event::Empty(start) => {
+            Event::Start(start) => {
                 return Some(start.local_name().as_ref().to_owned());
             }
-            Event::Eof => return None,
+            Event::Empty(_) | Event::Eof => return None,
             _ => {}
         }
     }

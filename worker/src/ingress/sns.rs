@@ -24,7 +24,7 @@ use crate::platform;
 use crate::port::WorkerdPort;
 use crate::reply::Reply;
 use crate::rsa;
-use crate::turn::Turn;
+use crate::single_flight::SingleFlight;
 
 /// Certificates that are kept: a region has one, and for some time two.
 const KEPT: usize = 16;
@@ -123,7 +123,7 @@ async fn signer(
 ) -> Result<Rc<Signer>, Reply> {
     let signer = if let Some(signer) = kept(url, now) {
         signer
-    } else if let Some(_turn) = Turn::take(url).await {
+    } else if let Some(_flight) = SingleFlight::begin(url).await {
         admit(request, env).await?;
         fetch(url, env, now).await?
     } else {

@@ -1,5 +1,5 @@
-//! What many requests of an isolate need at once is asked for by one of them: the others wait, and then
-//! look at what came of it.
+//! Single flight: of many requests of an isolate that need the same answer at once, one asks for it. The
+//! others wait, and then look at what came of it.
 //!
 //! Anybody can send what makes the worker ask for a key or a certificate. A request must not wait for
 //! another's promise, so each looks again by itself.
@@ -20,13 +20,13 @@ thread_local! {
     static ASKED: RefCell<Vec<(String, f64)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The right to ask for a URL, until it is dropped.
-pub(crate) struct Turn(String, f64);
+/// A request for a URL that is under way, until this is dropped.
+pub(crate) struct SingleFlight(String, f64);
 
-impl Turn {
-    /// The turn to ask for `url`. None for who has waited for another's: what that one got is kept, or it
-    /// got nothing.
-    pub(crate) async fn take(url: &str) -> Option<Self> {
+impl SingleFlight {
+    /// Begins to ask for `url`. None, once another's request for it has ended: its answer is kept, or it got
+    /// none.
+    pub(crate) async fn begin(url: &str) -> Option<Self> {
         if is_asked(url) {
             while is_asked(url) {
                 Delay::from(LOOK_AGAIN).await;
@@ -39,7 +39,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for SingleFlight {
     fn drop(&mut self) {
         ASKED.with_borrow_mut(|asked| {
             asked.retain(|(url, since)| *url != self.0 || since.total_cmp(&self.1).is_ne());
