@@ -104,6 +104,9 @@ pub struct CarriedSession {
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
+    /// The most of its bytes that GCS was seen to have, in this session or one before.
+    #[serde(default)]
+    pub furthest: u64,
     /// How it is carried.
     pub plan: Session,
     /// What S3 has of its bytes.
@@ -423,6 +426,7 @@ mod tests {
             uri: serde_json::from_str("\"http://gcs/upload?upload_id=hush\"").unwrap(),
             etag: "\"e\"".into(),
             size: 1 << 40,
+            furthest: 0,
             plan: Session {
                 slice: 1 << 20,
                 digest: Some(Digest::default()),

@@ -5,17 +5,19 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` and `session` write it, `deletes` takes it away, `etag` doubts an
-//! MD5 that is none; `step` is what goes between them and the runtime, and this file holds what they share.
-//! Nothing here does I/O: [`crate::drive`] carries the steps out.
+//! `source` asks what there is, `upload` and `session` (with `underway` and `progress`) write it, `deletes`
+//! takes it away, `etag` doubts an MD5 that is none; `step` is what goes between them and the runtime, and
+//! this file holds what they share. Nothing here does I/O: [`crate::drive`] carries the steps out.
 
 mod deletes;
 mod etag;
+mod progress;
 mod session;
 mod source;
 mod step;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod upload;
 
 use std::sync::Arc;
@@ -36,7 +38,8 @@ use crate::s3::SourceObject;
 pub use step::{Ending, Event, LISTED_GONE, Outcome, Step};
 
 use etag::{EtagMd5, Measure};
-use session::{Piece, Underway};
+use progress::Progress;
+use underway::{Piece, Underway};
 use upload::Upload;
 
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
@@ -54,10 +57,7 @@ pub struct Transfer {
     destination: Destination,
     upload: Option<Upload>,
     session: Option<Underway>,
-    /// The most bytes that any session of this transfer was seen to have.
-    persisted: u64,
-    /// How many the session had when it was taken up: none, unless it came with the message.
-    found: Option<u64>,
+    progress: Progress,
     /// When a session is to go on with another message.
     until: Option<Timestamp>,
     /// From when on what failed is not begun once more here, but in another delivery.
@@ -200,9 +200,10 @@ impl Transfer {
             state: State::Idle,
             destination: Destination::Unknown,
             upload: None,
-            found: session.is_none().then_some(0),
+            progress: session.as_ref().map_or_else(Progress::default, |carried| {
+                Progress::of(&carried.etag, carried.furthest)
+            }),
             session: session.map(Underway::taken_up),
-            persisted: 0,
             until: None,
             again_until: None,
             attempts: Attempts::default(),

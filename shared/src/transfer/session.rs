@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 
+use super::underway::{Piece, Underway};
 use super::upload::{is_unclear, no_upload, unavailable};
 use super::{Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
@@ -20,81 +21,12 @@ use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, is_lost_race, resume,
     upload_status,
 };
-use crate::integrity::{Checksum, Digest, Digests};
+use crate::integrity::{Checksum, Digests};
 use crate::mapping;
 use crate::message::{CarriedSession, Running};
 use crate::plan::Plan;
 use crate::retry::{Attempts, Disposition, after_delivery};
-use crate::s3::{Span, StoredChecksums, if_match};
-
-/// A session that is under way in this transfer.
-#[derive(Debug)]
-pub(super) struct Underway {
-    carried: CarriedSession,
-    /// It came with the message: a later delivery can take it up again.
-    came: bool,
-    /// How far its checksums went when it was taken up.
-    began_at: u64,
-    /// What was computed over the whole, once that is known.
-    whole: Option<Digests>,
-}
-
-/// What is read from the source next.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
-    start: u64,
-    length: u64,
-    /// GCS has these bytes; only their checksum is missing.
-    is_known: bool,
-}
-
-impl Underway {
-    /// One that came with the message.
-    pub(super) fn taken_up(carried: CarriedSession) -> Self {
-        Self {
-            began_at: carried.running.as_ref().map_or(0, |running| running.offset),
-            carried,
-            came: true,
-            whole: None,
-        }
-    }
-
-    /// What S3 has of its bytes.
-    pub(super) fn checksums(&self) -> &StoredChecksums {
-        &self.carried.stored
-    }
-
-    /// How many bytes the running checksums cover; `None` where there are none.
-    fn covered(&self) -> Option<u64> {
-        let running = self.carried.running.as_ref();
-        running.map(|running| running.offset)
-    }
-
-    /// What the running checksums are with what was computed over `length` more bytes.
-    fn with(&self, digests: Digests, length: u64) -> Running {
-        match &self.carried.running {
-            Some(running) if running.offset > 0 => Running {
-                offset: running.offset + length,
-                digests: running.digests.followed_by(&digests, length),
-            },
-            _ => Running {
-                offset: length,
-                digests,
-            },
-        }
-    }
-
-    /// Adds what was computed over `length` more bytes, which GCS has.
-    fn add(&mut self, digests: Digests, length: u64) {
-        self.carried.running = Some(self.with(digests, length));
-    }
-
-    /// Whether it can go on after a break. A checksum that cannot be put together is lost with it.
-    fn is_resumable(&self) -> bool {
-        let digest = self.carried.plan.digest;
-        digest.is_none_or(Digest::is_combinable)
-    }
-}
+use crate::s3::{Span, if_match};
 
 impl Transfer {
     /// The session that was asked for is there; the open body is the object's beginning.
@@ -110,19 +42,18 @@ impl Transfer {
             return Err(no_upload());
         };
         let size = upload.source.size;
-        self.session = Some(Underway {
-            carried: CarriedSession {
-                uri,
-                etag: upload.source.validator(),
-                size,
-                plan,
-                stored: upload.source.checksums,
-                running: plan.digest.map(|_| Running::default()),
-            },
-            came: false,
-            began_at: 0,
-            whole: None,
-        });
+        let etag = upload.source.validator();
+        self.progress.begin(&etag);
+        let carried = CarriedSession {
+            uri,
+            etag,
+            size,
+            furthest: 0,
+            plan,
+            stored: upload.source.checksums,
+            running: plan.digest.map(|_| Running::default()),
+        };
+        self.session = Some(Underway::begun(carried, self.progress.furthest()));
         if size <= plan.slice {
             self.send_from(0)
         } else {
@@ -257,11 +188,12 @@ impl Transfer {
         if count >= self.session()?.carried.size {
             return Err(self.incomplete(count)?);
         }
-        if self.found.is_none() {
-            self.found = Some(count);
-            self.persisted = count;
+        let session = self.session.as_mut().ok_or_else(no_upload)?;
+        if std::mem::replace(&mut session.is_asked, true) {
+            self.note(count);
+        } else {
+            self.progress.find(count);
         }
-        self.note(count);
         self.go_on(count, now)
     }
 
@@ -277,7 +209,7 @@ impl Transfer {
             )));
         }
         let session = self.session.take().ok_or_else(no_upload)?;
-        Ok(carry(session, Duration::ZERO))
+        Ok(self.carry(session, Duration::ZERO))
     }
 
     /// Reads the source from `offset` on, if it is still the same object.
@@ -377,6 +309,9 @@ impl Transfer {
         let Some(wait) = self.backoff(&error) else {
             return Err(error);
         };
+        if let Some(session) = self.session.as_mut().filter(|_| error.kind.is_doubtful()) {
+            session.refusal = Some(error);
+        }
         self.reading.is_broken_off = true;
         self.state = State::Pausing;
         Ok(wait_until(now, wait))
@@ -398,7 +333,7 @@ impl Transfer {
             if let Disposition::RetryAfter(delay) = disposition
                 && self.has_progressed(&session)
             {
-                return Ok(carry(session, delay));
+                return Ok(self.carry(session, delay));
             }
             if session.came {
                 return Err(error);
@@ -425,10 +360,14 @@ impl Transfer {
                 Ok(ResumableUploadStatus::Finalized(object)) => {
                     Status::Ended(Box::new(self.session_committed(&object)?))
                 }
-                Ok(ResumableUploadStatus::Persisted(count)) => Status::Persisted(count),
+                Ok(ResumableUploadStatus::Persisted(count)) => {
+                    self.session.as_mut().ok_or_else(no_upload)?.refusal = None;
+                    Status::Persisted(count)
+                }
                 Ok(ResumableUploadStatus::Gone) => {
-                    self.session = None;
-                    Status::Failed(unavailable("GCS no longer knows the upload's session."))
+                    let refusal = self.session.take().and_then(|session| session.refusal);
+                    let gone = || unavailable("GCS no longer knows the upload's session.");
+                    Status::Failed(refusal.unwrap_or_else(gone))
                 }
                 Err(error) => Status::Failed(error),
             },
@@ -463,18 +402,25 @@ impl Transfer {
         self.created(generation, outcome, etag)
     }
 
-    /// Only more than ever is progress: sessions that break at one place come to an end.
+    /// GCS has `count` bytes; with progress the attempts begin anew.
     fn note(&mut self, count: u64) {
-        if count > self.persisted {
-            self.persisted = count;
+        if self.progress.note(count) {
             self.attempts = Attempts::default();
         }
     }
 
-    /// Whether GCS has more of `session` than when it was taken up, or its checksums go further.
+    /// Whether GCS has more than when the message came, or the checksums of `session` go further.
     fn has_progressed(&self, session: &Underway) -> bool {
-        self.persisted > self.found.unwrap_or_default()
-            || session.covered().unwrap_or_default() > session.began_at
+        self.progress.is_made() || session.covered().unwrap_or_default() > session.began_at
+    }
+
+    /// Has `session` go on with another message after `delay`.
+    fn carry(&self, session: Underway, delay: Duration) -> Step {
+        let session = Box::new(CarriedSession {
+            furthest: self.progress.furthest(),
+            ..session.carried
+        });
+        Step::Done(Ending::Carry { session, delay })
     }
 
     fn incomplete(&self, count: u64) -> Result<TransferError, TransferError> {
@@ -497,9 +443,4 @@ enum Status {
     Persisted(u64),
     /// It does not say.
     Failed(TransferError),
-}
-
-fn carry(session: Underway, delay: Duration) -> Step {
-    let session = Box::new(session.carried);
-    Step::Done(Ending::Carry { session, delay })
 }

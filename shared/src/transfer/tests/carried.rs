@@ -186,3 +186,43 @@ fn where_an_event_came_after_its_beginning_both_sides_are_looked_at_after_it() {
     let asks = run.asks();
     assert!(asks.contains("precondition: Is(Generation(5))"), "{asks}");
 }
+
+/// Answers one step: GCS takes the first slice of each session, refuses the second with `refusal`, and
+/// forgets the session with that.
+fn refuse_second_slice(run: &mut Run, refusal: u16) {
+    let asks = run.asks();
+    let event = if matches!(run.step, Step::WaitUntil(_)) {
+        Event::Woken
+    } else if asks.starts_with(START) {
+        session()
+    } else if asks.starts_with("pipe PUT /session bytes 0-") {
+        persisted(SLICE)
+    } else if asks.starts_with("pipe PUT /session") {
+        reply(refusal, &[], "")
+    } else if asks.starts_with("send DELETE /session") {
+        reply(499, &[], "")
+    } else if asks.starts_with("send") {
+        reply(404, &[], "")
+    } else if asks.starts_with(&format!("{OPEN} bytes=0-")) {
+        span(0, SLICE, HUGE, MD5_ETAG)
+    } else if asks.starts_with(&format!("{OPEN} bytes=")) {
+        span(SLICE, SLICE, HUGE, MD5_ETAG)
+    } else {
+        source(HUGE, MD5_ETAG)
+    };
+    run.answer(event);
+}
+
+#[test]
+fn sessions_that_all_end_at_one_place_are_not_handed_on() {
+    for (refusal, kind) in [
+        (403, ErrorKind::DestinationDenied),
+        (503, ErrorKind::DestinationUnavailable),
+    ] {
+        let mut run = taken_up(after_a_slice(6).carried().0);
+        while !matches!(run.step, Step::Done(_) | Step::Failed(_)) {
+            refuse_second_slice(&mut run, refusal);
+        }
+        assert_eq!(run.failed().kind, kind);
+    }
+}
