@@ -30,7 +30,7 @@ def read():
     return more
 while text.encode() not in said:
     if not read():
-        sys.exit("it ended too early: " + said.decode())
+        sys.exit("it ended too early: " + said.decode(errors="replace"))
 def below(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
@@ -56,7 +56,7 @@ status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 until = time.monotonic() + 20
 while (left := [each for each in children if os.path.exists(f"/proc/{each}")]) and time.monotonic() < until:
     time.sleep(0.02)
-print(json.dumps({"status": status, "said": said[before:].decode(), "children": len(children), "left": len(left)}))
+print(json.dumps({"status": status, "said": said[before:].decode(errors="replace"), "children": len(children), "left": len(left)}))
 "#;
 
 /// Runs `causeway` with `arguments` until it prints `text`, and ends it.
