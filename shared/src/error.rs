@@ -283,3 +283,14 @@ impl ConfigError {
         }
     }
 }
+
+impl From<ConfigError> for TransferError {
+    fn from(error: ConfigError) -> Self {
+        let ConfigError { variable, message } = error;
+        Self::new(
+            ErrorKind::ConfigurationInvalid,
+            format!("{variable} {message}"),
+            format!("Set {variable} right and deploy again."),
+        )
+    }
+}

@@ -1,9 +1,10 @@
 //! Protocols and decisions of Causeway: what to ask of S3, what to tell GCS, and when to stop.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number: the worker, the harness and the
-//! simulator drive the very same code through [`port::Port`]. The road of one object is
+//! Nothing here does I/O, reads a clock or draws a random number: the worker and the simulator run the very
+//! same code over [`port::Port`] and [`host::Platform`]. The road of one object is
 //! [`event`] ([`sender`] says whose) → [`route`] → [`transfer`], driven by [`drive`]; a large one goes on in [`parts`];
-//! [`walk`] sends down the same road what no event told of.
+//! [`walk`] sends down the same road what no event told of. [`host`] ties all of it to queues, alarms and
+//! storage.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod gcs;
+pub mod host;
 pub mod integrity;
 pub mod json;
 pub mod jwt;

@@ -12,6 +12,7 @@ use crate::gcs::ResumableSession;
 use crate::integrity::{Digest, Digests};
 use crate::json::without_bom;
 use crate::plan::Session;
+use crate::route::Route;
 use crate::s3::StoredChecksums;
 
 /// A message of the queue of hints: a hint and the route that it takes.
@@ -67,6 +68,15 @@ pub const RECONCILE: &str = "Reconcile";
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+impl PartMessage {
+    /// Whether `route` still leads from where the object was seen to where its parts stand.
+    #[must_use]
+    pub fn is_of(&self, route: &Route) -> bool {
+        let is = |ours: &str, its: &str| ours.is_empty() || ours == its;
+        is(&self.source, &route.source.bucket) && is(&self.bucket, &route.destination.bucket)
+    }
 }
 
 impl HintMessage {
@@ -151,6 +161,12 @@ pub struct PartMessage {
     pub digest: Option<Digest>,
     /// What the names of this run's parts begin with, at the destination.
     pub prefix: String,
+    /// The source's bucket; empty in messages of an older version, as the next is.
+    #[serde(default)]
+    pub source: String,
+    /// The destination's bucket.
+    #[serde(default)]
+    pub bucket: String,
 }
 
 /// What a queue of ours holds.
@@ -464,6 +480,8 @@ mod tests {
             total: 12,
             digest: None,
             prefix: "p/".into(),
+            source: "b".into(),
+            bucket: "d".into(),
         };
         let text = serde_json::to_string(&part).unwrap();
         assert_eq!(Message::read(text.as_bytes()).unwrap(), Message::Part(part));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::gcs::{Object, Precondition, Provenance};
 use crate::message::{HintMessage, PartMessage};
 use crate::plan::Parts;
-use crate::route::Place;
+use crate::route::{Place, Route};
 use crate::s3::StoredChecksums;
 
 /// What the names of all parts begin with, under a route's destination. The source may have keys there as
@@ -91,6 +91,21 @@ impl Order {
         format!("{route}/{}/{}", hint.bucket, hint.key)
     }
 
+    /// Whether `other` is to make the very same object, metadata included, at the same place.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.object, &self.bucket, &self.folder) == (&other.object, &other.bucket, &other.folder)
+    }
+
+    /// Whether `route` still leads from where this was seen to where it is to stand.
+    #[must_use]
+    pub fn is_of(&self, route: &Route) -> bool {
+        let hint = &self.message.hint;
+        route.takes(&hint.bucket, &hint.key)
+            && self.bucket == route.destination.bucket
+            && self.folder == parts_folder(&route.destination)
+    }
+
     /// What the names of the parts of the run `run` begin with.
     #[must_use]
     pub fn prefix(&self, run: &str) -> String {
@@ -113,6 +128,8 @@ impl Order {
             total: self.parts.total,
             digest: self.parts.digest,
             prefix: self.prefix(run),
+            source: self.message.hint.bucket.clone(),
+            bucket: self.bucket.clone(),
         }
     }
 }

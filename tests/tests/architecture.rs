@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["sigv4", "event", "brake", "jwt"],
     &["sender"],
     &["s3", "gcs", "bigquery", "route", "sqs"],
@@ -26,7 +26,11 @@ const LAYERS: [&[&str]; 14] = [
     &["parts", "walk"],
     &["ledger", "drive"],
     &["api"],
+    &["host"],
 ];
+
+/// Modules of `shared` that decide what becomes of a key or a message. `host` alone asks them.
+const DECISIONS: [&str; 6] = ["drive", "parts", "plan", "retry", "transfer", "renew"];
 /// What is common to all: they may be imported from anywhere and import only each other.
 const COMMON: [&str; 7] = [
     "aws",
@@ -134,6 +138,38 @@ fn each_module_of_shared_imports_only_those_below_it() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// The worker and the simulator are platforms: whatever either of them decided, the other would have to mirror.
+#[test]
+fn neither_worker_nor_simulator_decides_what_host_does() {
+    let mut problems = Vec::new();
+    for folder in ["worker/src", "harness/src/simulate"] {
+        for (file, text) in sources(folder) {
+            problems.extend(decisions(&format!("{folder}/{file}"), &text));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+fn decisions(file: &str, code: &str) -> Vec<String> {
+    let prefix = "causeway_shared::";
+    let paths = code.match_indices(prefix).flat_map(|(start, _)| {
+        let line = code[..start].matches('\n').count() + 1;
+        let paths = first_segments(&code[start + prefix.len()..]);
+        paths.into_iter().map(move |path| (line, path))
+    });
+    paths
+        .filter_map(|(line, path)| {
+            let name: String = path
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                .collect();
+            DECISIONS
+                .contains(&name.as_str())
+                .then(|| format!("{file}:{line}: {name} is asked by shared/src/host alone"))
+        })
+        .collect()
+}
+
 #[test]
 fn shared_has_no_clock_no_randomness_and_no_io() {
     let problems: Vec<String> = shared_sources()
@@ -143,8 +179,12 @@ fn shared_has_no_clock_no_randomness_and_no_io() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-/// Path below shared/src, and text, of each source file that is not a test's.
 fn shared_sources() -> Vec<(String, String)> {
+    sources("shared/src")
+}
+
+/// Path below `folder`, and text, of each source file that is not a test's.
+fn sources(folder: &str) -> Vec<(String, String)> {
     fn collect(folder: &Path, top: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -158,7 +198,7 @@ fn shared_sources() -> Vec<(String, String)> {
             }
         }
     }
-    let top = root().join("shared/src");
+    let top = root().join(folder);
     let mut found = Vec::new();
     collect(&top, &top, &mut found);
     assert!(!found.is_empty());
@@ -326,6 +366,19 @@ mod the_rules {
     }
 
     #[test]
+    fn a_decision_is_found_however_it_is_imported() {
+        for text in [
+            "use causeway_shared::retry::after_delivery;",
+            "use causeway_shared::{error::ErrorKind, drive::drive};",
+            "fn copy() { causeway_shared::parts::copy_part() }",
+        ] {
+            assert_eq!(decisions("queue.rs", &code(text)).len(), 1, "{text}");
+        }
+        let fine = "use causeway_shared::host::batch;\n// causeway_shared::retry";
+        assert_eq!(decisions("queue.rs", &code(fine)), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_clock_randomness_and_io_are_found() {
         for text in [
             "let now = jiff::Timestamp::now();",
@@ -388,7 +441,7 @@ fn every_test_that_the_threat_model_names_is_there() {
 #[test]
 fn secrets_are_compared_in_constant_time() {
     for (file, compares) in [
-        ("worker/src/ingress/token.rs", "ct_eq"),
+        ("shared/src/sender/token.rs", "ct_eq"),
         ("shared/src/sender/access_token.rs", "verify_slice"),
         ("shared/src/sender/standard_webhooks.rs", "verify_slice"),
     ] {

@@ -11,19 +11,20 @@ mod query;
 mod register;
 mod walks;
 
+use causeway_shared::host::Class;
+use causeway_shared::host::ledger::{self, Report};
 use causeway_shared::json::without_bom;
-use causeway_shared::route::Route;
+use causeway_shared::route::{Route, UNROUTED};
 use causeway_shared::walk::Kind;
 use serde::de::DeserializeOwned;
 use web_sys::Request;
 use worker::Env;
 
 use crate::config::Config;
+use crate::host::{self, Workerd};
 use crate::ingress::body::{self, Unread};
-use crate::ledger::{Handle, Report};
-use crate::quarantine::UNROUTED;
 use crate::reply::Reply;
-use query::{Query, decoded};
+use query::decoded;
 use walks::Wanted;
 
 /// docs/openapi.yaml as JSON.
@@ -105,7 +106,7 @@ impl<'a> Call<'a> {
             ["routes", name, ..] => (&[], Some(name)),
             _ => (&[], None),
         };
-        let query = Query::read(query, names)?;
+        let query = query::read(query, names)?;
         let route = match known {
             Some(name) => self.route(name).await?,
             None => None,
@@ -142,7 +143,7 @@ impl<'a> Call<'a> {
     /// The route called `name`; none for what belongs to no route, or to one that was renamed or removed
     /// and has something in quarantine.
     async fn route(self, name: &str) -> Result<Option<&'a Route>, Reply> {
-        if let Ok(route) = self.config.route(name) {
+        if let Some(route) = self.config.routes.get(name) {
             return Ok(Some(route));
         }
         if name == UNROUTED || name.len() <= LONGEST_NAME && self.is_left(name).await?.is_some() {
@@ -153,9 +154,10 @@ impl<'a> Call<'a> {
 
     /// What the ledger of the route `name` answers to `report`.
     async fn told(self, name: &str, report: &Report) -> Result<String, Reply> {
-        let ledger = Handle::new(self.env, name);
-        let ledger = ledger.map_err(|reason| Reply::problem(500, reason))?;
-        ledger.tell(report).await.map_err(silent)
+        host::object(self.env, Class::RouteLedger, name)
+            .map_err(|reason| Reply::problem(500, reason))?;
+        let answer = ledger::tell(&Workerd::new(self.env), name, report).await;
+        answer.map_err(silent)
     }
 
     /// The request's body.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access, base_url};
 use causeway_shared::credentials::GoogleCredential;
-use causeway_shared::error::{ConfigError, ErrorKind, TransferError};
+use causeway_shared::error::ConfigError;
+use causeway_shared::host::Reach;
 use causeway_shared::route::{Route, Routes};
-use causeway_shared::sender::Secrets;
+use causeway_shared::sender::{Secrets, Tokens};
 use causeway_shared::sigv4::Credentials;
 use causeway_shared::sqs::Queue;
 use js_sys::{JSON, Object, Reflect};
@@ -19,7 +20,6 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
 use crate::access_jwt::AccessJwt;
-use crate::ingress::Tokens;
 use crate::port::{SigningKey, WorkerdPort};
 
 thread_local! {
@@ -29,13 +29,13 @@ thread_local! {
 /// What the worker is told.
 pub(crate) struct Config {
     /// Where keys go.
-    pub(crate) routes: Routes,
+    pub(crate) routes: Rc<Routes>,
     /// What senders of events show; none where they sign instead.
     pub(crate) events_tokens: Tokens,
     /// What senders of events sign with.
     pub(crate) webhook_secrets: Option<Secrets>,
     /// The queues of SQS that are pulled.
-    pub(crate) sqs_queues: Vec<Queue>,
+    pub(crate) sqs_queues: Rc<Vec<Queue>>,
     /// What stands in the place of SNS.
     pub(crate) sns_endpoint: Option<String>,
     /// What administrators show, if they show tokens.
@@ -43,23 +43,14 @@ pub(crate) struct Config {
     /// Cloudflare Access, if it stands before the API.
     pub(crate) access_jwt: Option<AccessJwt>,
     /// How each route reaches both sides, in the order of the routes.
-    reaches: Vec<Reach>,
+    ways: Vec<Way>,
 }
 
 /// How a route reaches both sides.
-#[derive(Clone)]
-pub(crate) struct Reach {
-    /// Endpoints, credentials, and what is got with them while it is good.
-    pub(crate) access: Arc<Access>,
+struct Way {
+    access: Arc<Access>,
     /// Google's private key, where there is one.
     signing_key: Option<Rc<SigningKey>>,
-}
-
-impl Reach {
-    /// A port for one transfer.
-    pub(crate) fn port(&self, env: &Env) -> WorkerdPort {
-        WorkerdPort::new(env, self.signing_key.clone())
-    }
 }
 
 impl Config {
@@ -71,25 +62,15 @@ impl Config {
         CONFIG.with(|config| config.get_or_init(|| Self::read(env).map(Rc::new)).clone())
     }
 
-    /// The route called `name`, as a message of the queue has it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::RouteMissing`].
-    pub(crate) fn route(&self, name: &str) -> Result<&Arc<Route>, TransferError> {
-        self.routes.get(name).ok_or_else(|| {
-            TransferError::new(
-                ErrorKind::RouteMissing,
-                format!("There is no route {name:?} any more."),
-                "Add the route again and replay the message, or drop it.",
-            )
-        })
-    }
-
     /// How the route called `name` reaches both sides. What a route that is gone has left behind is
     /// cleaned up as the first one.
-    pub(crate) fn reach(&self, name: &str) -> &Reach {
+    pub(crate) fn reach(&self, name: &str, env: &Env) -> Reach<WorkerdPort> {
         let place = self.routes.iter().position(|route| route.name == name);
-        &self.reaches[place.unwrap_or_default()]
+        let way = &self.ways[place.unwrap_or_default()];
+        Reach {
+            access: Arc::clone(&way.access),
+            port: WorkerdPort::new(env, way.signing_key.clone()),
+        }
     }
 
     fn read(env: &Env) -> Result<Self, ConfigError> {
@@ -125,18 +106,18 @@ impl Config {
             }
         }
         let sqs_queues = read_queues(env)?;
-        let reaches = read_reaches(env, &routes)?;
+        let ways = read_ways(env, &routes)?;
         Ok(Self {
-            routes,
+            routes: Rc::new(routes),
             events_tokens,
             webhook_secrets,
-            sqs_queues,
+            sqs_queues: Rc::new(sqs_queues),
             sns_endpoint: text(env, "AWS_ENDPOINT_URL_SNS")
                 .map(|url| base_url("AWS_ENDPOINT_URL_SNS", &url))
                 .transpose()?,
             admin_tokens: Some(admin_tokens).filter(|tokens| !tokens.is_empty()),
             access_jwt: read_access_jwt(env)?,
-            reaches,
+            ways,
         })
     }
 }
@@ -176,7 +157,7 @@ fn region(env: &Env) -> Result<String, ConfigError> {
 
 /// How each of `routes` reaches both sides. Those that say nothing of their own write as one, with one
 /// token.
-fn read_reaches(env: &Env, routes: &Routes) -> Result<Vec<Reach>, ConfigError> {
+fn read_ways(env: &Env, routes: &Routes) -> Result<Vec<Way>, ConfigError> {
     let region = region(env)?;
     let (s3, sts) = (
         text(env, "AWS_ENDPOINT_URL_S3"),
@@ -207,7 +188,7 @@ fn read_reaches(env: &Env, routes: &Routes) -> Result<Vec<Reach>, ConfigError> {
                 writer
             }
         };
-        Ok(Reach {
+        Ok(Way {
             access: Arc::new(Access { s3, gcs }),
             signing_key,
         })

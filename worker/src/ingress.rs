@@ -1,24 +1,21 @@
 //! The door: events in, in every dialect, and hints into the queue.
 //!
-//! [`sender`] says who may, [`sns`] proves what SNS signed, [`oauth`] gives tokens, [`hints`] finds the
-//! routes.
+//! [`sender`] says who may, [`sns`] proves what SNS signed, [`oauth`] gives tokens; `host::hints` finds
+//! the routes.
 //! No storage request is made here: senders wait only seconds. The answer is given after the queue
 //! has taken the hints, so what was answered with 2xx is not lost.
 
 pub(crate) mod body;
 pub(crate) mod guesses;
-pub(crate) mod hints;
 mod oauth;
 mod sender;
 mod sns;
-mod token;
-
-pub(crate) use hints::Sorted;
-pub(crate) use token::Tokens;
 
 use causeway_shared::error::{ConfigError, cut};
 use causeway_shared::event::{self, EventError, KEY_BYTES, Notification};
-use causeway_shared::sender::Kind;
+use causeway_shared::host::hints::{self, Sorted};
+use causeway_shared::host::{self, Queue};
+use causeway_shared::sender::{Kind, name_of};
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
@@ -26,7 +23,8 @@ use worker::Env;
 
 use crate::api;
 use crate::config::Config;
-use crate::platform::{self, Queue};
+use crate::host::{Workerd, binding};
+use crate::platform;
 use crate::reply::Reply;
 use sender::Shown;
 use sns::Proven;
@@ -106,7 +104,7 @@ async fn take_in(
         Shown::Token(sender) => (sender, None, body),
         Shown::Signature(signature) => {
             let secret = sender::check_signature(&signature, &body, config, now)?;
-            let sender = platform::name_of(&format!("webhook {secret}"));
+            let sender = name_of(&format!("webhook {secret}"));
             admit(&sender, 1, env).await?;
             (sender, None, body)
         }
@@ -117,7 +115,7 @@ async fn take_in(
         Shown::Nothing if has_parameters => return Err(takes_no_parameters()),
         Shown::Nothing => match sns::prove(request, &body, config, env, now).await? {
             Proven::Event { topic, event } => {
-                let sender = platform::name_of(&topic);
+                let sender = name_of(&topic);
                 admit(&sender, 1, env).await?;
                 (sender, Some(topic), event.into_bytes())
             }
@@ -194,10 +192,11 @@ fn unread(reason: body::Unread) -> Reply {
 /// Answers once the queue has every hint. Hints that it took before it failed are sent again with
 /// the rest: twice does no harm.
 pub(crate) async fn enqueue(sorted: Sorted, env: &Env) -> Reply {
-    if let Err(reason) = Queue::bound(env, "HINTS") {
-        return misconfigured(&ConfigError::new("HINTS", reason));
+    let (platform, name) = (Workerd::new(env), binding(Queue::Hints));
+    if let Err(reason) = platform::Queue::bound(env, name) {
+        return misconfigured(&ConfigError::new(name, reason));
     }
-    if let Err(reason) = hints::put(&sorted.messages, env).await {
+    if let Err(reason) = host::put(&platform, Queue::Hints, &sorted.messages).await {
         let line = json!({"event": "queue-refused", "message": &reason});
         web_sys::console::error_1(&line.to_string().into());
         return Reply::problem(

@@ -1,37 +1,36 @@
 //! Causeway on Cloudflare Workers: the entry points and the port on workerd.
 //!
-//! `fetch` takes events in ([`ingress`]), `queue` carries hints and parts out ([`consumer`],
-//! [`parts`]) and dead letters into quarantine ([`quarantine`]). A Durable Object a large object holds
-//! its parts together ([`coordinator`]); one a route keeps its ledger ([`ledger`]), and others look for
-//! what no event told of ([`walk`]). What is decided is decided in `causeway_shared`; this crate only
-//! moves bytes and answers.
+//! `fetch` takes events in ([`ingress`]) and answers the API ([`api`]); `queue`, the crons and the Durable
+//! Objects ([`objects`]) do what `causeway_shared::host` says, over [`host`]. What is decided is decided in
+//! `causeway_shared`; this crate only moves bytes ([`port`]) and answers.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 
 mod access_jwt;
 mod api;
 mod config;
-mod consumer;
-mod coordinator;
+mod host;
 mod ingress;
-mod ledger;
-mod object;
-mod outcome;
-mod parts;
+mod objects;
 mod platform;
 mod port;
-mod puller;
-mod quarantine;
 mod reply;
 mod rsa;
-mod settle;
 mod single_flight;
-mod walk;
 
+use causeway_shared::host::{batch, puller, quarantine, walk};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::worker_sys::Context;
+
+use host::Workerd;
+
+/// What the name of the queue of dead letters ends with, by which its batches are told from others.
+const DEAD_LETTERS: &str = "dead-letters";
+
+/// The cron that wakes the pullers and nothing else.
+const EVERY_MINUTE: &str = "* * * * *";
 
 /// What a new isolate does first.
 #[wasm_bindgen(start)]
@@ -57,10 +56,11 @@ pub async fn fetch(
 /// into a panic.
 #[wasm_bindgen]
 pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
-    if batch.queue().ends_with(quarantine::QUEUE) {
-        quarantine::consume(&batch, &env).await;
+    let (platform, messages) = (Workerd::new(&env), batch.list());
+    if batch.queue().ends_with(DEAD_LETTERS) {
+        quarantine::consume(&platform, messages).await;
     } else {
-        consumer::consume(&batch, &env).await;
+        batch::consume(&platform, messages).await;
     }
 }
 
@@ -68,8 +68,9 @@ pub async fn queue(batch: platform::MessageBatch, env: Env, _context: Context) {
 /// minute is the time to see whether the two sides are the same.
 #[wasm_bindgen]
 pub async fn scheduled(event: JsValue, env: Env, _context: Context) {
-    puller::wake_all(&env).await;
-    if platform::cron_of(&event).as_deref() != Some(puller::CRON) {
-        walk::reconcile_all(&env).await;
+    let platform = Workerd::new(&env);
+    puller::wake_all(&platform).await;
+    if platform::cron_of(&event).as_deref() != Some(EVERY_MINUTE) {
+        walk::reconcile_all(&platform).await;
     }
 }

@@ -3,15 +3,11 @@
 //!
 //! Thin declarations and their conversions; no decisions.
 
-use std::ops::Range;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use causeway_shared::host::{to_json, whole_seconds};
 use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -50,7 +46,7 @@ extern "C" {
     fn send(this: &Queue, message: &JsValue, options: &JsValue) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = sendBatch)]
-    fn send_batch(this: &Queue, messages: &Array) -> Result<Promise, JsValue>;
+    fn send_batch(this: &Queue, messages: &Array, options: &JsValue) -> Result<Promise, JsValue>;
 
     /// [Namespace](https://developers.cloudflare.com/durable-objects/api/namespace/) of Durable Objects.
     type Namespace;
@@ -104,16 +100,6 @@ pub(crate) fn random() -> u128 {
     // It fails only for more than 65,536 bytes; a seed of zero would do no harm.
     let _ = crypto().get_random_values_with_u8_array(&mut bytes);
     u128::from_le_bytes(bytes)
-}
-
-/// Half of a random number, for a wait.
-pub(crate) fn seed() -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "half of a random number is one"
-    )]
-    let half = random() as u64;
-    half
 }
 
 /// Milliseconds since 1970. On Workers this stands still between one I/O and the next.
@@ -245,52 +231,25 @@ impl Queue {
         Ok(queue.unchecked_into())
     }
 
-    /// Sends one message, to be delivered after `delay`; the queue has it when this returns.
+    /// Sends messages, each a text, to be delivered after `delay`; the queue has them all when this returns.
     ///
     /// # Errors
     /// The queue's own words.
-    pub(crate) async fn put_after(
-        &self,
-        message: &impl Serialize,
-        delay: Duration,
-    ) -> Result<(), String> {
+    pub(crate) async fn put(&self, messages: &[String], delay: Duration) -> Result<(), String> {
         let sent = async {
-            let body = JSON::parse(&to_json(message))?;
-            let options = object("contentType", &"json".into());
-            set(&options, "delaySeconds", &whole_seconds(delay).into());
-            let promise = self.send(&body, &options)?;
-            JsFuture::from(promise).await
-        };
-        sent.await.map(drop).map_err(|error| describe(&error))
-    }
-
-    /// Sends messages, each a text; the queue has them all when this returns.
-    ///
-    /// # Errors
-    /// The queue's own words.
-    pub(crate) async fn put_all(&self, messages: &[String]) -> Result<(), String> {
-        let sent = async {
+            let options = object("delaySeconds", &whole_seconds(delay).into());
             let promise = if let [message] = messages {
-                self.send(&message.into(), &object("contentType", &"text".into()))?
+                set(&options, "contentType", &"text".into());
+                self.send(&message.into(), &options)?
             } else {
                 // As one text: each call into the platform costs more than a message does.
                 let list: Vec<Text<'_>> = messages.iter().map(|body| Text::new(body)).collect();
-                self.send_batch(&JSON::parse(&to_json(&list))?.unchecked_into())?
+                self.send_batch(&JSON::parse(&to_json(&list))?.unchecked_into(), &options)?
             };
             JsFuture::from(promise).await
         };
         sent.await.map(drop).map_err(|error| describe(&error))
     }
-}
-
-/// By what a limiter knows who asks again: it is told of nobody's token or name.
-pub(crate) fn name_of(who: &str) -> String {
-    name_of_hash(&Sha256::digest(who))
-}
-
-/// The same of whom only the hash is known.
-pub(crate) fn name_of_hash(hash: &[u8]) -> String {
-    BASE64_STANDARD.encode(hash)
 }
 
 /// Whether `key` has asked the limiter bound as `binding` no more often than that allows. Where none is
@@ -320,72 +279,5 @@ impl<'a> Text<'a> {
     fn new(body: &'a str) -> Self {
         let content_type = "text";
         Self { body, content_type }
-    }
-}
-
-/// Seconds for the queue, rounded up.
-pub(crate) fn whole_seconds(wait: Duration) -> u32 {
-    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    u32::try_from(whole).unwrap_or(u32::MAX)
-}
-
-/// Limits of one send ([Queues limits](https://developers.cloudflare.com/queues/platform/limits/)):
-/// messages, and bytes in all, each message counting some more for itself.
-const BATCH_MESSAGES: usize = 100;
-const BATCH_BYTES: usize = 250_000;
-const MESSAGE_OVERHEAD: usize = 100;
-
-/// Cuts `messages` into sends that a queue takes, in their order.
-pub(crate) fn batches(messages: &[String]) -> Vec<Range<usize>> {
-    let mut batches: Vec<Range<usize>> = Vec::new();
-    let mut bytes = 0;
-    for (index, message) in messages.iter().enumerate() {
-        let size = message.len() + MESSAGE_OVERHEAD;
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES => {
-                batch.end = index + 1;
-                bytes += size;
-            }
-            _ => {
-                batches.push(index..index + 1);
-                bytes = size;
-            }
-        }
-    }
-    batches
-}
-
-/// Reads JSON. As bytes everywhere: a deserializer of text would bring every type a second time.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    serde_json::from_slice(text.as_bytes())
-}
-
-/// JSON text of a value of ours, all of which can be written as JSON.
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_send_has_at_most_100_messages_and_250_kilobytes() {
-        let sizes = |lengths: &[usize]| -> Vec<usize> {
-            let messages: Vec<_> = lengths.iter().map(|&length| "m".repeat(length)).collect();
-            let batches = batches(&messages);
-            assert_eq!(
-                batches.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
-                (0..lengths.len()).collect::<Vec<_>>()
-            );
-            batches.iter().map(ExactSizeIterator::len).collect()
-        };
-        assert!(sizes(&[]).is_empty());
-        assert_eq!(sizes(&[10; 250]), [100, 100, 50]);
-        assert_eq!(sizes(&[125_000 - 200; 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[100_000, 100_000, 60_000, 10]), [2, 2]);
     }
 }

@@ -15,7 +15,7 @@ Examples:
   causeway replay photos 2026/a.jpg                one key
   causeway replay photos --kind source-denied      all that failed for one reason, once it is mended
   causeway replay photos --kind deletes-braked     release the deletes that the brake held back
-  causeway replay photos --all
+  causeway replay photos --all                     all but that: deletes that the brake held back ask it again
 
 A replayed entry leaves the quarantine and its key takes the same road as an event: the worker asks
 S3 what it is now. Replaying is never wrong; what fails again comes back, with one failure more.
@@ -38,6 +38,9 @@ pub(super) struct Replay {
     route: String,
     #[command(flatten)]
     which: Which,
+    /// Deletes among them are meant: the brake does not ask
+    #[arg(long)]
+    release: bool,
     #[command(flatten)]
     worker: Worker,
 }
@@ -46,6 +49,9 @@ impl Replay {
     pub(super) async fn run(self, output: Output) -> Result<Report, Failure> {
         let worker = self.worker.connect(Effect::Deletes)?;
         let chosen = self.which.choose(&worker, &self.route).await?;
-        selection::act(&worker, Action::Replay, &self.route, chosen, output).await
+        let action = Action::Replay {
+            release: self.release,
+        };
+        selection::act(&worker, action, &self.route, chosen, output).await
     }
 }

@@ -208,7 +208,7 @@ pub(super) async fn act(
     output: Output,
 ) -> Result<Report, Failure> {
     let verb = match action {
-        Action::Replay => "replayed",
+        Action::Replay { .. } => "replayed",
         Action::Drop => "dropped",
     };
     let bar = output.counter(chosen.exact.then_some(chosen.most));

@@ -40,7 +40,10 @@ pub enum Selection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Send their keys down the road again
-    Replay,
+    Replay {
+        /// Deletes among them are meant, whatever the reason that they are there for
+        release: bool,
+    },
     /// Forget them
     Drop,
 }
@@ -175,10 +178,14 @@ impl AdminClient {
         selection: &Selection,
     ) -> Result<Taken, ClientError> {
         let below = match action {
-            Action::Replay => "/quarantine/replay",
+            Action::Replay { .. } => "/quarantine/replay",
             Action::Drop => "/quarantine/drop",
         };
-        let body = json!(selection).to_string();
+        let mut body = json!(selection);
+        if action == (Action::Replay { release: true }) {
+            body["release"] = json!(true);
+        }
+        let body = body.to_string();
         let answer = self.0.post(&path(route, below)?, body).await;
         answer.map_err(of_route)
     }

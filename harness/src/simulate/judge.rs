@@ -5,19 +5,28 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use causeway_shared::brake::ALWAYS;
 use causeway_shared::error::ErrorKind;
+use causeway_shared::host::Class;
+use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
 use causeway_shared::order::parts_folder;
 use causeway_shared::route::{OnConflict, Route};
 
+use serde_json::Value;
+
+use super::durable::object_name;
 use super::fault::{Fault, Faults};
 use super::gcs::{Commit, Object};
 use super::queue::Dead;
-use super::s3::{S3, Version};
+use super::s3::{BUCKET, S3, Version};
 use super::scenario::Scenario;
 use super::world::World;
 
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
+
+/// The brake's window, in milliseconds.
+const HOUR: u64 = 3_600_000;
 
 #[derive(Debug)]
 pub(super) struct Judge {
@@ -26,8 +35,10 @@ pub(super) struct Judge {
     pub(super) violations: Vec<String>,
     /// Of each name, which version of the source stands there, and in which generation.
     standing: BTreeMap<String, (u64, usize)>,
+    /// When copies were deleted, in milliseconds.
+    deletes: Vec<u64>,
     /// Runs whose parts were given up.
-    left: Vec<(String, ErrorKind)>,
+    left: Vec<String>,
 }
 
 impl Judge {
@@ -37,6 +48,7 @@ impl Judge {
             route: Rc::new(route.clone()),
             violations: Vec::new(),
             standing: BTreeMap::new(),
+            deletes: Vec::new(),
             left: Vec::new(),
         }
     }
@@ -45,9 +57,11 @@ impl Judge {
         self.violations.push(violation.to_owned());
     }
 
-    /// The parts under `prefix` could not be deleted, and were named for somebody to delete them.
-    pub(super) fn parts_left(&mut self, prefix: String, kind: ErrorKind) {
-        self.left.push((prefix, kind));
+    /// The log names parts that could not be deleted, for somebody to delete them.
+    pub(super) fn parts_left(&mut self, line: &Value) {
+        let destination = line["destination"].as_str().unwrap_or_default();
+        let prefix = destination.strip_prefix(&format!("gs://{}/", super::gcs::BUCKET));
+        self.left.push(prefix.unwrap_or_default().to_owned());
     }
 
     fn key_of(&self, name: &str) -> Option<String> {
@@ -104,11 +118,12 @@ impl Judge {
     }
 
     /// What was deleted was a copy of ours, on a route that carries deletions over.
-    fn deleted(&mut self, object: &Object) {
+    fn deleted(&mut self, object: &Object, now: u64) {
         let name = &object.name;
         if self.key_of(name).is_none() {
             return;
         }
+        self.deletes.push(now);
         let is_ours = self
             .standing
             .get(name)
@@ -119,6 +134,39 @@ impl Judge {
         }
     }
 
+    /// No more was deleted than the brake lets through, and the ledger knows what it holds.
+    fn braked(&mut self, world: &World, faults: &Faults) {
+        let limit = world.scenario.brake_deletes as usize;
+        let (first, last) = (self.deletes.first(), self.deletes.last());
+        let is_short = last
+            .zip(first)
+            .is_some_and(|(last, first)| last - first < HOUR);
+        if is_short && self.deletes.len() > limit && !faults.has(Fault::ClockSkew) {
+            let deletes = self.deletes.len();
+            self.object(&format!(
+                "{deletes} copies were deleted where {limit} may be"
+            ));
+        }
+        let ledger = object_name(Class::RouteLedger, &self.route.name);
+        let (counted, entries) = world.with_object(&ledger, |object| {
+            let stored = object.storage.get(LEDGER).map(String::as_str);
+            let stored: Value = serde_json::from_str(stored.unwrap_or("null")).unwrap_or_default();
+            let entries = object
+                .storage
+                .keys()
+                .filter(|key| key.starts_with(QUARANTINE));
+            (
+                stored["quarantined"].as_u64().unwrap_or_default(),
+                entries.count(),
+            )
+        });
+        if counted != entries as u64 {
+            self.object(&format!(
+                "the ledger counts {counted} entries, and has {entries}"
+            ));
+        }
+    }
+
     fn at_rest(&mut self, world: &World) {
         let (s3, gcs, queues) = (world.s3.borrow(), world.gcs.borrow(), world.queues.borrow());
         let faults = world.faults.borrow();
@@ -126,7 +174,10 @@ impl Judge {
             self.object("messages are left in the queues, and nobody will deliver them");
         }
         for dead in &queues.dead {
-            if !explains(dead, &faults, &world.scenario) {
+            // Each fault may have cost a delete that was granted and never made.
+            let granted = self.deletes.len() as u64 + faults.injected.values().sum::<u64>();
+            let is_many = dead.kind == Some(ErrorKind::DeletesBraked) && granted >= ALWAYS;
+            if !is_many && !explains(dead, &faults, &world.scenario) {
                 let (kind, key) = (dead.kind, &dead.key);
                 self.object(&format!(
                     "{key:?} is in quarantine, and {kind:?} cannot be: {}",
@@ -134,6 +185,7 @@ impl Judge {
                 ));
             }
         }
+        self.braked(world, &faults);
         for key in s3.keys() {
             let name = self.route.destination_name(key).unwrap_or_default();
             let found = gcs.objects.get(&name);
@@ -152,7 +204,8 @@ impl Judge {
             });
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
-            if !is_equal && !is_kept && !queues.dead.iter().any(is_dead) {
+            let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);
+            if !is_equal && !is_kept && !is_known {
                 self.object(&format!(
                     "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
                     s3.current(key).map(|version| &version.body),
@@ -165,7 +218,7 @@ impl Judge {
             .keys()
             .filter(|name| name.starts_with(&self.folder))
         {
-            let is_named = self.left.iter().any(|(prefix, _)| name.starts_with(prefix));
+            let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
             // One empty object, which the next large object deletes: its write was given up and made
             // again, or outlived its isolate, and came through after all.
             let outlives = faults.has(Fault::Stalled) || faults.has(Fault::ObjectCrashed);
@@ -208,13 +261,20 @@ impl World {
             judge.committed(&commit, &self.s3.borrow());
         }
         for object in deleted {
-            judge.deleted(&object);
+            judge.deleted(&object, self.now());
         }
         for request in unknown {
             judge.object(&format!(
                 "the model of GCS does not know the request {request}"
             ));
         }
+    }
+
+    /// Whether the route's ledger has an entry for `key`.
+    fn is_in_quarantine(&self, key: &str) -> bool {
+        let ledger = object_name(Class::RouteLedger, &self.route.name);
+        let entry = format!("{QUARANTINE}{BUCKET}/{key}");
+        self.with_object(&ledger, |object| object.storage.contains_key(&entry))
     }
 
     /// Looks at everything once nothing moves any more.
@@ -242,7 +302,8 @@ fn has_tag(object: &Object, version: &Version) -> bool {
 fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
     let many = faults.injected.values().sum::<u64>() >= MANY_FAULTS;
     match dead.kind {
-        Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000,
+        // What is refused was granted, each time that it was tried.
+        Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000 || !scenario.lets_delete,
         Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
         // What refuses a HEAD has no body, and does not say that it is the clock.
         Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied) || faults.has(Fault::ClockSkew),

@@ -5,13 +5,15 @@
 //! are models and no emulators: what speaks HTTP over sockets is elsewhere in this crate.
 
 mod body;
-mod consumer;
+mod delivered;
 mod durable;
 mod fault;
 mod gcs;
 mod judge;
 mod mutant;
 mod network;
+mod operator;
+mod platform;
 mod port;
 mod queue;
 mod run;
@@ -20,7 +22,6 @@ mod scenario;
 mod story;
 #[cfg(test)]
 mod tests;
-mod walk;
 mod workload;
 mod world;
 

@@ -56,6 +56,16 @@ pub enum Mutant {
     AnsweredBefore,
     /// A page of a reconcile counts as walked before the queue has its hints.
     WalkedBefore,
+    /// What is to come again is not given back to the queue.
+    RetryForgotten,
+    /// The brake lets everything through.
+    BrakeNotAsked,
+    /// What the ledger counts is lost.
+    LedgerLost,
+    /// An entry of the quarantine is.
+    EntryLost,
+    /// How far a walk is, is.
+    WalkLost,
 }
 
 /// What a port remembers that should not.
@@ -103,6 +113,14 @@ impl Memory {
             .cloned()
     }
 
+    /// A listing of parts without any, as a sweep that finds nothing has it.
+    pub(super) fn emptied(world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let query = request.uri().query().unwrap_or_default();
+        let is_sweep = request.method() == Method::GET && query.contains(".causeway-parts");
+        let is_asked = world.is(Mutant::NothingSwept) && is_sweep;
+        is_asked.then(|| Response::new(Bytes::from_static(b"{\"kind\":\"storage#objects\"}")))
+    }
+
     /// The destination's resource as it was when somebody looked last.
     pub(super) fn replayed(world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
         if !world.is(Mutant::StaleGeneration) || request.method() != Method::GET {
@@ -125,6 +143,13 @@ impl Memory {
 
 /// Breaks a request without an object's bytes.
 pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
+    if world.is(Mutant::PartsReversed) && request.uri().path().ends_with("/compose") {
+        let mut order: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        if let Some(sources) = order["sourceObjects"].as_array_mut() {
+            sources.reverse();
+        }
+        *request.body_mut() = order.to_string().into();
+    }
     if world.is(Mutant::NoPrecondition) && request.method() == Method::POST {
         *request.uri_mut() = without_precondition(request.uri());
     }

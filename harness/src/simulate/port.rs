@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use causeway_shared::host::{Platform as _, ledger};
 use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
 use causeway_shared::route::Route;
 use http::{Request, Response};
@@ -14,12 +15,15 @@ use super::body::Body;
 use super::gcs::{Wire, signature};
 use super::mutant::{self, Memory, Mutant};
 use super::network::{Reply, Store, reply_time};
+use super::platform::SimulatedPlatform;
 use super::world::World;
 
 /// The port of one transfer.
 pub(super) struct SimulatedPort {
     world: Rc<World>,
-    isolate: usize,
+    platform: SimulatedPlatform,
+    /// How long the first request waits for a place, in milliseconds.
+    start: u64,
     open: Option<Open>,
     memory: Memory,
 }
@@ -36,12 +40,21 @@ pub(super) struct Open {
 }
 
 impl SimulatedPort {
-    pub(super) fn new(world: &Rc<World>, isolate: usize) -> Self {
+    /// One whose first request waits `start` milliseconds for a place.
+    pub(super) fn new(platform: SimulatedPlatform, world: &Rc<World>, start: u64) -> Self {
         Self {
             world: Rc::clone(world),
-            isolate,
+            platform,
+            start,
             open: None,
             memory: Memory::default(),
+        }
+    }
+
+    async fn begin(&mut self) {
+        let wait = std::mem::take(&mut self.start);
+        if wait > 0 {
+            self.world.sleep(wait).await;
         }
     }
 
@@ -65,12 +78,14 @@ impl SimulatedPort {
 
 impl Port for SimulatedPort {
     fn now(&self) -> Timestamp {
-        self.world.time_at(self.isolate)
+        self.platform.now()
     }
 
     async fn send(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        self.begin().await;
         mutant::spoil_request(&self.world, &mut request);
-        let replayed = Memory::replayed(&self.world, &request);
+        let replayed = Memory::replayed(&self.world, &request)
+            .or_else(|| Memory::emptied(&self.world, &request));
         if let Some(reply) = replayed.or_else(|| self.memory.unchanged(&self.world, &request)) {
             return Ok(reply);
         }
@@ -87,6 +102,7 @@ impl Port for SimulatedPort {
     }
 
     async fn open(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+        self.begin().await;
         self.open = None;
         let asked = request.headers().get("if-match").cloned();
         if self.is(Mutant::AnyVersionWillDo) {
@@ -196,8 +212,7 @@ impl Port for SimulatedPort {
     }
 
     async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
-        let now = self.now();
-        self.world.ask_ledger(route, now).await
+        ledger::may_delete(&self.platform, route).await
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -6,22 +6,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use causeway_shared::error::ErrorKind;
+use causeway_shared::host::{Queue, batch, quarantine};
 use causeway_shared::message::{DeadLetter, Message};
 
+use super::delivered::SimulatedMessage;
 use super::fault::Fault;
 use super::mutant::Mutant;
-use super::world::{ISOLATES, World};
+use super::platform::{SimulatedPlatform, session_of};
+use super::world::{ISOLATES, Owner, World};
 
 /// A message is delivered once more than this at most, as wrangler.toml says.
 const MAX_RETRIES: u32 = 100;
 /// A consumer has this long for a batch, in milliseconds.
 const INVOCATION_TIME: u64 = 15 * 60 * 1000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
-    Hints,
-    Parts,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Queues {
@@ -32,7 +29,7 @@ pub(super) struct Queues {
 
 #[derive(Debug, Clone)]
 struct Stored {
-    queue: Name,
+    queue: Queue,
     text: Rc<str>,
     deliveries: u32,
     visible: u64,
@@ -81,18 +78,18 @@ impl Queues {
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
+}
 
-    fn key_of(text: &str) -> Option<String> {
-        match Message::read(text.as_bytes()) {
-            Ok(Message::Hint(hint)) => Some(hint.hint.key),
-            _ => None,
-        }
+fn key_of(text: &str) -> Option<String> {
+    match Message::read(text.as_bytes()) {
+        Ok(Message::Hint(hint)) => Some(hint.hint.key),
+        _ => None,
     }
 }
 
 impl World {
     /// The queue has `text`, to be delivered after `delay`.
-    pub(super) fn put(&self, queue: Name, text: &str, delay: Duration) {
+    pub(super) fn put(&self, queue: Queue, text: &str, delay: Duration) {
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX / 4);
         let mut queues = self.queues.borrow_mut();
         queues.next += 1;
@@ -111,24 +108,29 @@ impl World {
         );
         drop(queues);
         self.tell(id, || format!("message {id} is in the queue of {queue:?}"));
+        if queue == Queue::DeadLetters {
+            self.note_dead(text);
+        }
         self.deliver_after(queue, delay);
     }
 
-    /// Puts `text` into a queue from within a task.
+    /// Puts `messages` into a queue from within a task.
     ///
     /// # Errors
-    /// The platform's words. The queue may have it all the same.
+    /// The platform's words. The queue may have them all the same.
     pub(super) async fn send(
         self: &Rc<Self>,
-        queue: Name,
-        text: &str,
+        queue: Queue,
+        messages: &[String],
         delay: Duration,
     ) -> Result<(), String> {
         self.sleep(2).await;
         self.crash_point().await;
         let refused = self.strike(&[Fault::QueueRefused]).is_some();
         if !refused || self.rng.borrow_mut().chance(1, 2) {
-            self.put(queue, text, delay);
+            for text in messages {
+                self.put(queue, text, delay);
+            }
         }
         self.sleep(2).await;
         self.crash_point().await;
@@ -138,25 +140,17 @@ impl World {
         Ok(())
     }
 
-    /// Puts `letter` among the dead.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
-    pub(super) async fn bury(self: &Rc<Self>, letter: &DeadLetter) -> Result<(), String> {
-        self.sleep(2).await;
-        self.crash_point().await;
-        if self.strike(&[Fault::QueueRefused]).is_some() {
-            return Err("the queue gave no answer".to_owned());
-        }
-        if !self.is(Mutant::DeadLetterLost) {
-            let key = Queues::key_of(&letter.message.to_string());
-            self.add_dead(key, Some(letter.error.kind), letter.error.to_string());
-        }
-        self.crash_point().await;
-        Ok(())
-    }
-
-    fn add_dead(&self, key: Option<String>, kind: Option<ErrorKind>, reason: String) {
+    /// Notes what is on its way into quarantine.
+    fn note_dead(&self, text: &str) {
+        let letter = serde_json::from_str::<DeadLetter>(text);
+        let (key, kind, reason) = match letter {
+            Ok(letter) => (
+                key_of(&letter.message.to_string()),
+                Some(letter.error.kind),
+                letter.error.to_string(),
+            ),
+            Err(_) => (key_of(text), None, "delivered too often".to_owned()),
+        };
         self.tell(kind.map_or(0, |kind| kind as u64), || {
             format!("dead letter for {key:?}: {reason}")
         });
@@ -169,17 +163,17 @@ impl World {
         });
     }
 
-    fn deliver_after(&self, queue: Name, delay: u64) {
+    fn deliver_after(&self, queue: Queue, delay: u64) {
         let wait = self.rng.borrow_mut().between(1, 40);
         self.after(delay + wait, move |world| world.deliver(queue));
     }
 
     /// Delivers a batch of what is visible, in any order.
-    fn deliver(self: &Rc<Self>, queue: Name) {
+    fn deliver(self: &Rc<Self>, queue: Queue) {
         let now = self.now();
         let most = match queue {
-            Name::Hints => 100,
-            Name::Parts => 6,
+            Queue::Hints | Queue::DeadLetters => 100,
+            Queue::Parts => 6,
         };
         let mut visible: Vec<u64> = {
             let queues = self.queues.borrow();
@@ -207,10 +201,10 @@ impl World {
         if !visible.is_empty() {
             self.deliver_after(queue, 0);
         }
-        self.lease(&batch);
+        self.lease(queue, &batch);
     }
 
-    fn lease(self: &Rc<Self>, batch: &[u64]) {
+    fn lease(self: &Rc<Self>, queue: Queue, batch: &[u64]) {
         let invocation = self.steps.get();
         let isolate = self.rng.borrow_mut().place(ISOLATES);
         let mut deliveries = Vec::new();
@@ -245,10 +239,10 @@ impl World {
         self.after(INVOCATION_TIME, move |world| {
             if world.invocations.borrow().contains_key(&invocation) {
                 world.tell(invocation, || "the consumer's time is up".to_owned());
-                world.kill(&super::world::Owner::Invocation(invocation));
+                world.kill(&Owner::Invocation(invocation));
             }
         });
-        self.consume(invocation, isolate, deliveries);
+        self.consume(queue, invocation, isolate, deliveries);
     }
 
     fn duplicate(&self, id: u64) {
@@ -266,26 +260,52 @@ impl World {
         self.deliver_after(queue, 0);
     }
 
+    /// Carries a batch out, as the worker does.
+    fn consume(self: &Rc<Self>, queue: Queue, id: u64, isolate: usize, batch: Vec<Delivery>) {
+        let (world, owner) = (Rc::clone(self), Owner::Invocation(id));
+        let platform = SimulatedPlatform::of_isolate(self, isolate, owner.clone());
+        self.let_go_of_sessions(&batch);
+        self.spawn(owner, 1, async move {
+            let messages = SimulatedMessage::all(&world, queue, batch);
+            match queue {
+                Queue::DeadLetters => quarantine::consume(&platform, messages).await,
+                Queue::Hints | Queue::Parts => batch::consume(&platform, messages).await,
+            }
+            world.batch_done(id);
+        });
+    }
+
+    /// Of the sessions that messages of one key carry, one goes on; the others expire by themselves.
+    fn let_go_of_sessions(&self, batch: &[Delivery]) {
+        let mut sessions = BTreeMap::<_, Vec<u64>>::new();
+        for delivery in batch {
+            if let Some(id) = session_of(&delivery.text) {
+                sessions.entry(key_of(&delivery.text)).or_default().push(id);
+            }
+        }
+        for sessions in sessions.values().filter(|sessions| sessions.len() > 1) {
+            for &id in sessions {
+                self.orphan(id);
+            }
+        }
+    }
+
     /// Says what is to become of a message; the queue hears of it when the batch is done.
-    pub(super) fn say(self: &Rc<Self>, delivery: &Delivery, verdict: Verdict) {
+    pub(super) fn say(&self, delivery: &Delivery, verdict: Verdict) {
         let mut invocations = self.invocations.borrow_mut();
-        let Some(invocation) = invocations.get_mut(&delivery.invocation) else {
-            return;
-        };
-        let said = invocation.messages.entry(delivery.id).or_insert(verdict);
+        let invocation = invocations.get_mut(&delivery.invocation);
+        let said = invocation.and_then(|invocation| invocation.messages.get_mut(&delivery.id));
         // The first word counts, as at the platform.
-        if *said == Verdict::Open {
+        if let Some(said) = said
+            && *said == Verdict::Open
+        {
             *said = verdict;
         }
-        if invocation
-            .messages
-            .values()
-            .any(|&verdict| verdict == Verdict::Open)
-        {
-            return;
-        }
-        let done = invocations.remove(&delivery.invocation);
-        drop(invocations);
+    }
+
+    /// The consumer returned: what it said nothing of counts as acknowledged, as at the platform.
+    fn batch_done(&self, id: u64) {
+        let done = self.invocations.borrow_mut().remove(&id);
         for (id, verdict) in done.into_iter().flat_map(|done| done.messages) {
             self.conclude(id, verdict);
         }
@@ -316,7 +336,7 @@ impl World {
         }
     }
 
-    fn conclude(&self, id: u64, verdict: Verdict) {
+    pub(super) fn conclude(&self, id: u64, verdict: Verdict) {
         let mut queues = self.queues.borrow_mut();
         let Verdict::Again(delay) = verdict else {
             queues.messages.remove(&id);
@@ -330,12 +350,11 @@ impl World {
             let text = Rc::clone(&message.text);
             queues.messages.remove(&id);
             drop(queues);
-            self.add_dead(
-                Queues::key_of(&text),
-                None,
-                "delivered too often".to_owned(),
-            );
-            return;
+            if queue == Queue::DeadLetters {
+                let mut judge = self.judge.borrow_mut();
+                return judge.object("a dead letter was delivered too often, and is lost");
+            }
+            return self.put(Queue::DeadLetters, &text, Duration::ZERO);
         }
         message.is_leased = false;
         message.visible = self.now() + delay;

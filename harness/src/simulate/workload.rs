@@ -4,14 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use causeway_shared::event::{Notification, parse};
-use causeway_shared::message::HintMessage;
+use causeway_shared::host::{Queue, hints};
 use percent_encoding::percent_decode_str;
 
 use super::body::Body;
-use super::consumer::to_json;
 use super::fault::Fault;
 use super::mutant::Mutant;
-use super::queue::Name;
 use super::s3::{self, BUCKET, Change, Checksums, Put, Version, timestamp};
 use super::scenario::{Timed, Write};
 use super::world::World;
@@ -156,10 +154,10 @@ impl World {
             .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
             .is_some();
         let arrives = !failed || self.rng.borrow_mut().chance(1, 2);
-        for hint in records.into_iter().flatten().filter(|_| arrives) {
-            for route in self.routes.matching(&hint.bucket, &hint.key) {
-                let message = HintMessage::new(&route.name, hint.clone(), timestamp(self.now()));
-                self.put(Name::Hints, &to_json(&message), Duration::ZERO);
+        let sorted = hints::sort(records, &self.routes, None, timestamp(self.now()));
+        for message in sorted.into_iter().flat_map(|sorted| sorted.messages) {
+            if arrives {
+                self.put(Queue::Hints, &message, Duration::ZERO);
             }
         }
         if failed && !self.is(Mutant::AnsweredBefore) {

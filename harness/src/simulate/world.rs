@@ -14,7 +14,6 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
-use causeway_shared::brake::BrakeState;
 use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::gcs::ServiceAccount;
 use causeway_shared::route::{Route, Routes};
@@ -42,6 +41,8 @@ pub(super) enum Owner {
     Invocation(u64),
     /// A Durable Object, by name.
     Object(Rc<str>),
+    /// A person, who does not crash.
+    Operator,
 }
 
 struct Task {
@@ -88,7 +89,7 @@ pub(super) struct World {
     pub(super) scenario: Scenario,
     pub(super) mutant: Option<Mutant>,
     pub(super) route: Arc<Route>,
-    pub(super) routes: Routes,
+    pub(super) routes: Rc<Routes>,
     pub(super) rng: RefCell<Rng>,
     pub(super) faults: RefCell<Faults>,
     pub(super) s3: RefCell<S3>,
@@ -98,8 +99,6 @@ pub(super) struct World {
     pub(super) objects: RefCell<BTreeMap<Rc<str>, Durable>>,
     pub(super) isolates: RefCell<Vec<Isolate>>,
     pub(super) judge: RefCell<Judge>,
-    /// The ledger's.
-    pub(super) brake: RefCell<BrakeState>,
     /// Who spoke to a session last.
     pub(super) session_users: RefCell<BTreeMap<u64, Owner>>,
     now: Cell<u64>,
@@ -122,6 +121,8 @@ pub(super) struct World {
 pub(super) struct Slot<T> {
     value: RefCell<Option<T>>,
     task: u64,
+    /// Which of the task's own parts waits: only what is woken is polled.
+    waker: RefCell<Waker>,
 }
 
 impl<T: 'static> Slot<T> {
@@ -130,6 +131,7 @@ impl<T: 'static> Slot<T> {
         Rc::new(Self {
             value: RefCell::new(None),
             task: world.current.get(),
+            waker: RefCell::new(Waker::noop().clone()),
         })
     }
 
@@ -137,14 +139,18 @@ impl<T: 'static> Slot<T> {
     pub(super) fn resolve(self: Rc<Self>, world: &World, delay: u64, value: T) {
         world.after(delay, move |world| {
             self.value.replace(Some(value));
+            self.waker.borrow().wake_by_ref();
             world.poll(self.task);
         });
     }
 
     pub(super) async fn wait(self: Rc<Self>) -> T {
-        std::future::poll_fn(|_| match self.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => Poll::Pending,
+        std::future::poll_fn(|context| {
+            if let Some(value) = self.value.take() {
+                return Poll::Ready(value);
+            }
+            self.waker.replace(context.waker().clone());
+            Poll::Pending
         })
         .await
     }
@@ -174,7 +180,6 @@ impl World {
             isolates: RefCell::default(),
             judge: RefCell::new(Judge::new(&route)),
             session_users: RefCell::default(),
-            brake: RefCell::default(),
             now: Cell::new(0),
             sequence: Cell::new(0),
             steps: Cell::new(0),
@@ -189,7 +194,7 @@ impl World {
             scenario,
             mutant,
             route,
-            routes,
+            routes: Rc::new(routes),
         };
         let isolates = (0..ISOLATES).map(|_| world.new_isolate()).collect();
         world.isolates.replace(isolates);
@@ -346,6 +351,7 @@ impl World {
         let fault = match owner {
             Owner::Invocation(_) => Fault::IsolateCrashed,
             Owner::Object(_) => Fault::ObjectCrashed,
+            Owner::Operator => return false,
         };
         // There are many places where it could, and few isolates.
         self.rng.borrow_mut().chance(1, 8) && self.strike(&[fault]).is_some()
@@ -393,6 +399,7 @@ impl World {
         match owner {
             Owner::Invocation(id) => self.invocation_died(*id),
             Owner::Object(name) => self.object_died(name),
+            Owner::Operator => {}
         }
     }
 
@@ -420,5 +427,7 @@ impl World {
         drop(tasks);
         let heap = self.heap.take();
         drop(heap);
+        let objects = self.objects.take();
+        drop(objects);
     }
 }

@@ -8,6 +8,7 @@
 mod external;
 mod file;
 mod kept;
+mod pem;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use http::{HeaderValue, Method, Request, Response, Uri};
 pub use external::ExternalAccount;
 pub use file::GoogleCredential;
 pub use kept::{Kept, Turn};
+pub use pem::pkcs8;
 pub use role::Role;
 
 use crate::error::{ErrorKind, TransferError};

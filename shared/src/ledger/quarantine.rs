@@ -77,17 +77,17 @@ impl Quarantined {
         }
     }
 
-    /// The hint that goes back to the queue, released by whoever replays it; none if the message
-    /// was no hint.
+    /// The hint that goes back to the queue; none if the message was no hint. The brake is asked for its delete
+    /// unless `is_released`: a person who mends one thing has not said that something else is meant.
     #[must_use]
-    pub fn replayed(&self) -> Option<HintMessage> {
+    pub fn replayed(&self, is_released: bool) -> Option<HintMessage> {
         let message = serde_json::to_vec(&self.message).ok()?;
         let hint: HintMessage = serde_json::from_slice(&message).ok()?;
         Some(HintMessage {
             session: None,
             followed: false,
             returns: 0,
-            released: true,
+            released: is_released,
             failures: self.failures,
             first_failed_at: Some(self.first_failed_at),
             ..hint
@@ -103,6 +103,14 @@ impl Quarantined {
 }
 
 impl Selector {
+    /// Whether a replay of what is meant says of `entry` that its delete is: who names the entry, or the
+    /// reason, has seen that the brake held it back. Who means all may not have.
+    #[must_use]
+    pub fn releases(&self, entry: &Quarantined) -> bool {
+        let is_named = !matches!(self, Self::All(_));
+        is_named && entry.error.kind == ErrorKind::DeletesBraked
+    }
+
     /// Whether the entry `id` is meant.
     #[must_use]
     pub fn takes(&self, id: &str, entry: &Quarantined) -> bool {
@@ -171,13 +179,13 @@ mod tests {
         let first = Quarantined::new(letter(5), None);
         let again = Quarantined::new(letter(9), Some(&first));
         let mut replayed = letter(20);
-        replayed.message = serde_json::to_value(again.replayed().unwrap()).unwrap();
+        replayed.message = serde_json::to_value(again.replayed(false).unwrap()).unwrap();
         // An event of its own may have failed meanwhile.
         for before in [None, Some(&Quarantined::new(letter(15), None))] {
             let entry = Quarantined::new(replayed.clone(), before);
             assert_eq!(entry.failures, 3);
             assert_eq!(entry.first_failed_at, first.first_failed_at);
-            assert_eq!(entry.replayed().unwrap().failures, 3);
+            assert_eq!(entry.replayed(false).unwrap().failures, 3);
         }
     }
 
@@ -195,13 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replayed_is_released_and_begins_anew() {
-        let replayed = Quarantined::new(letter(1), None).replayed().unwrap();
-        assert!(replayed.released && replayed.returns == 0);
+    fn what_is_replayed_begins_anew_and_is_released_only_where_that_was_said() {
+        let mut released = letter(1);
+        released.message["released"] = json!(true);
+        let entry = Quarantined::new(released, None);
+        let replayed = entry.replayed(false).unwrap();
+        assert!(!replayed.released && replayed.returns == 0);
+        assert!(entry.replayed(true).unwrap().released);
         let mut unreadable = letter(1);
         unreadable.message = json!("what is this");
         assert_eq!(unreadable.id(), "?/1970-01-01T00:00:01Z");
-        assert_eq!(Quarantined::new(unreadable, None).replayed(), None);
+        assert_eq!(Quarantined::new(unreadable, None).replayed(true), None);
+    }
+
+    #[test]
+    fn only_who_names_what_the_brake_held_back_releases_it() {
+        let braked = Quarantined::new(letter(1), None);
+        let mut denied = letter(1);
+        denied.error.kind = ErrorKind::SourceDenied;
+        let denied = Quarantined::new(denied, None);
+        let id = || Selector::Id("b/a/k".into());
+        assert!(id().releases(&braked) && !id().releases(&denied));
+        let kind = Selector::Kind(ErrorKind::DeletesBraked);
+        assert!(kind.releases(&braked) && !kind.releases(&denied));
+        assert!(!Selector::All(true).releases(&braked));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::PartCopy;
+use super::reason::moved;
 use crate::access::Access;
 use crate::client::{Answer, Client};
 use crate::error::{ErrorKind, TransferError};
@@ -34,7 +35,8 @@ struct Piece {
 /// [`ErrorKind::ChecksumRefused`] or [`ErrorKind::SourceChecksumMismatch`] when the parts are not the
 /// object that S3 has a checksum of: nothing is committed then.
 /// [`ErrorKind::PreconditionLost`] when the destination was written meanwhile, or a part is gone.
-/// [`ErrorKind::SourceChanged`] when the object is committed, and its source is another by now.
+/// [`ErrorKind::SourceChanged`] when the object is committed, and its source is another by now; or when
+/// `route` does not lead there any more, and nothing was committed.
 pub async fn assemble<P: Port>(
     port: &mut P,
     access: &Access,
@@ -44,6 +46,9 @@ pub async fn assemble<P: Port>(
     prefix: &str,
     seed: u128,
 ) -> Result<Outcome, TransferError> {
+    if !order.is_of(route) {
+        return Err(moved(route));
+    }
     let (digests, proof) = prove(order, parts)?;
     let mut client = Client { port, access, seed };
     let mut pieces = pieces(order, parts);

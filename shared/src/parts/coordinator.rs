@@ -113,7 +113,7 @@ pub enum Started {
     Underway,
     /// The same, and it has been quiet: what it misses is sent again.
     Hurried,
-    /// Another run is just ending; ask again in a moment.
+    /// A run is just ending; ask again in a moment.
     Busy,
 }
 
@@ -212,11 +212,12 @@ impl Coordinator {
     pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
         let mut is_doubtful = false;
         if let Some(run) = &mut self.run {
-            if run.order.object == order.object {
-                return run.hurry(order.quiet_after, now);
-            }
+            // What it made may be gone again: whoever looked after that is to look once more.
             if matches!(run.phase, Phase::Settling(_)) {
                 return Started::Busy;
+            }
+            if run.order.is_same(&order) {
+                return run.hurry(order.quiet_after, now);
             }
             // Neither order says which of them was read first.
             is_doubtful = true;

@@ -5,6 +5,7 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 
 use super::PartCopy;
+use super::reason::moved;
 use crate::access::{Access, Read};
 use crate::client::{Client, destination_lost, source_lost};
 use crate::error::{ErrorKind, TransferError};
@@ -56,6 +57,9 @@ async fn copy_once<P: Port>(
     part: &PartMessage,
     attempt: u32,
 ) -> Result<PartCopy, TransferError> {
+    if !part.is_of(route) {
+        return Err(moved(route));
+    }
     open(client, route, part).await?;
     let name = format!("{}{:04}-{}", part.prefix, part.part, client.nonce(attempt));
     let bucket = &route.destination.bucket;

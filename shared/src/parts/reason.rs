@@ -1,6 +1,7 @@
 //! Why a run of parts ends without its object, in words.
 
 use crate::error::{ErrorKind, TransferError};
+use crate::route::Route;
 
 pub(super) fn parts_lost(rounds: u32) -> TransferError {
     TransferError::new(
@@ -16,6 +17,18 @@ pub(super) fn replaced_another() -> TransferError {
     TransferError::new(
         ErrorKind::SourceChanged,
         "The copy took the place of another one of the same key that was under way.",
+        "Nothing to do: both sides are looked at again.",
+    )
+}
+
+/// The route reads from elsewhere, or leads elsewhere, than when the run began.
+pub(super) fn moved(route: &Route) -> TransferError {
+    TransferError::new(
+        ErrorKind::SourceChanged,
+        format!(
+            "The route {:?} has another source or destination than when the copy began.",
+            route.name
+        ),
         "Nothing to do: both sides are looked at again.",
     )
 }

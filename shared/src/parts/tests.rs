@@ -431,7 +431,28 @@ fn a_verdict_that_is_not_yet_known_is_never_replaced() {
     let mut coordinator = copying();
     coordinator.failed("1", error(ErrorKind::SourceDenied), 7);
     assert_eq!(coordinator.start(order("b"), "2", at(1)), Started::Busy);
+    // What it made may be gone again, as who asks now has seen: its end answers only those before.
+    assert_eq!(coordinator.start(order("a"), "2", at(1)), Started::Busy);
     assert!(matches!(settle(coordinator), Verdict::Quarantine(_)));
+}
+
+#[test]
+fn the_same_object_at_another_place_is_another_and_what_stands_at_the_first_is_swept() {
+    for (bucket, folder) in [("elsewhere", None), ("dst", Some("other/.causeway-parts/"))] {
+        let mut moved = order("a");
+        moved.bucket = bucket.into();
+        if let Some(folder) = folder {
+            moved.folder = folder.into();
+        }
+        let (first, mut coordinator) = (order("a"), copying());
+        assert_eq!(coordinator.start(moved, "2", at(1)), Started::New);
+        coordinator.probed("2", Ok(true), at(1), 7);
+        coordinator.sent("2", at(1));
+        let Task::Sweep { bucket, prefix } = coordinator.wake(at(1)) else {
+            panic!()
+        };
+        assert_eq!((bucket, prefix), (first.bucket.clone(), first.prefix("1")));
+    }
 }
 
 #[test]

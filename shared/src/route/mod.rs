@@ -8,7 +8,8 @@ mod table;
 use std::sync::Arc;
 
 use crate::brake::Brake;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, ErrorKind, TransferError};
+use crate::event::ObjectHint;
 use crate::sender::Topic;
 
 pub use table::PARTS_ABOVE;
@@ -133,6 +134,14 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether `key` of `bucket` takes this route.
+    #[must_use]
+    pub fn takes(&self, bucket: &str, key: &str) -> bool {
+        self.source.bucket == bucket && key.starts_with(&self.source.prefix)
+    }
+}
+
 impl Routes {
     /// Collects routes.
     ///
@@ -167,11 +176,44 @@ impl Routes {
         self.0.iter().find(|route| route.name == name)
     }
 
+    /// The route called `name` for what `hint` is of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RouteMissing`] where there is none of that name, or where it reads from elsewhere now:
+    /// another object may be called so there.
+    pub fn of(&self, name: &str, hint: &ObjectHint) -> Result<&Arc<Route>, TransferError> {
+        let route = self.named(name)?;
+        if route.takes(&hint.bucket, &hint.key) {
+            return Ok(route);
+        }
+        let source = &route.source;
+        Err(TransferError::new(
+            ErrorKind::RouteMissing,
+            format!(
+                "The route {name:?} reads from s3://{}/{} now, and s3://{}/{} is not there.",
+                source.bucket, source.prefix, hint.bucket, hint.key
+            ),
+            "Add a route for that bucket and replay the message, or drop it.",
+        ))
+    }
+
+    /// The route called `name`, as a message of a queue has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RouteMissing`].
+    pub fn named(&self, name: &str) -> Result<&Arc<Route>, TransferError> {
+        self.get(name).ok_or_else(|| {
+            TransferError::new(
+                ErrorKind::RouteMissing,
+                format!("There is no route {name:?} any more."),
+                "Add the route again and replay the message, or drop it.",
+            )
+        })
+    }
+
     /// Every route that `key` of `bucket` takes.
     pub fn matching(&self, bucket: &str, key: &str) -> impl Iterator<Item = &Arc<Route>> {
-        self.0.iter().filter(move |route| {
-            route.source.bucket == bucket && key.starts_with(&route.source.prefix)
-        })
+        self.0.iter().filter(move |route| route.takes(bucket, key))
     }
 
     /// The topic with this ARN, if a route names it.

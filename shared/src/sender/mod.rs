@@ -1,17 +1,19 @@
 //! Who sent an event: what is signed, with what, and when that is too long ago.
 //!
-//! Pure: the runtime fetches certificates, checks RSA signatures and compares tokens. What an event
+//! Pure: the runtime fetches certificates and checks RSA signatures. What an event
 //! says is [`crate::event`]'s.
 
 mod access_token;
 mod certificate;
 mod sns;
 mod standard_webhooks;
+mod token;
 
 pub use access_token::{AccessTokens, LIFETIME as ACCESS_TOKEN_LIFETIME};
 pub use certificate::Certificate;
 pub use sns::{Claim, Envelope, Hash, Kind, Topic};
 pub use standard_webhooks::{Secrets, Signed};
+pub use token::{Tokens, name_of, network};
 
 use jiff::{SignedDuration, Timestamp};
 

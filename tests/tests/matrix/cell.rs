@@ -178,7 +178,11 @@ impl Cell {
             .witness
             .now(|seen| seen.outcomes(&lane.source, "key").len());
         let admin = lane.stack.admin();
-        let replayed = admin.act(Action::Replay, &lane.route, &Selection::All(true));
+        let replayed = admin.act(
+            Action::Replay { release: false },
+            &lane.route,
+            &Selection::All(true),
+        );
         assert_eq!(replayed.await.unwrap().count, 1);
         so_far
     }

@@ -1,12 +1,15 @@
 //! Who asks, and how often.
 
+use causeway_shared::host::log;
+use causeway_shared::sender::name_of;
 use serde_json::json;
 
 use super::Call;
 use crate::access_jwt::Refused;
+use crate::host::Workerd;
 use crate::ingress::guesses;
+use crate::platform;
 use crate::reply::Reply;
-use crate::{outcome, platform};
 
 impl Call<'_> {
     /// Whether who asks may, and not too often.
@@ -16,7 +19,7 @@ impl Call<'_> {
             Ok(caller) => caller,
             Err(refused) => return Err(guesses::counted(refused, self.request, self.env).await),
         };
-        let caller = platform::name_of(&caller);
+        let caller = name_of(&caller);
         if platform::is_within_limit(self.env, "API_LIMIT", &caller).await {
             return Ok(());
         }
@@ -69,7 +72,8 @@ impl Call<'_> {
                 }
                 Err(Refused::NoKeys(why)) => {
                     // The platform's words are for whoever runs the worker: they may quote a URL.
-                    outcome::log_error(&json!({"event": "access-silent", "message": why}));
+                    let line = json!({"event": "access-silent", "message": why});
+                    log::trouble(&Workerd::new(self.env), &line);
                     let reason = "Access did not say which keys are its. Ask again.";
                     return Err(Reply::problem(503, reason).header("retry-after", "5"));
                 }

@@ -2,11 +2,12 @@
 
 pub(super) use causeway_shared::event::KEY_BYTES;
 use causeway_shared::event::{ObjectHint, unusable};
+use causeway_shared::host::hints::Sorted;
 use causeway_shared::route::Route;
 use serde::Deserialize;
 
 use super::{Call, parsed, unrouted};
-use crate::ingress::{self, Sorted};
+use crate::ingress;
 use crate::platform;
 use crate::reply::Reply;
 

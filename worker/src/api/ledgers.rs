@@ -1,11 +1,14 @@
 //! What a route's ledger is asked: its state, its transfers, its quarantine, and what is to become of
 //! that. Its answers are passed on as they are.
 
+use causeway_shared::host::ledger::Report;
+use causeway_shared::host::to_json;
 use causeway_shared::ledger::Selector;
+
+use serde_json::{Map, Value};
 
 use super::query::{LONGEST, Query};
 use super::{Call, parsed};
-use crate::ledger::Report;
 use crate::reply::Reply;
 
 impl Call<'_> {
@@ -24,7 +27,7 @@ impl Call<'_> {
             ["transfers", id] if is_long(id) => return Err(forgotten(id)),
             ["transfers", id] => Report::Transfer((*id).to_owned()),
             ["quarantine"] => Report::List(query),
-            ["quarantine", "replay"] => Report::Replay(selector(body)?),
+            ["quarantine", "replay"] => replay(body)?,
             _ => Report::Drop(selector(body)?),
         };
         let answer = self.told(name, &report).await?;
@@ -45,6 +48,19 @@ fn transfers(query: &Query) -> Result<Report, Reply> {
         limit: query.limit,
         after: after.map_err(|_| Reply::problem(400, "after is a page's next, a number."))?,
     })
+}
+
+/// `release` beside a selector.
+fn replay(body: &[u8]) -> Result<Report, Reply> {
+    let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}, with "release": true if deletes among them are meant"#;
+    let mut fields: Map<String, Value> = parsed(body, expected)?;
+    let release = match fields.remove("release") {
+        None => false,
+        Some(Value::Bool(release)) => release,
+        Some(_) => return Err(Reply::problem(400, format!("Send {expected}."))),
+    };
+    let selector = selector(to_json(&fields).as_bytes())?;
+    Ok(Report::Replay { selector, release })
 }
 
 fn selector(body: &[u8]) -> Result<Selector, Reply> {

@@ -1,13 +1,13 @@
 //! Sources, destinations, routes and their state, and all of it for Prometheus.
 
 use causeway_shared::api::{Destination, Source, metrics};
+use causeway_shared::host::ledger::Report;
+use causeway_shared::host::{from_json, to_json};
+use causeway_shared::route::UNROUTED;
 use serde::Deserialize;
 
 use super::Call;
-use super::query::Query;
-use crate::ledger::Report;
-use crate::platform::{from_json, to_json};
-use crate::quarantine::UNROUTED;
+use super::query::{self, Query};
 use crate::reply::Reply;
 
 /// What is looked at of a ledger's state.
@@ -20,13 +20,13 @@ impl Call<'_> {
     pub(super) fn sources(self, query: &Query) -> Reply {
         let all = Source::all(&self.config.routes);
         let items = all.iter().map(|place| (place.uri.clone(), to_json(place)));
-        query.page("sources", &items.collect::<Vec<_>>())
+        query::page(query, "sources", &items.collect::<Vec<_>>())
     }
 
     pub(super) fn destinations(self, query: &Query) -> Reply {
         let all = Destination::all(&self.config.routes);
         let items = all.iter().map(|place| (place.uri.clone(), to_json(place)));
-        query.page("destinations", &items.collect::<Vec<_>>())
+        query::page(query, "destinations", &items.collect::<Vec<_>>())
     }
 
     /// A page of routes, in the order of their names, with those that were renamed or removed and have

@@ -1,12 +1,13 @@
 //! Backfills and reconciles.
 
+use causeway_shared::host::walk::{self, Answer, Report};
 use causeway_shared::route::Route;
 use causeway_shared::walk::{Kind, Request};
 
 use super::events::KEY_BYTES;
 use super::{Call, parsed, silent, unrouted};
+use crate::host::Workerd;
 use crate::reply::Reply;
-use crate::walk::{self, Answer, Report};
 
 /// What is wanted of a walk, as the path and the method say.
 pub(super) enum Wanted<'a> {
@@ -31,7 +32,7 @@ impl Call<'_> {
             Wanted::Cancel => (200, Report::Cancel),
             Wanted::Begin(body) => (202, begin(kind, name, body)?),
         };
-        let seen = walk::tell(self.env, kind, name, &report).await;
+        let seen = walk::tell(&Workerd::new(self.env), kind, name, &report).await;
         let (answer, walk) = seen.map_err(silent)?;
         let kind = kind.name();
         let Some(walk) = walk else {

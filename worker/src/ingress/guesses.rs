@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use causeway_shared::sender::{name_of, network};
 use web_sys::Request;
 use worker::Env;
 
@@ -49,7 +50,7 @@ pub(crate) async fn counted(reply: Reply, request: &Request, env: &Env) -> Reply
         return reply;
     }
     let address = address(request);
-    let key = platform::name_of(&format!("guesses of {address}"));
+    let key = name_of(&format!("guesses of {address}"));
     if platform::is_within_limit(env, "API_LIMIT", &key).await {
         return reply;
     }
@@ -81,29 +82,4 @@ fn refused() -> Reply {
 pub(crate) fn address(request: &Request) -> String {
     let address = request.headers().get("cf-connecting-ip").ok().flatten();
     network(address.unwrap_or_default())
-}
-
-/// The first four groups of an address of IPv6, as Cloudflare writes it (RFC 5952), but for zeros at their end.
-fn network(address: String) -> String {
-    if !address.contains(':') {
-        return address;
-    }
-    let groups = address.split("::").next().unwrap_or_default().split(':');
-    let groups: Vec<&str> = groups.take(4).collect();
-    groups.join(":").trim_end_matches(":0").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_ipv6_stands_for_its_network() {
-        let network = |address: &str| network(address.to_owned());
-        assert_eq!(network("2001:db8::1"), network("2001:db8:0:0:ffff::2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("192.0.2.1"), "192.0.2.1");
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network(""), "");
-    }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::port::Port as _;
-use causeway_shared::sender::{Certificate, Claim, Envelope, Hash, Kind, Refused, Topic};
+use causeway_shared::sender::{Certificate, Claim, Envelope, Hash, Kind, Refused, Topic, name_of};
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use js_sys::Uint8Array;
@@ -144,7 +144,7 @@ fn kept(url: &str, now: Timestamp) -> Option<Result<Rc<Signer>, Refused>> {
 
 /// Names of certificates can be made up: who does it has SNS asked only so often.
 async fn admit(request: &web_sys::Request, env: &Env) -> Result<(), Reply> {
-    let caller = platform::name_of(&format!("sns {}", guesses::address(request)));
+    let caller = name_of(&format!("sns {}", guesses::address(request)));
     if platform::is_within_limit(env, "API_LIMIT", &caller).await {
         return Ok(());
     }

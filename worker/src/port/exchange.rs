@@ -3,6 +3,7 @@
 //! Nothing is followed, cached or decoded behind the core's back.
 
 use bytes::{Bytes, BytesMut};
+use causeway_shared::host::to_json;
 use causeway_shared::port::REPLY_LIMIT;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
@@ -13,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, RequestInit};
 
 use super::source::chunk_of;
-use crate::platform::{self, describe, to_json};
+use crate::platform::{self, describe};
 
 /// What happens to a reply's body under a Content-Encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use causeway_shared::host::ledger;
 use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
 use causeway_shared::route::Route;
 use futures::future::{Either, select};
@@ -26,7 +27,7 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use worker::{Delay, Env};
 
-use crate::ledger::Handle;
+use crate::host::Workerd;
 use crate::platform;
 use source::Source;
 
@@ -124,8 +125,7 @@ impl Port for WorkerdPort {
     }
 
     async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
-        let ledger = Handle::new(&self.env, &route.name)?;
-        ledger.may_delete(route.brake).await
+        ledger::may_delete(&Workerd::new(&self.env), route).await
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

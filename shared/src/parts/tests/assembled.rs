@@ -108,7 +108,7 @@ fn assembled_order<const N: usize>(
     mut order: Order,
     answers: [Option<Response<Bytes>>; N],
 ) -> (Result<Outcome, TransferError>, Vec<String>) {
-    let mut table = json!({"source": "s3://src", "destination": "gs://dst"});
+    let mut table = json!({"source": "s3://src", "destination": "gs://dst/in/"});
     let options = options.as_object().unwrap().clone();
     table.as_object_mut().unwrap().extend(options);
     let route = Route::parse("ROUTE_R", table).unwrap();
@@ -162,6 +162,19 @@ fn a_commit_over_nothing_is_followed_by_a_look_at_the_source_where_deletes_propa
         let (result, asked) = assembled(deletes, precondition, [Some(composed())]);
         assert_eq!(result, Ok(copied()));
         assert_eq!(asked, [COMPOSE]);
+    }
+}
+
+#[test]
+fn where_the_route_leads_elsewhere_by_now_nothing_is_committed_and_the_hint_goes_back() {
+    for moved in [
+        json!({"destination": "gs://elsewhere/in/"}),
+        json!({"destination": "gs://dst/"}),
+        json!({"source": "s3://another"}),
+    ] {
+        let (result, asked) = assembled_order(&moved, order("a"), []);
+        assert_eq!(result.unwrap_err().kind, ErrorKind::SourceChanged);
+        assert!(asked.is_empty(), "{asked:?}");
     }
 }
 

@@ -1,15 +1,13 @@
 //! From records to messages: which routes a hint takes.
 
-use causeway_shared::error::cut;
-use causeway_shared::event::{Ignored, KEY_BYTES, ObjectHint, unusable};
-use causeway_shared::message::HintMessage;
-use causeway_shared::route::Routes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use worker::Env;
 
-use crate::outcome;
-use crate::platform::{self, Queue, to_json};
+use super::{Platform, log, to_json};
+use crate::error::cut;
+use crate::event::{Ignored, KEY_BYTES, ObjectHint, unusable};
+use crate::message::HintMessage;
+use crate::route::Routes;
 
 /// The most bytes of messages that an event leads to: many routes may take each of many records.
 const MESSAGES_BYTES: usize = 4 << 20;
@@ -23,13 +21,13 @@ const REASON_BYTES: usize = 500;
 
 /// An event's records, sorted.
 #[derive(Debug, Default)]
-pub(crate) struct Sorted {
+pub struct Sorted {
     /// JSON texts for the queue.
-    pub(crate) messages: Vec<String>,
+    pub messages: Vec<String>,
     /// One entry a message, for the answer; the first of them.
-    pub(crate) accepted: Vec<Value>,
+    pub accepted: Vec<Value>,
     /// One entry a record without a message, with the reason; the first of them.
-    pub(crate) ignored: Vec<Value>,
+    pub ignored: Vec<Value>,
     /// How many records have none.
     ignored_records: usize,
     /// How long all messages are.
@@ -41,7 +39,7 @@ pub(crate) struct Sorted {
 ///
 /// # Errors
 /// That there are more messages than are made of one event.
-pub(crate) fn sort(
+pub fn sort(
     records: Vec<Result<ObjectHint, Ignored>>,
     routes: &Routes,
     topic: Option<&str>,
@@ -64,33 +62,25 @@ pub(crate) fn sort(
     Ok(sorted)
 }
 
-/// Puts `messages` into the queue of hints, which has them all when this returns.
-///
-/// # Errors
-/// Why the queue took no more.
-pub(crate) async fn put(messages: &[String], env: &Env) -> Result<(), String> {
-    let queue = Queue::bound(env, "HINTS").map_err(|reason| format!("HINTS {reason}"))?;
-    for batch in platform::batches(messages) {
-        queue.put_all(&messages[batch]).await?;
-    }
-    Ok(())
-}
-
 impl Sorted {
     /// How many are not listed, if any.
-    pub(crate) fn not_listed(&self) -> Option<Value> {
+    #[must_use]
+    pub fn not_listed(&self) -> Option<Value> {
         let accepted = self.messages.len() - self.accepted.len();
         let ignored = self.ignored_records - self.ignored.len();
         (accepted + ignored > 0).then(|| json!({"accepted": accepted, "ignored": ignored}))
     }
 
     /// Says in the log what leads nowhere: for senders that are not answered.
-    pub(crate) fn log_ignored(&self) {
+    pub fn log_ignored(&self, platform: &impl Platform) {
         for ignored in &self.ignored {
-            outcome::log_line(&outcome::with_fields("ignored", ignored));
+            log::info(platform, &log::with_fields("ignored", ignored));
         }
         if let Some(counts) = self.not_listed() {
-            outcome::log_line(&json!({"event": "ignored", "not_listed": counts["ignored"]}));
+            log::info(
+                platform,
+                &json!({"event": "ignored", "not_listed": counts["ignored"]}),
+            );
         }
     }
 
@@ -124,7 +114,7 @@ impl Sorted {
     }
 
     /// Takes `hint` in for `route`.
-    pub(crate) fn send(&mut self, hint: &ObjectHint, route: &str, now: Timestamp) {
+    pub fn send(&mut self, hint: &ObjectHint, route: &str, now: Timestamp) {
         let message = to_json(&HintMessage::new(route, hint.clone(), now));
         self.bytes += message.len();
         self.messages.push(message);
@@ -136,7 +126,8 @@ impl Sorted {
         }
     }
 
-    pub(crate) fn ignore(
+    /// Takes in that there is no message for a record, and why.
+    pub fn ignore(
         &mut self,
         mut bucket: Option<String>,
         mut key: Option<String>,
@@ -158,7 +149,7 @@ impl Sorted {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use causeway_shared::route::Route;
+    use crate::route::Route;
 
     fn routes() -> Routes {
         let route = |name: &str, source: &str| {

@@ -2,29 +2,27 @@
 
 use std::time::Duration;
 
-use causeway_shared::error::TransferError;
-use causeway_shared::message::DeadLetter;
-use causeway_shared::retry::{Disposition, after_delivery};
-use worker::Env;
-
-use crate::platform::{self, Message, Queue, whole_seconds};
+use super::{Delivered, Platform, Queue, put_after, seed, whole_seconds};
+use crate::error::TransferError;
+use crate::message::DeadLetter;
+use crate::retry::{Disposition, after_delivery};
 
 /// How long a message waits when the queue of dead letters does not take it, in seconds.
 const DEAD_LETTER_DELAY: u32 = 30;
 
-/// A message as it was delivered.
-pub(crate) struct Delivery {
-    message: Message,
-    /// What the message holds: JSON, if it is one of ours.
+/// A message that was delivered, and what it holds.
+pub(super) struct Delivery<M> {
+    message: M,
+    /// JSON, if it is one of ours.
     text: String,
     count: u32,
 }
 
-impl Delivery {
+impl<M: Delivered> Delivery<M> {
     /// `message`, which holds `text`, and which a coordinator gave back `returns` times: that was
     /// tried as well.
-    pub(crate) fn new(message: Message, text: String, returns: u32) -> Self {
-        let count = message.delivery().saturating_add(returns);
+    pub(super) fn new(message: M, text: String, returns: u32) -> Self {
+        let count = message.count().saturating_add(returns);
         Self {
             message,
             text,
@@ -33,24 +31,24 @@ impl Delivery {
     }
 
     /// Which delivery this is, from 1.
-    pub(crate) fn count(&self) -> u32 {
+    pub(super) fn count(&self) -> u32 {
         self.count
     }
 
     /// Takes it out of the queue.
-    pub(crate) fn acknowledge(&self) {
+    pub(super) fn acknowledge(&self) {
         self.message.acknowledge();
     }
 
     /// Lets it come again after `delay` seconds.
-    pub(crate) fn again_after(&self, delay: u32) {
+    pub(super) fn again_after(&self, delay: u32) {
         self.message.again_after(delay);
     }
 }
 
 /// What was decided about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(super) enum Decision {
     /// It is done with.
     Acknowledged,
     /// It comes again.
@@ -74,52 +72,64 @@ pub(crate) enum Decision {
 
 impl Decision {
     /// Whether somebody may have to act.
-    pub(crate) fn is_trouble(&self) -> bool {
+    pub(super) fn is_trouble(&self) -> bool {
         matches!(self, Self::DeadLettered { .. } | Self::Refused { .. })
+    }
+
+    /// Its name in the log and in the ledger.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Retried { .. } | Self::Refused { .. } => "retried",
+            Self::DeadLettered { .. } => "quarantined",
+        }
     }
 }
 
 /// Settles `delivery` by the `result` of its transfer. It is acknowledged only once its outcome is
-/// committed at GCS or it stands among the dead letters.
-pub(crate) async fn settle<T>(
-    delivery: &Delivery,
+/// committed at the destination or it stands among the dead letters.
+pub(super) async fn settle<T, M: Delivered>(
+    platform: &impl Platform,
+    delivery: &Delivery<M>,
     result: &Result<T, TransferError>,
-    env: &Env,
 ) -> Decision {
     let Err(error) = result else {
-        delivery.message.acknowledge();
+        delivery.acknowledge();
         return Decision::Acknowledged;
     };
-    match after_delivery(error, delivery.count, platform::seed()) {
+    match after_delivery(error, delivery.count, seed(platform)) {
         Disposition::RetryAfter(wait) => {
             let delay = whole_seconds(wait);
-            delivery.message.again_after(delay);
+            delivery.again_after(delay);
             Decision::Retried {
                 delay,
                 deliveries: delivery.count,
             }
         }
-        Disposition::Quarantine => quarantine(delivery, error, env).await,
+        Disposition::Quarantine => give_up(platform, delivery, error).await,
     }
 }
 
-async fn quarantine(delivery: &Delivery, error: &TransferError, env: &Env) -> Decision {
-    let (text, now) = (&delivery.text, platform::now());
-    let letter = DeadLetter::new(text, error.clone(), delivery.count, now);
-    let put = async {
-        Queue::bound(env, "DEAD_LETTERS")?
-            .put_after(&letter, Duration::ZERO)
-            .await
-    };
-    match put.await {
+async fn give_up<M: Delivered>(
+    platform: &impl Platform,
+    delivery: &Delivery<M>,
+    error: &TransferError,
+) -> Decision {
+    let letter = DeadLetter::new(
+        &delivery.text,
+        error.clone(),
+        delivery.count,
+        platform.now(),
+    );
+    match put_after(platform, Queue::DeadLetters, &letter, Duration::ZERO).await {
         Ok(()) => {
-            delivery.message.acknowledge();
+            delivery.acknowledge();
             Decision::DeadLettered {
                 deliveries: delivery.count,
             }
         }
         Err(reason) => {
-            delivery.message.again_after(DEAD_LETTER_DELAY);
+            delivery.again_after(DEAD_LETTER_DELAY);
             Decision::Refused {
                 reason: format!("DEAD_LETTERS: {reason}"),
             }

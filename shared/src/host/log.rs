@@ -1,23 +1,31 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
-use causeway_shared::error::TransferError;
-use causeway_shared::ledger::Record;
-use causeway_shared::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
-use causeway_shared::order::Order;
-use causeway_shared::parts::Verdict;
-use causeway_shared::transfer::Outcome;
-use causeway_shared::walk::Walk;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use worker::Env;
 
-use crate::ledger::Handle;
-use crate::platform::{self, whole_seconds};
-use crate::settle::Decision;
+use super::settle::Decision;
+use super::{Level, Platform, from_json, to_json, whole_seconds};
+use crate::error::{ConfigError, TransferError};
+use crate::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
+use crate::order::Order;
+use crate::parts::Verdict;
+use crate::transfer::Outcome;
+use crate::walk::Walk;
+
+/// Writes a line.
+pub fn info(platform: &impl Platform, line: &Value) {
+    platform.log(Level::Info, line);
+}
+
+/// Writes a line as an error.
+pub fn trouble(platform: &impl Platform, line: &Value) {
+    platform.log(Level::Error, line);
+}
 
 /// Logs how the transfer of `message` ended and what was decided about the message.
-pub(crate) fn log(
+pub(super) fn transfer(
+    platform: &impl Platform,
     message: &HintMessage,
     result: &Result<Outcome, TransferError>,
     milliseconds: u64,
@@ -30,9 +38,9 @@ pub(crate) fn log(
     name(&mut line, message);
     line["ms"] = json!(milliseconds);
     if matches!(result, Err(_) | Ok(Outcome::ListedGone)) {
-        log_error(&line);
+        trouble(platform, &line);
     } else {
-        log_line(&line);
+        info(platform, &line);
     }
 }
 
@@ -43,18 +51,18 @@ fn name(line: &mut Value, message: &HintMessage) {
 }
 
 /// A run of parts that has ended.
-pub(crate) struct Run<'a> {
+pub(super) struct Run<'a> {
     /// The hint that it answers.
-    pub(crate) message: &'a HintMessage,
+    pub(super) message: &'a HintMessage,
     /// How many parts.
-    pub(crate) parts: u32,
+    pub(super) parts: u32,
     /// Milliseconds since it began.
-    pub(crate) elapsed: u64,
+    pub(super) elapsed: u64,
 }
 
 impl Run<'_> {
     /// Logs its end.
-    pub(crate) fn log(&self, verdict: &Verdict) {
+    pub(super) fn log(&self, platform: &impl Platform, verdict: &Verdict) {
         let deliveries = self.message.returns + 1;
         let mut line = match verdict {
             Verdict::Done(outcome) => succeeded(outcome),
@@ -68,27 +76,15 @@ impl Run<'_> {
         line["ms"] = json!(self.elapsed);
         line["parts"] = json!(self.parts);
         if matches!(verdict, Verdict::Done(_)) {
-            log_line(&line);
+            info(platform, &line);
         } else {
-            log_error(&line);
-        }
-    }
-}
-
-impl Run<'_> {
-    /// What the ledger is to say of it.
-    pub(crate) fn record(&self, verdict: &Verdict) -> Record {
-        let (message, now) = (self.message, platform::now());
-        match verdict {
-            Verdict::Done(outcome) => Record::succeeded(message, outcome, now),
-            Verdict::Again { error, .. } => Record::failed(message, error, "retried", now),
-            Verdict::Quarantine(error) => Record::failed(message, error, "quarantined", now),
+            trouble(platform, &line);
         }
     }
 }
 
 /// That an object goes on in parts.
-pub(crate) fn in_parts(order: &Order) -> Value {
+pub(super) fn in_parts(order: &Order) -> Value {
     let mut line = json!({
         "event": "in-parts", "bytes": order.parts.total, "parts": order.parts.count(),
     });
@@ -97,133 +93,122 @@ pub(crate) fn in_parts(order: &Order) -> Value {
 }
 
 /// That an upload goes on in another message.
-pub(crate) fn carried(message: &HintMessage, session: &CarriedSession) -> Value {
+pub(super) fn carried(message: &HintMessage, session: &CarriedSession) -> Value {
     let mut line = json!({"event": "carried-on", "bytes": session.size});
     name(&mut line, message);
     line
 }
 
-/// What the ledger is to say of `message`.
-pub(crate) fn record_of(
-    message: &HintMessage,
-    result: &Result<Outcome, TransferError>,
-    decision: &Decision,
-) -> Record {
-    match result {
-        Ok(outcome) => Record::succeeded(message, outcome, platform::now()),
-        Err(error) => Record::failed(message, error, then(decision), platform::now()),
-    }
-}
-
-/// Writes `records` into the ledger of `route`. They are for people: without them nothing is lost but
-/// a count.
-pub(crate) async fn record(route: &str, records: Vec<Record>, env: &Env) {
-    let written = async { Handle::new(env, route)?.record(records).await };
-    if let Err(reason) = written.await {
-        log_ledger_silent(route, &reason);
-    }
-}
-
-fn then(decision: &Decision) -> &'static str {
-    match decision {
-        Decision::Acknowledged => "acknowledged",
-        Decision::Retried { .. } | Decision::Refused { .. } => "retried",
-        Decision::DeadLettered { .. } => "quarantined",
-    }
-}
-
 /// Logs that an object stays with its message, because nobody took it over.
-pub(crate) fn log_not_handed_over(message: &HintMessage, reason: &str) {
+pub(super) fn not_handed_over(platform: &impl Platform, message: &HintMessage, reason: &str) {
     let mut line = json!({"event": "not-handed-over", "message": reason});
     name(&mut line, message);
-    log_error(&line);
+    trouble(platform, &line);
 }
 
 /// Logs that a part is to be copied again.
-pub(crate) fn log_part(part: &PartMessage, error: &TransferError, delay: u32) {
-    log_error(&json!({
-        "event": "part-failed", "route": part.route, "key": part.key, "part": part.part,
-        "kind": error.kind, "fault": error.kind.fault(), "message": error.message,
-        "then": "retried", "delay_s": delay,
-    }));
+pub(super) fn part(
+    platform: &impl Platform,
+    part: &PartMessage,
+    error: &TransferError,
+    delay: u32,
+) {
+    trouble(
+        platform,
+        &json!({
+            "event": "part-failed", "route": part.route, "key": part.key, "part": part.part,
+            "kind": error.kind, "fault": error.kind.fault(), "message": error.message,
+            "then": "retried", "delay_s": delay,
+        }),
+    );
 }
 
 /// Logs that the coordinator of a part did not answer.
-pub(crate) fn log_untold(part: &PartMessage, reason: &str) {
-    log_error(&json!({
-        "event": "coordinator-silent", "route": part.route, "key": part.key, "part": part.part,
-        "message": reason,
-    }));
+pub(super) fn untold(platform: &impl Platform, part: &PartMessage, reason: &str) {
+    trouble(
+        platform,
+        &json!({
+            "event": "coordinator-silent", "route": part.route, "key": part.key, "part": part.part,
+            "message": reason,
+        }),
+    );
 }
 
 /// Logs that a part was given up by its queue.
-pub(crate) fn log_part_given_up(part: &PartMessage) {
-    log_error(&json!({
-        "event": "part-given-up", "route": part.route, "key": part.key, "part": part.part,
-        "message": "The worker ended without an answer at every delivery of this part.",
-    }));
+pub(super) fn part_given_up(platform: &impl Platform, part: &PartMessage) {
+    trouble(
+        platform,
+        &json!({
+            "event": "part-given-up", "route": part.route, "key": part.key, "part": part.part,
+            "message": "The worker ended without an answer at every delivery of this part.",
+        }),
+    );
 }
 
 /// Logs that `letter` is in quarantine, with all that a replay needs.
-pub(crate) fn log_quarantined(letter: &DeadLetter) {
-    log_error(&with_fields("quarantined", letter));
+pub(super) fn quarantined(platform: &impl Platform, letter: &DeadLetter) {
+    trouble(platform, &with_fields("quarantined", letter));
 }
 
 /// Logs how a walk ended.
-pub(crate) fn log_walk(walk: &Walk) {
+pub(super) fn walk(platform: &impl Platform, walk: &Walk) {
     let mut line = with_fields(walk.kind.name(), walk);
     if let Some(fields) = line.as_object_mut() {
         fields.remove("differences");
     }
-    log_line(&line);
+    info(platform, &line);
 }
 
 /// A line that has all fields of `of`.
-pub(crate) fn with_fields(event: &str, of: &impl Serialize) -> Value {
-    let mut line = platform::from_json(&platform::to_json(of)).unwrap_or_else(|_| json!({}));
+pub fn with_fields(event: &str, of: &impl Serialize) -> Value {
+    let mut line = from_json(&to_json(of)).unwrap_or_else(|_| json!({}));
     line["event"] = json!(event);
     line
 }
 
 /// Logs that a reconcile that was due could not begin.
-pub(crate) fn log_not_begun(route: &str, reason: &str) {
-    log_error(&json!({"event": "reconcile-not-begun", "route": route, "message": reason}));
+pub(super) fn not_begun(platform: &impl Platform, route: &str, reason: &str) {
+    trouble(
+        platform,
+        &json!({"event": "reconcile-not-begun", "route": route, "message": reason}),
+    );
 }
 
 /// Logs that a route's ledger did not answer.
-pub(crate) fn log_ledger_silent(route: &str, reason: &str) {
-    log_error(&json!({"event": "ledger-silent", "route": route, "message": reason}));
+pub(super) fn ledger_silent(platform: &impl Platform, route: &str, reason: &str) {
+    trouble(
+        platform,
+        &json!({"event": "ledger-silent", "route": route, "message": reason}),
+    );
 }
 
 /// Logs that parts could not be deleted.
-pub(crate) fn log_parts_left(bucket: &str, prefix: &str, error: &TransferError) {
-    log_error(&json!({
-        "event": "parts-left", "destination": format!("gs://{bucket}/{prefix}"),
-        "kind": error.kind, "message": error.message, "advice": error.advice,
-    }));
+pub(super) fn parts_left(
+    platform: &impl Platform,
+    bucket: &str,
+    prefix: &str,
+    error: &TransferError,
+) {
+    trouble(
+        platform,
+        &json!({
+            "event": "parts-left", "destination": format!("gs://{bucket}/{prefix}"),
+            "kind": error.kind, "message": error.message, "advice": error.advice,
+        }),
+    );
 }
 
 /// Whole milliseconds from `time` to now.
-pub(crate) fn milliseconds_since(time: Timestamp) -> u64 {
-    let elapsed = platform::now().duration_since(time).as_millis();
+pub(super) fn milliseconds_since(platform: &impl Platform, time: Timestamp) -> u64 {
+    let elapsed = platform.now().duration_since(time).as_millis();
     u64::try_from(elapsed).unwrap_or_default()
 }
 
 /// Logs a message that is no hint.
-pub(crate) fn log_unreadable(decision: &Decision) {
+pub(super) fn unreadable(platform: &impl Platform, decision: &Decision) {
     let mut line = json!({"event": "unreadable"});
     add(&mut line, decision);
-    log_error(&line);
-}
-
-/// Logs a line.
-pub(crate) fn log_line(line: &Value) {
-    web_sys::console::log_1(&line.to_string().into());
-}
-
-/// Logs a line as an error.
-pub(crate) fn log_error(line: &Value) {
-    web_sys::console::error_1(&line.to_string().into());
+    trouble(platform, &line);
 }
 
 fn succeeded(outcome: &Outcome) -> Value {
@@ -271,7 +256,7 @@ fn failed(error: &TransferError, decision: &Decision) -> Value {
 }
 
 fn add(line: &mut Value, decision: &Decision) {
-    line["then"] = json!(then(decision));
+    line["then"] = json!(decision.name());
     match decision {
         Decision::Acknowledged => {}
         Decision::Retried { delay, deliveries } => {
@@ -283,10 +268,24 @@ fn add(line: &mut Value, decision: &Decision) {
     }
 }
 
+/// That the worker is misconfigured, and that `messages` wait for `delay` seconds.
+pub(super) fn misconfigured(
+    platform: &impl Platform,
+    why: &ConfigError,
+    messages: usize,
+    delay: u32,
+) {
+    let line = json!({
+        "event": "misconfigured", "variable": why.variable, "message": why.message,
+        "messages": messages, "delay_s": delay,
+    });
+    trouble(platform, &line);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use causeway_shared::error::ErrorKind;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_failure_says_what_whose_and_what_then() {

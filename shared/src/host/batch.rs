@@ -1,0 +1,287 @@
+//! A batch of a queue of ours: hints are folded and carried out side by side, parts are copied beside
+//! them, and each message is settled by itself.
+//!
+//! Nothing that happens to one message touches another, and the batch itself never fails.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::future::join3;
+use futures::stream;
+use jiff::SignedDuration;
+
+use super::coordinator::Handle;
+use super::settle::{Decision, Delivery, settle};
+use super::{Delivered, Platform, Queue, Reach, hints, ledger, log, part, put, put_after};
+use crate::drive::drive;
+use crate::error::{ErrorKind, TransferError};
+use crate::event::{self, EventError, Notification};
+use crate::ledger::Record;
+use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
+use crate::plan::SINGLE_REQUEST_LIMIT;
+use crate::route::Routes;
+use crate::transfer::{Ending, Outcome, Transfer};
+
+/// Small transfers under way at once. Only six requests of an invocation may wait for their answer;
+/// some more transfers than that keep these six busy while bodies are moving.
+const SMALL_AT_ONCE: usize = 24;
+
+/// Large transfers under way at once, beside the small ones: an upload waits for its answer from its
+/// first byte to its last, so that six of them would leave the others no connection.
+const LARGE_AT_ONCE: usize = 3;
+
+/// Parts under way at once: as many as requests may wait for their answer. `max_batch_size` of their
+/// queue is the same, so that all of a batch begin at once.
+const PARTS_AT_ONCE: usize = 6;
+
+/// No transfer is begun later than this after the batch: a transfer may take 13 of the 15 minutes that a
+/// consumer has, and what is under way when they end is lost.
+const BEGIN_WITHIN: SignedDuration = SignedDuration::from_secs(90);
+
+/// How long a batch waits when the worker is misconfigured, in seconds.
+const MISCONFIGURED_DELAY: u32 = 60;
+
+/// How long a message waits when the platform did not take over what it led to, in seconds.
+const PLATFORM_DELAY: u32 = 10;
+
+/// A batch, sorted.
+struct Batch<M> {
+    hints: Vec<HintMessage>,
+    /// One a hint, in the same order.
+    deliveries: Vec<Delivery<M>>,
+    parts: Vec<(PartMessage, Delivery<M>)>,
+    /// Events that their sender put into the queue itself, as R2 does, and their messages.
+    events: Vec<(Vec<String>, Delivery<M>)>,
+    unreadable: Vec<(Delivery<M>, TransferError)>,
+}
+
+/// Carries a batch out. Every message of it is acknowledged or given back when this returns.
+pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) {
+    let routes = match platform.routes() {
+        Ok(routes) => routes,
+        Err(error) => {
+            log::misconfigured(platform, &error, messages.len(), MISCONFIGURED_DELAY);
+            for message in &messages {
+                message.again_after(MISCONFIGURED_DELAY);
+            }
+            return;
+        }
+    };
+    let Batch {
+        hints,
+        deliveries,
+        parts,
+        events,
+        unreadable,
+    } = read(platform, messages, &routes);
+    for (hints, delivery) in events {
+        match put(platform, Queue::Hints, &hints).await {
+            Ok(()) => delivery.acknowledge(),
+            Err(_) => delivery.again_after(PLATFORM_DELAY),
+        }
+    }
+    for (delivery, error) in unreadable {
+        let decision = settle(platform, &delivery, &Err::<Outcome, _>(error)).await;
+        log::unreadable(platform, &decision);
+    }
+    let (large, small): (Vec<Fold>, Vec<Fold>) = fold(&hints)
+        .into_iter()
+        .partition(|fold| is_large(&hints[fold.leader()]));
+    // What the ledgers are to say, by route.
+    let records = RefCell::new(BTreeMap::<String, Vec<Record>>::new());
+    let began = platform.now();
+    let is_late = || platform.now().duration_since(began) > BEGIN_WITHIN;
+    let run = async |fold: Fold| {
+        if is_late() {
+            return give_back(&fold, &deliveries);
+        }
+        let record = carry_out(platform, fold, &hints, &deliveries).await;
+        if let Some((route, record)) = record {
+            records.borrow_mut().entry(route).or_default().push(record);
+        }
+    };
+    join3(
+        stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
+        stream::iter(large).for_each_concurrent(LARGE_AT_ONCE, run),
+        stream::iter(&parts).for_each_concurrent(PARTS_AT_ONCE, async |(message, delivery)| {
+            if is_late() {
+                return delivery.again_after(0);
+            }
+            part::carry_out(platform, message, delivery).await;
+        }),
+    )
+    .await;
+    for (route, records) in records.into_inner() {
+        ledger::record(platform, &route, records).await;
+    }
+}
+
+/// Whether an object goes through a session, as far as its event says.
+fn is_large(message: &HintMessage) -> bool {
+    message.session.is_some() || message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT
+}
+
+/// Leaves messages to the next batch.
+fn give_back<M: Delivered>(fold: &Fold, deliveries: &[Delivery<M>]) {
+    for &member in &fold.members {
+        deliveries[member].again_after(0);
+    }
+}
+
+/// One transfer, and the settling of every message that it answers. Gives what the ledger is to say of
+/// it, and of which route; nothing where it goes on elsewhere.
+async fn carry_out<P: Platform, M: Delivered>(
+    platform: &P,
+    fold: Fold,
+    hints: &[HintMessage],
+    deliveries: &[Delivery<M>],
+) -> Option<(String, Record)> {
+    let leader = &fold.message(hints);
+    let started = platform.now();
+    let result = match transfer(platform, leader).await {
+        Ok(Ending::Settled(outcome)) => Ok(outcome),
+        Err(error) => Err(error),
+        Ok(goes_on) => {
+            let taken = hand_over(platform, leader, goes_on).await;
+            if let Err(reason) = &taken {
+                log::not_handed_over(platform, leader, reason);
+            }
+            for &member in &fold.members {
+                match taken {
+                    Ok(true) => deliveries[member].acknowledge(),
+                    Ok(false) | Err(_) => deliveries[member].again_after(PLATFORM_DELAY),
+                }
+            }
+            return None;
+        }
+    };
+    let elapsed = log::milliseconds_since(platform, started);
+    let mut record = None;
+    for &member in &fold.members {
+        let decision = settle(platform, &deliveries[member], &result).await;
+        if member == fold.leader() || decision.is_trouble() {
+            log::transfer(platform, &hints[member], &result, elapsed, &decision);
+            record = Some(record_of(platform, &hints[member], &result, &decision));
+        }
+    }
+    record.map(|record| (leader.route.clone(), record))
+}
+
+/// What the ledger is to say of `message`.
+fn record_of(
+    platform: &impl Platform,
+    message: &HintMessage,
+    result: &Result<Outcome, TransferError>,
+    decision: &Decision,
+) -> Record {
+    match result {
+        Ok(outcome) => Record::succeeded(message, outcome, platform.now()),
+        Err(error) => Record::failed(message, error, decision.name(), platform.now()),
+    }
+}
+
+/// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another
+/// message. It answers for the hint once this gives `true`.
+async fn hand_over(
+    platform: &impl Platform,
+    message: &HintMessage,
+    ending: Ending,
+) -> Result<bool, String> {
+    match ending {
+        Ending::Settled(_) => Ok(true),
+        Ending::Parts(order) => {
+            let name = order.coordinator();
+            let line = log::in_parts(&order);
+            let taken = Handle::new(platform, &name).start(*order).await?;
+            if taken {
+                log::info(platform, &line);
+            }
+            Ok(taken)
+        }
+        Ending::Carry { session, delay } => {
+            let line = log::carried(message, &session);
+            let next = HintMessage {
+                session: Some(session),
+                ..message.clone()
+            };
+            put_after(platform, Queue::Hints, &next, delay).await?;
+            log::info(platform, &line);
+            Ok(true)
+        }
+    }
+}
+
+async fn transfer<P: Platform>(
+    platform: &P,
+    message: &HintMessage,
+) -> Result<Ending, TransferError> {
+    let routes = platform.routes()?;
+    let route = routes.of(&message.route, &message.hint)?;
+    let Reach { access, mut port } = platform.reach(&route.name)?;
+    let transfer = Transfer::new(access, Arc::clone(route), message, platform.random())?;
+    drive(transfer, &mut port).await
+}
+
+/// Tells the messages that this version can read from those that it cannot.
+fn read<M: Delivered>(platform: &impl Platform, messages: Vec<M>, routes: &Routes) -> Batch<M> {
+    let mut batch = Batch {
+        hints: Vec::new(),
+        deliveries: Vec::new(),
+        parts: Vec::new(),
+        events: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for message in messages {
+        let text = message.text();
+        match Message::read(text.as_bytes()) {
+            Ok(Message::Hint(hint)) => {
+                let delivery = Delivery::new(message, text, hint.returns);
+                batch.hints.push(hint);
+                batch.deliveries.push(delivery);
+            }
+            Ok(Message::Part(part)) => {
+                batch.parts.push((part, Delivery::new(message, text, 0)));
+            }
+            Err(error) => match read_event(platform, &text, routes, &error) {
+                Ok(hints) => batch.events.push((hints, Delivery::new(message, text, 0))),
+                Err(error) => {
+                    let delivery = Delivery::new(message, text, 0);
+                    batch.unreadable.push((delivery, error));
+                }
+            },
+        }
+    }
+    batch
+}
+
+/// The hints of an event, as texts for their queue; `error` says why it is no message of ours.
+fn read_event(
+    platform: &impl Platform,
+    text: &str,
+    routes: &Routes,
+    error: &serde_json::Error,
+) -> Result<Vec<String>, TransferError> {
+    let why = match event::parse(text.as_bytes()) {
+        // Of a bucket that was told of the queue: there is nothing to do.
+        Ok(Notification::Test { .. }) => return Ok(Vec::new()),
+        Ok(Notification::Records(records)) => {
+            match hints::sort(records, routes, None, platform.now()) {
+                Ok(sorted) => {
+                    sorted.log_ignored(platform);
+                    return Ok(sorted.messages);
+                }
+                Err(why) => why.to_owned(),
+            }
+        }
+        Err(why @ EventError::TooMany) => why.to_string(),
+        Err(_) => format!("The message is neither a hint nor a part: {error}."),
+    };
+    let advice = "Find out who put it in the queue; another version of Causeway may have.";
+    Err(TransferError::new(
+        ErrorKind::MessageUnreadable,
+        why,
+        advice,
+    ))
+}

@@ -1,0 +1,186 @@
+//! The quarantine of a ledger: one entry of its storage each.
+
+use super::{LEDGER, LONGEST, PAGE, Query, RouteLedger};
+use crate::api::{Entries, Entry, Taken};
+use crate::error::cut;
+use crate::host::{Platform, Queue, Storage, from_json, put, to_json};
+use crate::ledger::{Quarantined, Record, Selector};
+use crate::message::{DeadLetter, HintMessage};
+use crate::route::Routes;
+
+/// What the names of quarantine's entries begin with.
+pub const QUARANTINE: &str = "quarantine/";
+
+impl<P: Platform, S: Storage> RouteLedger<P, S> {
+    /// Takes out of quarantine what has been mended by another way than a replay.
+    pub(super) async fn mend(&self, records: &[Record]) -> Result<(), String> {
+        if self.ledger.with(|ledger| ledger.quarantined)? == 0 {
+            return Ok(());
+        }
+        let settled = records.iter().filter(|record| record.settles());
+        let ids = settled.map(|record| format!("{}/{}", record.bucket, record.key));
+        self.remove(ids.collect()).await.map(drop)
+    }
+
+    /// Puts `letters` into quarantine; they are there when this returns.
+    pub(super) async fn quarantine(&self, letters: Vec<DeadLetter>) -> Result<(), String> {
+        for letter in letters {
+            let mut id = letter.id();
+            let mut before = self.entry(&id).await?;
+            // Two that are no hints may have come at one time, and are two.
+            while id.starts_with('?')
+                && before
+                    .as_ref()
+                    .is_some_and(|before| before.message != letter.message)
+            {
+                id.push('+');
+                before = self.entry(&id).await?;
+            }
+            let entry = Quarantined::new(letter, before.as_ref());
+            let counted = self.ledger.with(|ledger| {
+                ledger.quarantined += u64::from(before.is_none());
+                to_json(ledger)
+            });
+            // One write to storage: the entry and the count of entries belong together.
+            let both = vec![
+                (format!("{QUARANTINE}{id}"), to_json(&entry)),
+                (LEDGER.to_owned(), counted?),
+            ];
+            self.storage.put(both).await?;
+        }
+        Ok(())
+    }
+
+    /// Entries after `after`, at least one more than a page where there are as many.
+    async fn read(&self, after: Option<&str>) -> Result<Vec<(String, Quarantined)>, String> {
+        let start = after.map(|after| format!("{QUARANTINE}{after}"));
+        // One for `after` itself, if it is still there.
+        let limit = Some(PAGE + 2);
+        let stored = self.storage.list(QUARANTINE, start.as_deref(), limit);
+        let mut entries = Vec::new();
+        for (name, text) in stored.await? {
+            let id = name.strip_prefix(QUARANTINE).unwrap_or_default().to_owned();
+            if after != Some(id.as_str()) {
+                entries.push((id, from_json(&text)?));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A page of what `query` means. It may be short, or empty, and still not be the last.
+    pub(super) async fn list(&self, query: &Query) -> Result<Entries, String> {
+        let mut entries = self.read(query.after.as_deref()).await?;
+        let more = entries.len() > query.limit;
+        entries.truncate(query.limit);
+        let next = entries.last().filter(|_| more).map(|(id, _)| after(id));
+        entries.retain(|(_, entry)| {
+            let key = entry.object().map_or("", |(_, key)| key);
+            query.kind.is_none_or(|kind| entry.error.kind == kind)
+                && query
+                    .key
+                    .as_ref()
+                    .is_none_or(|prefix| key.starts_with(prefix))
+        });
+        let entries = entries.into_iter().map(|(id, entry)| Entry::new(id, entry));
+        Ok(Entries {
+            entries: entries.collect(),
+            next,
+        })
+    }
+
+    /// The first page of entries that `selector` means, and whether there may be more.
+    pub(super) async fn select(
+        &self,
+        selector: &Selector,
+    ) -> Result<(Vec<(String, Quarantined)>, bool), String> {
+        if let Selector::Id(id) = selector {
+            let entry = self.entry(id).await?;
+            return Ok((
+                entry.map(|entry| (id.clone(), entry)).into_iter().collect(),
+                false,
+            ));
+        }
+        let mut after = None;
+        loop {
+            let mut entries = self.read(after.as_deref()).await?;
+            let more = entries.len() > PAGE;
+            entries.truncate(PAGE);
+            after = entries.last().map(|(id, _)| id.clone());
+            entries.retain(|(id, entry)| selector.takes(id, entry));
+            if !(entries.is_empty() && more) {
+                return Ok((entries, more));
+            }
+        }
+    }
+
+    /// Sends hints back to their queue and forgets them once it has them. What is no hint stays.
+    pub(super) async fn replay(&self, selector: &Selector, release: bool) -> Result<Taken, String> {
+        let (entries, more) = self.select(selector).await?;
+        let routes = self.platform.routes().map_err(|error| error.to_string())?;
+        let (mut replayed, mut messages) = (Vec::new(), Vec::new());
+        for (id, entry) in entries {
+            let is_released = release || selector.releases(&entry);
+            if let Some(message) = entry.replayed(is_released) {
+                messages.extend(rerouted(&message, &routes));
+                replayed.push((id, entry));
+            }
+        }
+        put(&self.platform, Queue::Hints, &messages).await?;
+        // A page of nothing but what cannot be replayed would come again and again.
+        let more = more && !replayed.is_empty();
+        let count = replayed.len() as u64;
+        // Meanwhile a key may have failed once more: that stays.
+        let mut unchanged = Vec::new();
+        for (id, entry) in replayed {
+            if self.entry(&id).await? == Some(entry) {
+                unchanged.push(id);
+            }
+        }
+        self.remove(unchanged).await?;
+        Ok(Taken { count, more })
+    }
+
+    pub(super) async fn entry(&self, id: &str) -> Result<Option<Quarantined>, String> {
+        let text = self.storage.get(&format!("{QUARANTINE}{id}")).await?;
+        text.map(|text| from_json(&text)).transpose()
+    }
+
+    /// Forgets the entries `ids`; gives how many there were.
+    pub(super) async fn remove(&self, ids: Vec<String>) -> Result<u64, String> {
+        let names: Vec<_> = ids.iter().map(|id| format!("{QUARANTINE}{id}")).collect();
+        let mut removed = 0;
+        for names in names.chunks(PAGE) {
+            removed += self.storage.delete(names.to_vec()).await?;
+        }
+        if removed > 0 {
+            self.ledger.with(|ledger| {
+                ledger.quarantined = ledger.quarantined.saturating_sub(removed);
+            })?;
+            self.store().await?;
+        }
+        Ok(removed)
+    }
+}
+
+/// What to give for the page behind the entry `id`. An older version kept longer ones than can be asked for.
+fn after(id: &str) -> String {
+    let mut after = id.to_owned();
+    if id.len() > LONGEST {
+        cut(&mut after, LONGEST - 4);
+        after.push(char::MAX);
+    }
+    after
+}
+
+/// A replayed message as it goes into the queue: where its route is gone or reads from elsewhere now, for each that takes the key now.
+fn rerouted(message: &HintMessage, routes: &Routes) -> Vec<String> {
+    let others = || routes.matching(&message.hint.bucket, &message.hint.key);
+    if routes.of(&message.route, &message.hint).is_ok() || others().next().is_none() {
+        return vec![to_json(message)];
+    }
+    let others = others().map(|other| HintMessage {
+        route: other.name.clone(),
+        ..message.clone()
+    });
+    others.map(|message| to_json(&message)).collect()
+}

@@ -1,0 +1,280 @@
+//! The Durable Object behind a walk of a route, a backfill or a reconcile: it stores what
+//! [`crate::walk`] says and takes some pages an alarm, so that it goes on after any crash.
+//!
+//! Two a route, one of each kind. They are told things by [`tell`], from the API and from the
+//! cron.
+
+use std::time::Duration;
+
+use futures::future::join;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::held::{Held, Stored};
+use super::{
+    Class, Platform, Queue, Reach, Storage, ask, from_json, ledger, log, put, route_of, seed,
+    to_json,
+};
+use crate::error::TransferError;
+use crate::message::HintMessage;
+use crate::walk::{Kind, Page, Request as Wish, Walk, next_page};
+
+/// Where it is stored.
+pub const WALK: &str = "walk";
+/// The alarm that goes off if this isolate dies with a page in hand.
+const NET: Duration = Duration::from_mins(2);
+/// How long to wait where the platform refused something.
+const PAUSE: Duration = Duration::from_secs(15);
+/// How many pages an alarm takes: each is some two dozen requests, of the 1,000 that it may make.
+const PAGES: usize = 20;
+
+/// What it is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// One is to begin, unless another is under way.
+    Start {
+        /// Of which kind.
+        kind: Kind,
+        /// Of which route.
+        route: String,
+        /// What is asked for.
+        wish: Wish,
+    },
+    /// How far is it?
+    Look,
+    /// It is to end.
+    Cancel,
+}
+
+/// What it answers, beside the last walk that there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// What was asked for was done.
+    Done,
+    /// Another is under way.
+    Underway,
+}
+
+/// The last walk, if there was one.
+type Last = Option<Walk>;
+
+/// The Durable Object.
+#[derive(Debug)]
+pub struct RouteWalk<P, S> {
+    platform: P,
+    storage: S,
+    last: Held<Last>,
+}
+
+impl Stored for Last {
+    async fn read(storage: &impl Storage) -> Result<Self, String> {
+        let text = storage.get(WALK).await?;
+        text.map(|text| from_json(&text)).transpose()
+    }
+}
+
+impl<P: Platform, S: Storage> RouteWalk<P, S> {
+    /// One that keeps itself in `storage`.
+    pub fn new(platform: P, storage: S) -> Self {
+        Self {
+            platform,
+            storage,
+            last: Held::default(),
+        }
+    }
+
+    /// Answers a report of [`tell`].
+    ///
+    /// # Errors
+    /// The platform's words; or the report is none.
+    pub async fn answer(&self, report: &str) -> Result<String, String> {
+        self.last.load(&self.storage).await?;
+        let answer = match from_json(report)? {
+            Report::Start { kind, route, wish } => self.start(kind, &route, wish).await,
+            Report::Look => Ok(Answer::Done),
+            Report::Cancel => self.cancel().await,
+        };
+        if answer.is_err() {
+            self.last.forget();
+        }
+        let answer = answer?;
+        self.last.with(|last| to_json(&(answer, last)))
+    }
+
+    /// Takes some pages.
+    ///
+    /// # Errors
+    /// The platform's words where not even another alarm can be set.
+    pub async fn alarm(&self) -> Result<(), String> {
+        if let Err(error) = self.work().await {
+            log::trouble(
+                &self.platform,
+                &json!({"event": "walk-failed", "message": error}),
+            );
+            self.last.forget();
+            self.storage.set_alarm(Some(PAUSE)).await?;
+        }
+        Ok(())
+    }
+
+    async fn store(&self, text: String) -> Result<(), String> {
+        self.storage.put(vec![(WALK.to_owned(), text)]).await
+    }
+
+    /// Begins one, unless another is under way.
+    async fn start(&self, kind: Kind, route: &str, wish: Wish) -> Result<Answer, String> {
+        // What it is compared with; an estimate is no reason to fail.
+        let objects = ledger::objects(&self.platform, route).await;
+        let objects = objects.ok().flatten();
+        let new = Walk::new(kind, route, wish, objects, self.platform.now());
+        let begun = self.last.with(|last| {
+            let is_underway = last.as_ref().is_some_and(|walk| walk.end.is_none());
+            (!is_underway).then(|| to_json(last.insert(new)))
+        });
+        let Some(text) = begun? else {
+            return Ok(Answer::Underway);
+        };
+        // Together: what is stored without an alarm would wait for ever.
+        let alarm = self.storage.set_alarm(Some(Duration::ZERO));
+        let (alarm, stored) = join(alarm, self.store(text)).await;
+        alarm.and(stored)?;
+        Ok(Answer::Done)
+    }
+
+    async fn cancel(&self) -> Result<Answer, String> {
+        if let Some(mut walk) = self.underway()? {
+            walk.cancel(self.platform.now());
+            self.finish(walk).await?;
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Stores what has ended, unless it was ended by somebody else meanwhile. The ledger first: it is
+    /// told again if the isolate dies in between. Until it is stored, it is under way.
+    async fn finish(&self, walk: Walk) -> Result<(), String> {
+        ledger::walked(&self.platform, walk.clone()).await?;
+        if self.replace(&walk).await? {
+            log::walk(&self.platform, &walk);
+        }
+        Ok(())
+    }
+
+    /// Stores `walk` as what has become of the one that is under way; `false` if that is another.
+    async fn replace(&self, walk: &Walk) -> Result<bool, String> {
+        let replaced = self.last.with(|last| {
+            let is_it = is_underway(last.as_ref(), walk);
+            is_it.then(|| to_json(last.insert(walk.clone())))
+        });
+        let Some(text) = replaced? else {
+            return Ok(false);
+        };
+        self.store(text).await?;
+        Ok(true)
+    }
+
+    /// The one that is under way.
+    fn underway(&self) -> Result<Last, String> {
+        self.last
+            .with(|last| last.clone().filter(|walk| walk.end.is_none()))
+    }
+
+    /// Takes pages until there is a wait or an end. The alarm is never taken away, because it may be
+    /// another's by then: one for nothing does no harm.
+    async fn work(&self) -> Result<(), String> {
+        self.last.load(&self.storage).await?;
+        for page in 0..PAGES {
+            let Some(walk) = self.underway()? else {
+                return Ok(());
+            };
+            if page == 0 {
+                self.storage.set_alarm(Some(NET)).await?;
+            }
+            let wait = self.take_page(walk).await?;
+            if wait > Duration::ZERO {
+                return self.storage.set_alarm(Some(wait)).await;
+            }
+        }
+        self.storage.set_alarm(Some(Duration::ZERO)).await
+    }
+
+    /// Takes one page of `walk` and sends its hints. Gives the wait before the next; none where it has
+    /// ended, or was ended or followed by another.
+    async fn take_page(&self, mut walk: Walk) -> Result<Duration, String> {
+        let platform = &self.platform;
+        // Nobody's fault at either side: it waits until that is mended.
+        platform.routes().map_err(|error| error.to_string())?;
+        let wait = match self.next_page(&mut walk).await {
+            Ok((page, found)) => {
+                let messages: Vec<String> = found.iter().map(to_json).collect();
+                put(platform, Queue::Hints, &messages).await?;
+                walk.took(page, messages.len() as u64, platform.now())
+            }
+            Err(error) => walk.failed(error, platform.now(), seed(platform)),
+        };
+        if !self.last.with(|last| is_underway(last.as_ref(), &walk))? {
+            return Ok(Duration::ZERO);
+        }
+        if wait.is_none() {
+            self.finish(walk).await?;
+        } else if self.replace(&walk).await? {
+            return Ok(wait.unwrap_or_default());
+        }
+        Ok(Duration::ZERO)
+    }
+
+    async fn next_page(&self, walk: &mut Walk) -> Result<(Page, Vec<HintMessage>), TransferError> {
+        let platform = &self.platform;
+        let (route, Reach { access, mut port }) = route_of(platform, &walk.route)?;
+        let page = next_page(&mut port, &access, &route, walk, platform.random()).await?;
+        let hints = walk.hints(&page, &route, platform.now());
+        Ok((page, hints))
+    }
+}
+
+/// Whether `walk` is the one that is under way.
+fn is_underway(last: Option<&Walk>, walk: &Walk) -> bool {
+    let underway = last.filter(|last| last.end.is_none());
+    underway.is_some_and(|underway| underway.started_at == walk.started_at)
+}
+
+/// Begins a reconcile of every route, as the cron asks for it; one that is still under way goes on.
+pub async fn reconcile_all(platform: &impl Platform) {
+    let routes = match platform.routes() {
+        Ok(routes) => routes,
+        Err(error) => return log::not_begun(platform, "", &error.to_string()),
+    };
+    for route in routes.iter() {
+        let kind = Kind::Reconcile;
+        let report = Report::Start {
+            kind,
+            route: route.name.clone(),
+            wish: Wish::default(),
+        };
+        if let Err(reason) = tell(platform, kind, &route.name, &report).await {
+            log::not_begun(platform, &route.name, &reason);
+        }
+    }
+}
+
+/// What was answered, and the last walk, as JSON, if there was one.
+pub type Seen = (Answer, Option<Box<RawValue>>);
+
+/// Tells the walk of `kind` and `route` something; gives what it answers.
+///
+/// # Errors
+/// The platform's words.
+pub async fn tell(
+    platform: &impl Platform,
+    kind: Kind,
+    route: &str,
+    report: &Report,
+) -> Result<Seen, String> {
+    ask(platform, Class::RouteWalk, &name(kind, route), report).await
+}
+
+/// What the walk of `kind` and `route` is called.
+#[must_use]
+pub fn name(kind: Kind, route: &str) -> String {
+    format!("{}/{route}", kind.name())
+}
