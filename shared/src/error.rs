@@ -7,7 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use http::Response;
-use serde::{Deserialize, Serialize};
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Who has to act before the same transfer can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,8 @@ pub enum ErrorKind {
     PartsLost,
     /// A runtime answered a step with an event that does not belong to it.
     OutOfTurn,
+    /// What a newer version has written down and this one has no word for: see [`read_kind`].
+    Unknown,
 }
 
 impl fmt::Display for ErrorKind {
@@ -99,6 +102,26 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
+}
+
+/// Reads what was written down: a version that has more kinds may have done it, before it was rolled back.
+///
+/// # Errors
+/// When it is no text.
+pub fn read_kind<'de, D: Deserializer<'de>>(stored: D) -> Result<ErrorKind, D::Error> {
+    let text = String::deserialize(stored)?;
+    let known = ErrorKind::deserialize(StrDeserializer::<D::Error>::new(&text));
+    Ok(known.unwrap_or(ErrorKind::Unknown))
+}
+
+/// The same of what may be missing.
+///
+/// # Errors
+/// As [`read_kind`].
+pub fn read_kind_option<'de, D: Deserializer<'de>>(
+    stored: D,
+) -> Result<Option<ErrorKind>, D::Error> {
+    read_kind(stored).map(Some)
 }
 
 impl ErrorKind {
@@ -133,7 +156,8 @@ impl ErrorKind {
             | Self::LedgerUnavailable
             | Self::Abandoned
             | Self::PartsLost
-            | Self::OutOfTurn => Fault::Causeway,
+            | Self::OutOfTurn
+            | Self::Unknown => Fault::Causeway,
         }
     }
 
@@ -189,6 +213,7 @@ const SENTENCE_BYTES: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferError {
     /// What went wrong, for programs.
+    #[serde(deserialize_with = "read_kind")]
     pub kind: ErrorKind,
     /// What was expected and what was found.
     pub message: String,

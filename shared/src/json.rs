@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// `text` without the byte order mark that some Windows programs put before it
@@ -12,6 +13,17 @@ use serde_json::value::RawValue;
 #[must_use]
 pub fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
+/// The object `json` without its members `names`; none if it is no object.
+#[must_use]
+pub fn without(json: &[u8], names: &[&str]) -> Option<String> {
+    let mut value: Value = serde_json::from_slice(json).ok()?;
+    let members = value.as_object_mut()?;
+    for name in names {
+        members.remove(*name);
+    }
+    Some(value.to_string())
 }
 
 /// The members `names` of the object `json`, as they stand. Of one that comes twice the last is taken;

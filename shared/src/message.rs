@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::TransferError;
 use crate::event::ObjectHint;
 use crate::gcs::ResumableSession;
 use crate::integrity::{Digest, Digests};
-use crate::json::without_bom;
+use crate::json::{without, without_bom};
 use crate::plan::Session;
 use crate::route::Route;
 use crate::s3::StoredChecksums;
@@ -39,7 +40,8 @@ pub struct HintMessage {
     /// Parts were tried, and the destination does not let them be deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_stream: bool,
-    /// How often the coordinator of a large object gave it back. They count as deliveries.
+    /// Deliveries of the messages in whose place this one stands: the coordinator of a large object gave them
+    /// back, or they were given back before they were begun.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub returns: u32,
     /// A person has said that the delete is meant: the brake is not asked.
@@ -185,12 +187,17 @@ impl Message {
     /// Why it is no hint, if it is no part either.
     pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
         let json = without_bom(json);
+        // What a newer version carries on in a way that this one cannot read is begun again.
+        let without_session = || {
+            let rest = without(json, &["session"])?;
+            serde_json::from_slice(rest.as_bytes()).ok()
+        };
         // Not `serde(untagged)`: that would bring every type a second time, and the bundle is small.
         serde_json::from_slice(json)
             .map(Self::Hint)
             .or_else(|error| {
                 let part = serde_json::from_slice(json).map(Self::Part);
-                part.map_err(|_| error)
+                part.or_else(|_| without_session().map(Self::Hint).ok_or(error))
             })
     }
 }
@@ -199,7 +206,7 @@ impl Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The message as it stood in the queue of hints.
-    pub message: serde_json::Value,
+    pub message: Value,
     /// Why it is here.
     pub error: TransferError,
     /// How often it was delivered.
@@ -207,6 +214,9 @@ pub struct DeadLetter {
     /// When it was given up.
     #[serde(deserialize_with = "crate::time::read")]
     pub failed_at: Timestamp,
+    /// The queue's id of the message, by which those are told apart that name no object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 impl DeadLetter {
@@ -221,7 +231,7 @@ impl DeadLetter {
     ) -> Self {
         error.bound();
         let message = serde_json::from_slice(without_bom(text.as_bytes()));
-        let mut message = message.unwrap_or_else(|_| serde_json::Value::from(text));
+        let mut message = message.unwrap_or_else(|_| Value::from(text));
         if let Some(fields) = message.as_object_mut() {
             fields.remove("session");
         }
@@ -230,7 +240,15 @@ impl DeadLetter {
             error,
             deliveries,
             failed_at,
+            message_id: None,
         }
+    }
+
+    /// The same, of the message that its queue knows by `id`.
+    #[must_use]
+    pub fn of(self, id: String) -> Self {
+        let message_id = Some(id).filter(|id| !id.is_empty());
+        Self { message_id, ..self }
     }
 }
 
@@ -462,6 +480,12 @@ mod tests {
             Message::read(text.as_bytes()).unwrap(),
             Message::Hint(hint.clone())
         );
+        // What a newer version carries on is begun again, and the hint is not lost.
+        let mut tomorrow: Value = serde_json::from_str(&text).unwrap();
+        tomorrow["session"] = serde_json::json!({"by": "quic"});
+        tomorrow["planet"] = serde_json::json!("mars");
+        let read = Message::read(tomorrow.to_string().as_bytes()).unwrap();
+        assert_eq!(read, Message::Hint(hint.clone()));
         hint.session = Some(Box::new(session()));
         hint.returns = 2;
         hint.released = true;

@@ -107,6 +107,10 @@ impl Delivered for Message {
         Self::text(self)
     }
 
+    fn id(&self) -> String {
+        Self::id(self)
+    }
+
     fn count(&self) -> u32 {
         self.delivery()
     }

@@ -30,6 +30,10 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch)]
     fn body(this: &Message) -> Result<JsValue, JsValue>;
 
+    /// The queue's name for it.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn id(this: &Message) -> String;
+
     #[wasm_bindgen(method, getter, catch)]
     fn attempts(this: &Message) -> Result<JsValue, JsValue>;
 

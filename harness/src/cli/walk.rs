@@ -54,7 +54,7 @@ whole; it takes a look at either side for each key, so give it a --rate. What wa
 it was listed is among the differences, too; sending it once more changes nothing. It goes on by
 itself, whatever becomes of this command: Ctrl-C leaves it alone. What became of the keys:
 `causeway status ROUTE`.
-To have it done each night: [triggers] in wrangler.toml.
+The worker does it each night: [triggers] in wrangler.toml.
 
 Differences are no failure: exits with 0 unless --exit-code is given. --cancel exits with 3 where
 none is under way.

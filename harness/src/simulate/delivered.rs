@@ -49,6 +49,10 @@ impl Delivered for SimulatedMessage {
         self.shown.text.to_string()
     }
 
+    fn id(&self) -> String {
+        self.shown.id.to_string()
+    }
+
     fn count(&self) -> u32 {
         self.shown.count
     }

@@ -227,6 +227,14 @@ impl Judge {
                 self.violations.push(format!("{name:?} was left behind"));
             }
         }
+        if let Some(name) = gcs
+            .noncurrent
+            .iter()
+            .find(|name| name.starts_with(&self.folder))
+        {
+            let kept = format!("{name:?} is kept as a version that nobody sees");
+            self.violations.push(kept);
+        }
         for session in gcs.sessions.values().filter(|session| session.is_open()) {
             if !session.is_orphan {
                 self.violations.push(format!(

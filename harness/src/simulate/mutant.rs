@@ -66,6 +66,8 @@ pub enum Mutant {
     EntryLost,
     /// How far a walk is, is.
     WalkLost,
+    /// Parts are deleted as objects of somebody's are, and kept as versions.
+    PartsKept,
 }
 
 /// What a port remembers that should not.
@@ -152,6 +154,11 @@ pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
     }
     if world.is(Mutant::NoPrecondition) && request.method() == Method::POST {
         *request.uri_mut() = without_precondition(request.uri());
+    }
+    if world.is(Mutant::PartsKept) && request.method() == Method::DELETE {
+        let uri = request.uri().to_string();
+        let kept = uri.replace("?generation=", "?ifGenerationMatch=").parse();
+        *request.uri_mut() = kept.unwrap_or_default();
     }
     let is_start = request
         .uri()

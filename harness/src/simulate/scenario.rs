@@ -60,6 +60,8 @@ pub(super) struct Scenario {
     pub(super) brake_deletes: u32,
     /// When the cron begins a reconcile, if it does.
     pub(super) reconciled_at: Option<u64>,
+    /// Whether the destination keeps versions.
+    pub(super) keeps_versions: bool,
 }
 
 /// Names with all that has to be encoded somewhere.
@@ -113,6 +115,7 @@ impl Scenario {
             on_conflict: rng.pick(&["keep", "overwrite"]),
             brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
             reconciled_at: rng.chance(1, 4).then(|| rng.below(2 * horizon)),
+            keeps_versions: rng.chance(1, 3),
         }
     }
 

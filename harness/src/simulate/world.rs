@@ -173,7 +173,11 @@ impl World {
             rng: RefCell::new(Rng::new(seed, 2)),
             faults: RefCell::new(Faults::draw(seed, &scenario.cut.faults)),
             s3: RefCell::new(S3::new(scenario.is_versioned)),
-            gcs: RefCell::new(Gcs::new(scenario.lets_delete, scenario.is_strict_at_start)),
+            gcs: RefCell::new(Gcs::new(
+                scenario.lets_delete,
+                scenario.is_strict_at_start,
+                scenario.keeps_versions,
+            )),
             queues: RefCell::default(),
             invocations: RefCell::default(),
             objects: RefCell::default(),

@@ -78,6 +78,17 @@ impl ObjectAddress {
         let url = format!("{}?ifGenerationMatch={}", self.object_url(), generation.0);
         request(Method::DELETE, &url, Bytes::new())
     }
+
+    /// Deletes this generation of the object for good. A bucket with versions would keep, and charge for, what is
+    /// deleted without its generation
+    /// ([deleting versioned objects](https://cloud.google.com/storage/docs/using-versioned-objects#delete)).
+    ///
+    /// # Errors
+    /// See [`ObjectAddress::get`].
+    pub fn delete_for_good(&self, generation: Generation) -> Result<Request<Bytes>, TransferError> {
+        let url = format!("{}?generation={}", self.object_url(), generation.0);
+        request(Method::DELETE, &url, Bytes::new())
+    }
 }
 
 impl Page {

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 
 use super::coordinator::Handle;
 use super::settle::{Decision, Delivery, settle};
-use super::{Delivered, Platform, Queue, Reach, hints, ledger, log, part, put, put_after};
+use super::{Delivered, Platform, Queue, Reach, hints, ledger, log, part, put, put_after, to_json};
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
 use crate::event::{self, EventError, Notification};
@@ -40,8 +40,10 @@ const PARTS_AT_ONCE: usize = 6;
 /// consumer has, and what is under way when they end is lost.
 const BEGIN_WITHIN: SignedDuration = SignedDuration::from_secs(90);
 
-/// How long a batch waits when the worker is misconfigured, in seconds.
+/// How long a message waits when the worker is misconfigured, in seconds: at first, and at most. Its hundred
+/// deliveries then last for four days.
 const MISCONFIGURED_DELAY: u32 = 60;
+const MISCONFIGURED_DELAY_AT_MOST: u32 = 3600;
 
 /// How long a message waits when the platform did not take over what it led to, in seconds.
 const PLATFORM_DELAY: u32 = 10;
@@ -62,9 +64,9 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
     let routes = match platform.routes() {
         Ok(routes) => routes,
         Err(error) => {
-            log::misconfigured(platform, &error, messages.len(), MISCONFIGURED_DELAY);
+            log::misconfigured(platform, &error, messages.len());
             for message in &messages {
-                message.again_after(MISCONFIGURED_DELAY);
+                message.again_after(misconfigured_delay(message.count()));
             }
             return;
         }
@@ -91,11 +93,12 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
         .partition(|fold| is_large(&hints[fold.leader()]));
     // What the ledgers are to say, by route.
     let records = RefCell::new(BTreeMap::<String, Vec<Record>>::new());
+    let not_begun = RefCell::new(Vec::new());
     let began = platform.now();
     let is_late = || platform.now().duration_since(began) > BEGIN_WITHIN;
     let run = async |fold: Fold| {
         if is_late() {
-            return give_back(&fold, &deliveries);
+            return not_begun.borrow_mut().extend(fold.members);
         }
         let record = carry_out(platform, fold, &hints, &deliveries).await;
         if let Some((route, record)) = record {
@@ -113,6 +116,7 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
         }),
     )
     .await;
+    give_back(platform, &not_begun.into_inner(), &hints, &deliveries).await;
     for (route, records) in records.into_inner() {
         ledger::record(platform, &route, records).await;
     }
@@ -123,10 +127,31 @@ fn is_large(message: &HintMessage) -> bool {
     message.session.is_some() || message.hint.size.unwrap_or_default() > SINGLE_REQUEST_LIMIT
 }
 
-/// Leaves messages to the next batch.
-fn give_back<M: Delivered>(fold: &Fold, deliveries: &[Delivery<M>]) {
-    for &member in &fold.members {
-        deliveries[member].again_after(0);
+fn misconfigured_delay(delivery: u32) -> u32 {
+    let doublings = delivery.saturating_sub(1).min(16);
+    (MISCONFIGURED_DELAY << doublings).min(MISCONFIGURED_DELAY_AT_MOST)
+}
+
+/// Leaves `members` to another batch, as new messages: a delivery in which nothing was begun is none, however often
+/// a backlog leads to one.
+async fn give_back<M: Delivered>(
+    platform: &impl Platform,
+    members: &[usize],
+    hints: &[HintMessage],
+    deliveries: &[Delivery<M>],
+) {
+    let anew = members.iter().map(|&member| {
+        to_json(&HintMessage {
+            returns: deliveries[member].count().saturating_sub(1),
+            ..hints[member].clone()
+        })
+    });
+    let taken = put(platform, Queue::Hints, &anew.collect::<Vec<_>>()).await;
+    for &member in members {
+        match taken {
+            Ok(()) => deliveries[member].acknowledge(),
+            Err(_) => deliveries[member].again_after(0),
+        }
     }
 }
 
@@ -284,4 +309,18 @@ fn read_event(
         why,
         advice,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misconfigured_worker_abandons_nothing_for_days() {
+        assert_eq!(misconfigured_delay(1), 60);
+        assert_eq!(misconfigured_delay(2), 120);
+        assert_eq!(misconfigured_delay(u32::MAX), 3600);
+        let deliveries = (1..=100).map(misconfigured_delay);
+        assert!(deliveries.sum::<u32>() > 3 * 24 * 3600);
+    }
 }

@@ -12,8 +12,7 @@ use serde_json::json;
 
 use super::held::{Held, Stored};
 use super::{
-    Class, Platform, Queue, Reach, Storage, ask, from_json, ledger, log, put, put_after, seed,
-    to_json,
+    Class, Platform, Queue, Reach, Storage, from_json, ledger, log, put, put_after, seed, to_json,
 };
 use crate::error::TransferError;
 use crate::ledger::Record;
@@ -210,8 +209,8 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         let platform = &self.platform;
         let name = self
             .state
-            .with(|coordinator| coordinator.route().to_owned());
-        let reach = platform.reach(&name?);
+            .with(|coordinator| coordinator.route().to_owned())?;
+        let reach = platform.reach(&name);
         let Reach { access, mut port } = reach.map_err(|error| error.to_string())?;
         let random = platform.random();
         let state = &self.state;
@@ -221,7 +220,16 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                 bucket,
                 folder,
             } => {
-                let may = may_delete(&mut port, &access, &bucket, &folder, random).await;
+                let place = format!("{bucket}/{folder}");
+                let may = if ledger::is_deletable(platform, &name, &place).await {
+                    Ok(true)
+                } else {
+                    let may = may_delete(&mut port, &access, &bucket, &folder, random).await;
+                    if may == Ok(true) {
+                        ledger::note_deletable(platform, &name, place).await;
+                    }
+                    may
+                };
                 let (now, seed) = (platform.now(), seed(platform));
                 state.with(|coordinator| coordinator.probed(&run, may, now, seed))
             }
@@ -354,6 +362,7 @@ impl<'a, P: Platform> Handle<'a, P> {
     }
 
     async fn ask(&self, report: &Report) -> Result<Answer, String> {
-        ask(self.platform, Class::PartsCoordinator, self.name, report).await
+        let (class, report) = (Class::PartsCoordinator, to_json(report));
+        from_json(&self.platform.call(class, self.name, report).await?)
     }
 }

@@ -268,16 +268,11 @@ fn add(line: &mut Value, decision: &Decision) {
     }
 }
 
-/// That the worker is misconfigured, and that `messages` wait for `delay` seconds.
-pub(super) fn misconfigured(
-    platform: &impl Platform,
-    why: &ConfigError,
-    messages: usize,
-    delay: u32,
-) {
+/// That the worker is misconfigured, and that so many messages wait.
+pub(super) fn misconfigured(platform: &impl Platform, why: &ConfigError, messages: usize) {
     let line = json!({
         "event": "misconfigured", "variable": why.variable, "message": why.message,
-        "messages": messages, "delay_s": delay,
+        "messages": messages,
     });
     trouble(platform, &line);
 }

@@ -155,6 +155,9 @@ pub trait Delivered {
     /// Its body as text.
     fn text(&self) -> String;
 
+    /// The queue's name for it, the same at each delivery.
+    fn id(&self) -> String;
+
     /// Which delivery this is, from 1.
     fn count(&self) -> u32;
 
@@ -263,20 +266,6 @@ pub async fn put_after(
     delay: Duration,
 ) -> Result<(), String> {
     platform.enqueue(queue, &[to_json(message)], delay).await
-}
-
-/// Tells an object `report`; gives what it answers.
-///
-/// # Errors
-/// As [`Platform::call`].
-async fn ask<T: DeserializeOwned>(
-    platform: &impl Platform,
-    class: Class,
-    name: &str,
-    report: &impl Serialize,
-) -> Result<T, String> {
-    let answer = platform.call(class, name, to_json(report)).await?;
-    from_json(&answer)
 }
 
 /// The route of a message, and how it reaches both sides.

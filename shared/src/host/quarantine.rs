@@ -57,5 +57,5 @@ fn abandoned(platform: &impl Platform, text: &str, message: &impl Delivered) -> 
         "The worker ended without an answer at every delivery of this message.",
         "Look for errors of the worker itself in its log, and replay it.",
     );
-    DeadLetter::new(text, error, message.count(), platform.now())
+    DeadLetter::new(text, error, message.count(), platform.now()).of(message.id())
 }

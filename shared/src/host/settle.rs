@@ -120,7 +120,8 @@ async fn give_up<M: Delivered>(
         error.clone(),
         delivery.count,
         platform.now(),
-    );
+    )
+    .of(delivery.message.id());
     match put_after(platform, Queue::DeadLetters, &letter, Duration::ZERO).await {
         Ok(()) => {
             delivery.acknowledge();

@@ -13,8 +13,7 @@ use serde_json::value::RawValue;
 
 use super::held::{Held, Stored};
 use super::{
-    Class, Platform, Queue, Reach, Storage, ask, from_json, ledger, log, put, route_of, seed,
-    to_json,
+    Class, Platform, Queue, Reach, Storage, from_json, ledger, log, put, route_of, seed, to_json,
 };
 use crate::error::TransferError;
 use crate::message::HintMessage;
@@ -270,7 +269,8 @@ pub async fn tell(
     route: &str,
     report: &Report,
 ) -> Result<Seen, String> {
-    ask(platform, Class::RouteWalk, &name(kind, route), report).await
+    let (name, report) = (name(kind, route), to_json(report));
+    from_json(&platform.call(Class::RouteWalk, &name, report).await?)
 }
 
 /// What the walk of `kind` and `route` is called.

@@ -16,8 +16,9 @@ pub use histogram::Histogram;
 pub use quarantine::{Quarantined, Selector};
 
 use crate::brake::{Brake, BrakeState, Leave};
-use crate::error::{ErrorKind, TransferError, cut};
+use crate::error::{ErrorKind, TransferError, cut, read_kind_option};
 use crate::event::KEY_BYTES;
+use crate::json::without;
 use crate::message::HintMessage;
 use crate::transfer::{LISTED_GONE, Outcome};
 use crate::walk::Walk;
@@ -26,6 +27,9 @@ use crate::walk::Walk;
 const RECENT: usize = 50;
 /// And of the last walks.
 const WALKS: usize = 10;
+/// How long it is believed that parts can be deleted somewhere, in seconds, and of how many places.
+const GOOD_FOR: i64 = 3600;
+const PLACES: usize = 10;
 /// The longest name of a bucket that is kept, in bytes.
 const BUCKET_BYTES: usize = 255;
 
@@ -52,7 +56,11 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_ms: Option<u64>,
     /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read_kind_option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub kind: Option<ErrorKind>,
 }
 
@@ -137,11 +145,28 @@ pub struct Ledger {
     pub walks: VecDeque<Walk>,
     /// The deletes that were granted lately.
     pub brake: BrakeState,
+    /// Where parts were found to be deletable (bucket and folder), and when, in seconds of Unix.
+    pub deletable: VecDeque<(String, i64)>,
 }
 
 impl Ledger {
+    /// Reads what was stored, by whichever version. What is only there to be looked at is left out where a newer
+    /// one wrote it in a way that this one cannot read: the counts, the brake and the quarantine go on.
+    ///
+    /// # Errors
+    /// What is wrong with all the rest.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let mut ledger: Self = serde_json::from_slice(text.as_bytes()).or_else(|error| {
+            without(text.as_bytes(), &["recent", "walks"])
+                .and_then(|rest| serde_json::from_slice(rest.as_bytes()).ok())
+                .ok_or(error)
+        })?;
+        ledger.bound();
+        Ok(ledger)
+    }
+
     /// Bounds what was stored by a version that did not.
-    pub fn bound(&mut self) {
+    fn bound(&mut self) {
         self.recent.truncate(RECENT);
         self.recent.iter_mut().for_each(Record::bound);
         self.walks.truncate(WALKS);
@@ -182,6 +207,21 @@ impl Ledger {
         }
     }
 
+    /// Whether parts could be deleted at `place` within the last hour: what is tried for one large object need not
+    /// be tried for each, and a bucket takes one write a second of one name.
+    #[must_use]
+    pub fn is_deletable(&self, place: &str, now: Timestamp) -> bool {
+        let mut found = self.deletable.iter();
+        found.any(|(known, at)| known == place && now.as_second() - at < GOOD_FOR)
+    }
+
+    /// Parts could be deleted at `place`.
+    pub fn note_deletable(&mut self, place: String, now: Timestamp) {
+        self.deletable.retain(|(known, _)| *known != place);
+        self.deletable.push_front((place, now.as_second()));
+        self.deletable.truncate(PLACES);
+    }
+
     /// Asks the brake for one delete.
     pub fn ask(&mut self, brake: &Brake, now: Timestamp) -> Leave {
         self.brake.ask(brake, self.objects, now)
@@ -200,6 +240,7 @@ mod tests {
     use crate::gcs::Generation;
     use crate::integrity::Proof;
     use crate::walk::{Kind, Page, Request};
+    use serde_json::json;
 
     fn message(key: &str) -> HintMessage {
         let hint = ObjectHint {
@@ -314,5 +355,49 @@ mod tests {
     fn a_clock_that_was_ahead_makes_no_delay_negative() {
         let record = Record::succeeded(&message("k"), &copied(1), at(1));
         assert_eq!((record.ms, record.event_ms), (Some(0), Some(1000)));
+    }
+
+    /// What a newer version may have stored before it was rolled back: members and words that this one does not know.
+    #[test]
+    fn what_tomorrows_version_stored_is_read() {
+        let mut ledger = Ledger::default();
+        let failed = TransferError::new(ErrorKind::SourceDenied, "m", "a");
+        ledger.record(vec![Record::failed(
+            &message("k"),
+            &failed,
+            "quarantined",
+            at(1),
+        )]);
+        ledger.bytes = 9;
+        ledger.quarantined = 7;
+        let today = serde_json::to_value(&ledger).unwrap();
+
+        let mut tomorrow = today.clone();
+        tomorrow["shards"] = json!([1]);
+        tomorrow["recent"][0]["kind"] = json!("source-on-mars");
+        tomorrow["recent"][0]["planet"] = json!({"name": "mars"});
+        let read = Ledger::read(&tomorrow.to_string()).unwrap();
+        assert_eq!(read.recent[0].kind, Some(ErrorKind::Unknown));
+        assert_eq!((read.quarantined, read.bytes), (7, 9));
+
+        let mut tomorrow = today;
+        tomorrow["walks"] = json!([{"kind": "sweep"}]);
+        let read = Ledger::read(&tomorrow.to_string()).unwrap();
+        assert_eq!((read.quarantined, read.bytes), (7, 9));
+        assert!(read.walks.is_empty());
+        assert!(Ledger::read("").is_err());
+    }
+
+    #[test]
+    fn where_parts_can_be_deleted_is_believed_for_an_hour_and_of_few_places() {
+        let mut ledger = Ledger::default();
+        assert!(!ledger.is_deletable("b/f", at(0)));
+        ledger.note_deletable("b/f".into(), at(0));
+        assert!(ledger.is_deletable("b/f", at(3599)) && !ledger.is_deletable("b/f", at(3600)));
+        assert!(!ledger.is_deletable("b/g", at(1)));
+        for number in 0..100 {
+            ledger.note_deletable(format!("b/{number}"), at(1));
+        }
+        assert_eq!(ledger.deletable.len(), PLACES);
     }
 }

@@ -23,6 +23,9 @@ pub struct Quarantined {
     pub error: TransferError,
     /// How often it was delivered before the last failure.
     pub deliveries: u32,
+    /// Whether the message is only its beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
     /// How often the key came here.
     pub failures: u32,
     /// When it first came.
@@ -55,9 +58,12 @@ impl Quarantined {
             mut error,
             deliveries,
             failed_at,
+            ..
         } = letter;
         error.bound();
+        let mut is_cut = false;
         if let Value::String(text) = &mut message {
+            is_cut = text.len() > TEXT_BYTES;
             cut(text, TEXT_BYTES);
         }
         let failures = message["failures"].as_u64().unwrap_or_default();
@@ -68,6 +74,7 @@ impl Quarantined {
             message,
             error,
             deliveries,
+            is_cut,
             failures: before
                 .map_or(0, |before| before.failures)
                 .max(failures)
@@ -92,6 +99,14 @@ impl Quarantined {
             first_failed_at: Some(self.first_failed_at),
             ..hint
         })
+    }
+
+    /// The text of a message that is no hint, as it came: this version may read it, or take the event that it is.
+    #[must_use]
+    pub fn as_it_came(&self) -> Option<String> {
+        let whole = (!self.is_cut).then_some(&self.message)?;
+        let text = whole.as_str().map(str::to_owned);
+        Some(text.unwrap_or_else(|| whole.to_string()))
     }
 
     /// Bucket and key, if the message was a hint.
@@ -124,13 +139,17 @@ impl Selector {
 
 impl DeadLetter {
     /// The name of its entry in quarantine: bucket and key, so that a key has one. A message that
-    /// is no hint gets one by its time. Of a key that no store has, because it is too long, the first bytes.
+    /// is no hint has its queue's id, or its time. Of a key that no store has, because it is too long, the first
+    /// bytes.
     #[must_use]
     pub fn id(&self) -> String {
         let hint = &self.message["hint"];
         let mut id = match (hint["bucket"].as_str(), hint["key"].as_str()) {
             (Some(bucket), Some(key)) => format!("{bucket}/{key}"),
-            _ => format!("?/{}", self.failed_at),
+            _ => match &self.message_id {
+                Some(id) => format!("?/{id}"),
+                None => format!("?/{}", self.failed_at),
+            },
         };
         cut(&mut id, ID_BYTES);
         id
@@ -157,6 +176,7 @@ mod tests {
         let mut message = HintMessage::new("r", hint, Timestamp::UNIX_EPOCH);
         message.returns = 5;
         DeadLetter {
+            message_id: None,
             message: serde_json::to_value(message).unwrap(),
             error: TransferError::new(ErrorKind::DeletesBraked, "too many", "look"),
             deliveries: 1,
@@ -213,7 +233,24 @@ mod tests {
         let mut unreadable = letter(1);
         unreadable.message = json!("what is this");
         assert_eq!(unreadable.id(), "?/1970-01-01T00:00:01Z");
-        assert_eq!(Quarantined::new(unreadable, None).replayed(true), None);
+        let unreadable = unreadable.of("0a".into());
+        assert_eq!(unreadable.id(), "?/0a");
+        let entry = Quarantined::new(unreadable, None);
+        assert_eq!(entry.replayed(true), None);
+        assert_eq!(entry.as_it_came().as_deref(), Some("what is this"));
+        let event = Quarantined::new(
+            DeadLetter::new(
+                r#"{"Records":[]}"#,
+                letter(1).error,
+                1,
+                Timestamp::UNIX_EPOCH,
+            ),
+            None,
+        );
+        assert_eq!(event.as_it_came().as_deref(), Some(r#"{"Records":[]}"#));
+        let long = "x".repeat(TEXT_BYTES + 1);
+        let long = DeadLetter::new(&long, letter(1).error, 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(Quarantined::new(long, None).as_it_came(), None);
     }
 
     #[test]

@@ -8,25 +8,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::leftovers::Leftovers;
 use super::reason::{not_deletable, parts_lost, replaced_another};
+use super::run::{Phase, Run, missing, settling};
 use super::sweep::probe;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
 use crate::order::Order;
-use crate::renew::later;
-use crate::retry::{Disposition, after_delivery};
 use crate::transfer::Outcome;
 
-/// Without a part for this long, those that are missing are sent again: longer than a part's longest
-/// wait in the queue and its copy together.
-const SILENCE: Duration = Duration::from_mins(45);
-
-/// How often parts are sent before their object is given up.
+/// How often parts, or one of them, are sent before their object is given up.
 const ROUNDS: u32 = 8;
 
 /// One key's large copies, one after the other.
@@ -40,49 +35,6 @@ pub struct Coordinator {
     /// Stored apart, part by part.
     #[serde(skip)]
     copies: BTreeMap<u32, PartCopy>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    id: String,
-    order: Order,
-    #[serde(deserialize_with = "crate::time::read")]
-    started_at: Timestamp,
-    phase: Phase,
-    /// How often parts were sent.
-    rounds: u32,
-    /// How often composing failed.
-    attempts: u32,
-    /// It took the place of another run, and may be the older of the two: an ETag tells that of bytes,
-    /// but not of tags.
-    #[serde(default)]
-    is_doubtful: bool,
-    /// How often a hint had parts sent again.
-    #[serde(default)]
-    hurried: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
-    /// May parts be deleted here?
-    Probing {
-        #[serde(deserialize_with = "crate::time::read")]
-        at: Timestamp,
-    },
-    /// What is missing is to be sent.
-    Sending,
-    /// Parts are under way; looked at again at `look`.
-    Copying {
-        #[serde(deserialize_with = "crate::time::read")]
-        look: Timestamp,
-    },
-    /// All parts are here.
-    Assembling {
-        #[serde(deserialize_with = "crate::time::read")]
-        at: Timestamp,
-    },
-    /// The end is to be made known.
-    Settling(Box<Verdict>),
 }
 
 /// How a run ended.
@@ -181,7 +133,10 @@ impl Coordinator {
     pub fn with_copies(mut self, copies: BTreeMap<u32, PartCopy>) -> Self {
         self.copies = copies;
         if let Some(run) = &mut self.run
-            && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
+            && matches!(
+                run.phase,
+                Phase::Sending | Phase::Asking | Phase::Copying { .. }
+            )
             && run.has_all(&self.copies)
         {
             run.phase = Phase::Assembling { at: run.started_at };
@@ -241,9 +196,12 @@ impl Coordinator {
     /// Whether part `number` of the run `id` is still to be copied.
     #[must_use]
     pub fn wants(&self, id: &str, number: u32) -> bool {
-        let is_copying = self
-            .run_called(id)
-            .is_some_and(|run| matches!(run.phase, Phase::Sending | Phase::Copying { .. }));
+        let is_copying = self.run_called(id).is_some_and(|run| {
+            matches!(
+                run.phase,
+                Phase::Sending | Phase::Asking | Phase::Copying { .. }
+            )
+        });
         is_copying && !self.copies.contains_key(&number)
     }
 
@@ -255,12 +213,12 @@ impl Coordinator {
         }
         self.copies.insert(number, copy);
         if let Some(run) = &mut self.run {
-            run.phase = if run.has_all(&self.copies) {
-                Phase::Assembling { at: now }
-            } else {
-                Phase::Copying {
-                    look: later(now, SILENCE),
-                }
+            run.phase = match run.phase {
+                _ if run.has_all(&self.copies) => Phase::Assembling { at: now },
+                // It was sent after all others, and is here before them: they are lost.
+                Phase::Copying { probe, .. } if probe == Some(number) => Phase::Sending,
+                Phase::Copying { probe, .. } => Phase::copying(probe, now),
+                _ => Phase::copying(None, now),
             };
         }
         true
@@ -269,7 +227,10 @@ impl Coordinator {
     /// A part of the run `id` cannot be copied: the source changed, or nothing more can be done.
     pub fn failed(&mut self, id: &str, error: TransferError, seed: u64) {
         if let Some(run) = self.run_mut(id)
-            && matches!(run.phase, Phase::Sending | Phase::Copying { .. })
+            && matches!(
+                run.phase,
+                Phase::Sending | Phase::Asking | Phase::Copying { .. }
+            )
         {
             run.phase = settling(match error.kind {
                 ErrorKind::SourceChanged => run.again(error, seed),
@@ -291,10 +252,10 @@ impl Coordinator {
             };
         }
         let run = self.run.as_ref().and_then(|run| match run.phase {
-            Phase::Probing { at } | Phase::Assembling { at } | Phase::Copying { look: at } => {
+            Phase::Probing { at } | Phase::Assembling { at } | Phase::Copying { look: at, .. } => {
                 Some(at)
             }
-            Phase::Sending | Phase::Settling(_) => None,
+            Phase::Sending | Phase::Asking | Phase::Settling(_) => None,
         });
         let times = [self.leftovers.next(), run].into_iter().flatten();
         times.min().map_or(Task::Rest, Task::Wait)
@@ -302,11 +263,11 @@ impl Coordinator {
 
     fn run_task(&mut self, now: Timestamp) -> Option<Task> {
         let run = self.run.as_mut()?;
-        if let Phase::Copying { look } = run.phase
+        if let Phase::Copying { look, .. } = run.phase
             && look <= now
         {
             run.phase = if run.rounds < ROUNDS {
-                Phase::Sending
+                Phase::Asking
             } else {
                 settling(Verdict::Quarantine(parts_lost(run.rounds)))
             };
@@ -318,12 +279,15 @@ impl Coordinator {
                 bucket: run.order.bucket.clone(),
                 folder: run.order.folder.clone(),
             }),
-            Phase::Sending => {
-                let missing = (0..run.order.parts.count())
-                    .filter(|number| !self.copies.contains_key(number))
-                    .map(|number| run.order.part(number, &id));
+            Phase::Sending | Phase::Asking => {
+                let most = if run.phase == Phase::Asking {
+                    1
+                } else {
+                    usize::MAX
+                };
+                let missing = missing(run, &self.copies).take(most);
                 Some(Task::Send {
-                    parts: missing.collect(),
+                    parts: missing.map(|number| run.order.part(number, &id)).collect(),
                     run: id,
                 })
             }
@@ -377,14 +341,16 @@ impl Coordinator {
 
     /// The queue has the parts of the run `id`.
     pub fn sent(&mut self, id: &str, now: Timestamp) {
-        if let Some(run) = self.run_mut(id)
-            && run.phase == Phase::Sending
-        {
-            run.rounds += 1;
-            run.phase = Phase::Copying {
-                look: later(now, SILENCE),
-            };
-        }
+        let Some(run) = self.run.as_mut().filter(|run| run.id == id) else {
+            return;
+        };
+        let probe = match run.phase {
+            Phase::Sending => None,
+            Phase::Asking => missing(run, &self.copies).next(),
+            _ => return,
+        };
+        run.rounds += 1;
+        run.phase = Phase::copying(probe, now);
     }
 
     /// What came of composing the run `id`.
@@ -442,59 +408,6 @@ impl Coordinator {
     }
 }
 
-impl Run {
-    /// When to try again what failed with `error`; the error if not any more.
-    fn wait(
-        &mut self,
-        error: TransferError,
-        now: Timestamp,
-        seed: u64,
-    ) -> Result<Timestamp, TransferError> {
-        self.attempts += 1;
-        match after_delivery(&error, self.attempts, seed) {
-            Disposition::RetryAfter(wait) => Ok(later(now, wait)),
-            Disposition::Quarantine => Err(error),
-        }
-    }
-
-    /// Has what is missing sent again if nothing was heard of it for `quiet_after` seconds; for twice as
-    /// long the next time, because parts that wait in a backlog are not lost. It does not count as a round.
-    fn hurry(&mut self, quiet_after: u32, now: Timestamp) -> Started {
-        let quiet = u64::from(quiet_after).checked_shl(self.hurried);
-        let Phase::Copying { look } = self.phase else {
-            return Started::Underway;
-        };
-        let silence = SignedDuration::try_from(SILENCE).unwrap_or_default();
-        let heard = look.checked_sub(silence).unwrap_or(look);
-        let is_quiet = quiet.is_some_and(|quiet| later(heard, Duration::from_secs(quiet)) <= now);
-        if !is_quiet {
-            return Started::Underway;
-        }
-        self.hurried += 1;
-        self.rounds = self.rounds.saturating_sub(1);
-        self.phase = Phase::Sending;
-        Started::Hurried
-    }
-
-    fn has_all(&self, copies: &BTreeMap<u32, PartCopy>) -> bool {
-        copies.len() == self.order.parts.count() as usize
-    }
-
-    /// Everything is looked at again, unless that was tried too often or cannot help.
-    fn again(&self, error: TransferError, seed: u64) -> Verdict {
-        let mut message = Box::new(self.order.message.clone());
-        message.returns += 1;
-        match after_delivery(&error, message.returns, seed) {
-            Disposition::RetryAfter(delay) => Verdict::Again {
-                message,
-                delay,
-                error,
-            },
-            Disposition::Quarantine => Verdict::Quarantine(error),
-        }
-    }
-}
-
 /// Whether composing may do later, with the same parts, what it did not now.
 fn is_of_destination(error: &TransferError) -> bool {
     matches!(
@@ -504,8 +417,4 @@ fn is_of_destination(error: &TransferError) -> bool {
             | ErrorKind::DestinationDenied
             | ErrorKind::DestinationCredentialRefused
     )
-}
-
-fn settling(verdict: Verdict) -> Phase {
-    Phase::Settling(Box::new(verdict))
 }

@@ -10,6 +10,7 @@ mod coordinator;
 mod copy;
 mod leftovers;
 mod reason;
+mod run;
 mod sweep;
 #[cfg(test)]
 mod tests;

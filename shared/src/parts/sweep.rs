@@ -73,7 +73,7 @@ async fn delete<P: Port>(
     generation: Generation,
 ) -> Result<(), TransferError> {
     let address = client.access.gcs.address(bucket, name);
-    let request = address.delete(generation)?;
+    let request = address.delete_for_good(generation)?;
     client.send(&request, bucket).await.map(drop)
 }
 

@@ -216,6 +216,29 @@ fn a_part_that_nobody_heard_of_is_sent_again_alone_and_not_for_ever() {
     assert!(minutes < 45 * 20);
 }
 
+/// In a backlog of hours the parts are only waiting: to send all of them again would make it longer.
+#[test]
+fn a_silence_is_asked_about_with_one_part_and_the_others_follow_only_if_that_comes_first() {
+    let numbers = |task: Task| match task {
+        Task::Send { parts, .. } => parts.iter().map(|part| part.part).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let asked = || {
+        let mut coordinator = copying();
+        assert_eq!(numbers(coordinator.wake(at(45))), [0]);
+        coordinator.sent("1", at(45));
+        let mut coordinator = crashed(&coordinator, &[]);
+        assert_eq!(coordinator.wake(at(46)), Task::Wait(at(90)));
+        coordinator
+    };
+    let mut backlog = asked();
+    assert!(backlog.copied("1", 1, copy(1), at(50)));
+    assert_eq!(backlog.wake(at(51)), Task::Wait(at(95)));
+    let mut lost = asked();
+    assert!(lost.copied("1", 0, copy(0), at(46)));
+    assert_eq!(numbers(lost.wake(at(46))), [1, 2]);
+}
+
 /// Parts may be gone with their queue, and the key's next hint is then the first to know.
 #[test]
 fn a_hint_for_a_run_that_has_been_quiet_has_its_missing_parts_sent_again() {

@@ -42,6 +42,10 @@ use progress::Progress;
 use underway::{Piece, Underway};
 use upload::Upload;
 
+/// A session goes on with another message once checksums have run over so much here, too: an invocation has CPU
+/// for some 130 GiB (`cpu_ms` in wrangler.toml), and may have several such transfers under way.
+const DIGESTED: u64 = 16 << 30;
+
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
 
@@ -58,6 +62,8 @@ pub struct Transfer {
     upload: Option<Upload>,
     session: Option<Underway>,
     progress: Progress,
+    /// How many bytes checksums have run over here.
+    digested: u64,
     /// When a session is to go on with another message.
     until: Option<Timestamp>,
     /// From when on what failed is not begun once more here, but in another delivery.
@@ -204,6 +210,7 @@ impl Transfer {
                 Progress::of(&carried.etag, carried.furthest)
             }),
             session: session.map(Underway::taken_up),
+            digested: 0,
             until: None,
             again_until: None,
             attempts: Attempts::default(),

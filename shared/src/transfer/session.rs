@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::underway::{Piece, Underway};
 use super::upload::{is_unclear, no_upload, unavailable};
-use super::{Ending, Next, Outcome, State, Step, Transfer, wait_until};
+use super::{DIGESTED, Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Pass;
@@ -125,6 +125,7 @@ impl Transfer {
     ) -> Next {
         let session = self.session.as_mut().ok_or_else(no_upload)?;
         let more = end + length - session.covered().unwrap_or_default();
+        self.digested += more;
         if length == 0 {
             session.add(digests, more);
             return self.go_on(end, now);
@@ -154,6 +155,7 @@ impl Transfer {
     pub(super) fn caught_up(&mut self, digests: Digests, piece: Piece, now: Timestamp) -> Next {
         let session = self.session.as_mut().ok_or_else(no_upload)?;
         session.add(digests, piece.length);
+        self.digested += piece.length;
         self.go_on(piece.start + piece.length, now)
     }
 
@@ -199,7 +201,8 @@ impl Transfer {
 
     /// GCS has the first `offset` bytes: the rest follows here, or with another message.
     fn go_on(&mut self, offset: u64, now: Timestamp) -> Next {
-        if self.until.is_none_or(|until| now < until) {
+        let has_time = self.until.is_none_or(|until| now < until);
+        if has_time && self.digested < DIGESTED {
             return self.reopen(offset);
         }
         if !self.has_progressed(self.session()?) {

@@ -55,6 +55,11 @@ impl Underway {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn slice(&self) -> u64 {
+        self.carried.plan.slice
+    }
+
     /// What S3 has of its bytes.
     pub(super) fn checksums(&self) -> &StoredChecksums {
         &self.carried.stored

@@ -51,7 +51,7 @@ pub enum Kind {
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Request {
     /// Only keys that begin with this, behind the route's own prefix.
     pub prefix: String,

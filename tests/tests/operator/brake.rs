@@ -42,10 +42,14 @@ fn more_deletes_than_the_brake_allows_wait_for_a_person() {
             status(&lane).await["brake"],
             json!({"deletes": 3, "limit": 3, "window_s": 3600})
         );
-        assert_eq!(
-            take(&lane, "replay", json!({"kind": "deletes-braked"})).await,
-            5
-        );
+        // Who sends everything again has not said that these are meant.
+        assert_eq!(take(&lane, "replay", json!({"all": true})).await, 5);
+        quarantined(&lane, 10).await;
+        assert_eq!(lane.names().len(), 5);
+        let one = list(&lane, "").await["entries"][0]["id"].clone();
+        assert_eq!(take(&lane, "replay", json!({"id": one})).await, 1);
+        let all = json!({"all": true, "release": true});
+        assert_eq!(take(&lane, "replay", all).await, 4);
         let gone = |seen: &causeway_tests::Seen| {
             let deleted = seen.commits.iter().filter(|commit| commit.deleted);
             (deleted.count() == 8).then_some(())

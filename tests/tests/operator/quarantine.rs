@@ -5,7 +5,7 @@ use causeway_harness::stack::StackOptions;
 use causeway_shared::retry::DELIVERIES_OF_REFUSED;
 use causeway_tests::{Stack, run};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::fixture::{TOKEN, ask, keys, lane, list, quarantined, status, status_when, take};
 
@@ -158,9 +158,38 @@ fn what_the_platform_gave_up_is_kept_as_it_stood_and_is_replayed() {
             route: "unrouted".into(),
             ..stack.lane_number(0)
         };
-        assert_eq!(take(&nobody, "replay", json!({"all": true})).await, 0);
+        // It goes back as it came, and comes back as it was.
+        assert_eq!(take(&nobody, "replay", json!({"all": true})).await, 1);
+        let again = |seen: &causeway_tests::Seen| {
+            let letters = seen.letters.iter();
+            let ours = letters.filter(|letter| letter.message == messages[1]);
+            (ours.count() == 2).then_some(())
+        };
+        stack.witness.until("the same message", again).await;
+        let entry = list(&nobody, "").await["entries"][0].clone();
+        assert_eq!(entry["kind"], "message-unreadable");
         assert_eq!(take(&nobody, "drop", json!({"all": true})).await, 1);
         assert_eq!(stack.admin().routes().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_hint_of_a_bucket_that_its_route_no_longer_reads_is_not_carried_out() {
+    run(async {
+        let mut stack = Stack::start(1, Map::new()).await;
+        let lane = stack.lane_number(0);
+        let hint = json!({"bucket": "its-former-bucket", "key": "k", "event": "ObjectCreated:Put"});
+        let message =
+            json!({"route": lane.route, "hint": hint, "accepted_at": "2026-07-01T00:00:00Z"});
+        let sent = stack.local.runtime.enqueue("HINTS", &message).await;
+        sent.unwrap();
+        let lane = stack.lane_number(0);
+        quarantined(&lane, 1).await;
+        let entry = list(&lane, "").await["entries"][0].clone();
+        assert_eq!(
+            (&entry["kind"], &entry["bucket"]),
+            (&json!("route-missing"), &json!("its-former-bucket"))
+        );
     });
 }
 

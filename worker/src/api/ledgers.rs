@@ -2,10 +2,10 @@
 //! that. Its answers are passed on as they are.
 
 use causeway_shared::host::ledger::Report;
-use causeway_shared::host::to_json;
+use causeway_shared::json::{without, without_bom};
 use causeway_shared::ledger::Selector;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::query::{LONGEST, Query};
 use super::{Call, parsed};
@@ -53,13 +53,14 @@ fn transfers(query: &Query) -> Result<Report, Reply> {
 /// `release` beside a selector.
 fn replay(body: &[u8]) -> Result<Report, Reply> {
     let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}, with "release": true if deletes among them are meant"#;
-    let mut fields: Map<String, Value> = parsed(body, expected)?;
-    let release = match fields.remove("release") {
-        None => false,
-        Some(Value::Bool(release)) => release,
-        Some(_) => return Err(Reply::problem(400, format!("Send {expected}."))),
+    let fields: Value = parsed(body, expected)?;
+    let release = match &fields["release"] {
+        Value::Null if fields.get("release").is_none() => false,
+        Value::Bool(release) => *release,
+        _ => return Err(Reply::problem(400, format!("Send {expected}."))),
     };
-    let selector = selector(to_json(&fields).as_bytes())?;
+    let rest = without(without_bom(body), &["release"]).unwrap_or_default();
+    let selector = selector(rest.as_bytes())?;
     Ok(Report::Replay { selector, release })
 }
 

@@ -3,6 +3,7 @@
 use causeway_shared::host::walk::{self, Answer, Report};
 use causeway_shared::route::Route;
 use causeway_shared::walk::{Kind, Request};
+use serde_json::{Map, Value};
 
 use super::events::KEY_BYTES;
 use super::{Call, parsed, silent, unrouted};
@@ -51,6 +52,14 @@ impl Call<'_> {
 
 fn begin(kind: Kind, route: &str, body: &[u8]) -> Result<Report, Reply> {
     let expected = r#"{"prefix": "2026/", "rate": 100, "dry_run": true}, or {}"#;
+    // What is stored is read with options that a newer version may have; what is asked for is not.
+    let fields: Value = parsed(body, expected)?;
+    let known = ["prefix", "rate", "dry_run", "deep"];
+    let mut names = fields.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = names.find(|name| !known.contains(&name.as_str())) {
+        let reason = format!("Send {expected}: there is no {unknown:?}.");
+        return Err(Reply::problem(400, reason));
+    }
     let wish: Request = parsed(body, expected)?;
     if wish.deep && (kind == Kind::Backfill || wish.dry_run) {
         let reason = "deep has a reconcile send equal keys as well: a backfill does that by itself, and a dry run sends nothing.";

@@ -159,7 +159,8 @@ impl Gcs {
                 Ok(resource(object))
             }
             (&Method::DELETE, "", name) => {
-                self.delete(&decoded(name), if_generation)?;
+                let generation = number(query, "generation");
+                self.delete(&decoded(name), generation, if_generation)?;
                 Ok(bare(204))
             }
             (&Method::POST, name, "compose") => {

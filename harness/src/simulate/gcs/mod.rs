@@ -73,6 +73,10 @@ pub(super) struct Gcs {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) commits: Vec<Commit>,
     pub(super) deleted: Vec<Rc<Object>>,
+    /// What is deleted without its generation is kept, and charged for.
+    is_versioned: bool,
+    /// The names of what was kept so.
+    pub(super) noncurrent: Vec<String>,
     /// Requests that this model does not know.
     pub(super) unknown: Vec<String>,
     revoked: Vec<String>,
@@ -85,12 +89,14 @@ pub(super) struct Gcs {
 }
 
 impl Gcs {
-    pub(super) fn new(lets_delete: bool, is_strict_at_start: bool) -> Self {
+    pub(super) fn new(lets_delete: bool, is_strict_at_start: bool, is_versioned: bool) -> Self {
         Self {
             objects: BTreeMap::new(),
             sessions: BTreeMap::new(),
             commits: Vec::new(),
             deleted: Vec::new(),
+            is_versioned,
+            noncurrent: Vec::new(),
             unknown: Vec::new(),
             revoked: Vec::new(),
             tokens: BTreeMap::new(),
@@ -171,11 +177,20 @@ impl Gcs {
         Ok(object)
     }
 
-    fn delete(&mut self, name: &str, if_generation: Option<u64>) -> Result<(), Refusal> {
-        if !self.objects.contains_key(name) {
+    fn delete(
+        &mut self,
+        name: &str,
+        generation: Option<u64>,
+        if_generation: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let found = self.objects.get(name).ok_or(NO_OBJECT)?;
+        if generation.is_some_and(|wanted| wanted != found.generation) {
             return Err(NO_OBJECT);
         }
         self.check(name, if_generation)?;
+        if self.is_versioned && generation.is_none() {
+            self.noncurrent.push(name.to_owned());
+        }
         self.deleted.extend(self.objects.remove(name));
         Ok(())
     }

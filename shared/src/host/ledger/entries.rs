@@ -25,17 +25,8 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     /// Puts `letters` into quarantine; they are there when this returns.
     pub(super) async fn quarantine(&self, letters: Vec<DeadLetter>) -> Result<(), String> {
         for letter in letters {
-            let mut id = letter.id();
-            let mut before = self.entry(&id).await?;
-            // Two that are no hints may have come at one time, and are two.
-            while id.starts_with('?')
-                && before
-                    .as_ref()
-                    .is_some_and(|before| before.message != letter.message)
-            {
-                id.push('+');
-                before = self.entry(&id).await?;
-            }
+            let id = letter.id();
+            let before = self.entry(&id).await?;
             let entry = Quarantined::new(letter, before.as_ref());
             let counted = self.ledger.with(|ledger| {
                 ledger.quarantined += u64::from(before.is_none());
@@ -113,15 +104,20 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         }
     }
 
-    /// Sends hints back to their queue and forgets them once it has them. What is no hint stays.
+    /// Sends messages back to their queue and forgets them once it has them. Of what is no hint goes what came;
+    /// where only its beginning is here, it stays.
     pub(super) async fn replay(&self, selector: &Selector, release: bool) -> Result<Taken, String> {
         let (entries, more) = self.select(selector).await?;
         let routes = self.platform.routes().map_err(|error| error.to_string())?;
         let (mut replayed, mut messages) = (Vec::new(), Vec::new());
         for (id, entry) in entries {
             let is_released = release || selector.releases(&entry);
-            if let Some(message) = entry.replayed(is_released) {
-                messages.extend(rerouted(&message, &routes));
+            let again = match entry.replayed(is_released) {
+                Some(message) => rerouted(&message, &routes),
+                None => entry.as_it_came().into_iter().collect(),
+            };
+            if !again.is_empty() {
+                messages.extend(again);
                 replayed.push((id, entry));
             }
         }

@@ -9,7 +9,7 @@ mod entries;
 use serde::{Deserialize, Serialize};
 
 use super::held::{Held, Stored};
-use super::{Class, Platform, Storage, ask, from_json, log, to_json};
+use super::{Class, Platform, Storage, from_json, log, to_json};
 use crate::api::{Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
 use crate::brake::{Brake, Leave};
 use crate::error::ErrorKind;
@@ -45,6 +45,10 @@ pub enum Report {
     Walked(Box<Walk>),
     /// How many objects had the source, when all were last counted?
     Objects,
+    /// Could parts be deleted there lately?
+    IsDeletable(String),
+    /// They could.
+    Deletable(String),
     /// Answered with a [`RouteStatus`] of the route of that name.
     Status(String),
     /// Answered with the [`metrics::samples`] of the route of that name, which are no JSON.
@@ -101,9 +105,7 @@ impl Stored for Ledger {
         let Some(text) = storage.get(LEDGER).await? else {
             return Ok(Self::default());
         };
-        let mut ledger: Self = from_json(&text)?;
-        ledger.bound();
-        Ok(ledger)
+        Self::read(&text).map_err(|error| error.to_string())
     }
 }
 
@@ -155,6 +157,18 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 to_json(&())
             }
             Report::Objects => self.ledger.with(|ledger| to_json(&ledger.objects))?,
+            Report::IsDeletable(place) => {
+                let now = self.platform.now();
+                let known = |ledger: &mut Ledger| ledger.is_deletable(&place, now);
+                to_json(&self.ledger.with(known)?)
+            }
+            Report::Deletable(place) => {
+                let now = self.platform.now();
+                self.ledger
+                    .with(|ledger| ledger.note_deletable(place, now))?;
+                self.store().await?;
+                to_json(&())
+            }
             Report::Status(name) => self.status(&name)?,
             Report::Metrics(name) => self.ledger.with(|ledger| metrics::samples(&name, ledger))?,
             Report::Transfers { limit, after } => {
@@ -239,7 +253,7 @@ pub(super) async fn record(platform: &impl Platform, route: &str, records: Vec<R
 /// The platform's words.
 pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<Leave, String> {
     let report = Report::MayDelete(route.brake);
-    ask(platform, Class::RouteLedger, &route.name, &report).await
+    from_json(&tell(platform, &route.name, &report).await?)
 }
 
 /// Puts `letters` into the quarantine of `name`; they are there when this returns. The name goes first: what is
@@ -265,7 +279,21 @@ pub(super) async fn quarantine(
 /// # Errors
 /// The platform's words.
 pub(super) async fn objects(platform: &impl Platform, route: &str) -> Result<Option<u64>, String> {
-    ask(platform, Class::RouteLedger, route, &Report::Objects).await
+    from_json(&tell(platform, route, &Report::Objects).await?)
+}
+
+/// Whether parts could be deleted at `place` lately, as the ledger of `route` knows it.
+pub(super) async fn is_deletable(platform: &impl Platform, route: &str, place: &str) -> bool {
+    let report = Report::IsDeletable(place.to_owned());
+    let known = tell(platform, route, &report).await;
+    known.is_ok_and(|known| known == "true")
+}
+
+/// Writes down that they could. Without it they are tried again.
+pub(super) async fn note_deletable(platform: &impl Platform, route: &str, place: String) {
+    if let Err(reason) = tell(platform, route, &Report::Deletable(place)).await {
+        log::ledger_silent(platform, route, &reason);
+    }
 }
 
 /// Writes down a walk that has ended, and what it counted.

@@ -226,3 +226,23 @@ fn sessions_that_all_end_at_one_place_are_not_handed_on() {
         assert_eq!(run.failed().kind, kind);
     }
 }
+
+#[test]
+fn a_session_is_carried_on_before_its_checksums_have_used_up_the_cpu() {
+    let size = 64 << 30;
+    let mut run = Run::of(Some(size));
+    run.transfer.message.one_stream = true;
+    run.answer(reply(404, &[], ""));
+    run.answer(source(size, KMS_ETAG)).answer(session());
+    let mut start = 0;
+    while !matches!(run.step, Step::Done(_)) {
+        let slice = run.transfer.session.as_ref().unwrap().slice();
+        run.answer(span(start, slice, size, KMS_ETAG));
+        start += slice;
+        run.answer(persisted(start));
+        run.answer(Event::Digested(Digests::default()));
+    }
+    let (session, delay) = run.carried();
+    assert_eq!(session.running.unwrap().offset, 16 << 30);
+    assert_eq!(delay, Duration::ZERO);
+}
