@@ -1,7 +1,7 @@
 //! The Durable Object behind a large object: stores what [`crate::parts::Coordinator`] says, carries its
 //! tasks out in its alarm, and takes the reports on parts.
 //!
-//! One a route and key. It is told things by [`Handle`], from the queue's consumer alone: no request
+//! One a route and key. It is told things by `Handle`, from the queue's consumer alone: no request
 //! from outside reaches it.
 
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         }
     }
 
-    /// Answers a report of [`Handle`].
+    /// Answers a report of the consumer's.
     ///
     /// # Errors
     /// The platform's words; or the report is none.

@@ -2,7 +2,7 @@
 //! queues, alarms and storage, over two small traits. The worker and the simulator run these very lines;
 //! what a runtime adds is [`Platform`], [`Storage`] and [`Delivered`].
 //!
-//! [`batch`] carries a batch of hints and parts out and [`settle`] says what becomes of each message;
+//! [`batch`] carries a batch of hints and parts out, `settle` says what becomes of each message;
 //! [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes what is
 //! given up into a ledger; [`log`] is what people read of all that.
 //!

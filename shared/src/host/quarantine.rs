@@ -1,7 +1,7 @@
 //! The queue of dead letters, consumed into the quarantine of each route's ledger, so that nothing
 //! ends where no one looks.
 //!
-//! Most were put there by [`crate::settle`], with the reason. A message without one was moved there by
+//! Most were put there by `settle`, with the reason. A message without one was moved there by
 //! the platform, after every delivery had ended without an answer.
 
 use std::collections::BTreeMap;
