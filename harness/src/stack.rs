@@ -10,11 +10,11 @@ use causeway_shared::message::DeadLetter;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
-use crate::cli::Stack as StackFile;
 use crate::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
 use crate::runtime::{LogLine, LogSink, Runtime, RuntimeOptions};
 use crate::s3::{EmbeddedS3, EventTarget, S3Options};
 use crate::setup::Toolchain;
+use crate::stack_file::StackFile;
 
 /// The key pair of the embedded S3: it opens nothing else.
 const ACCESS_KEY_ID: &str = "CAUSEWAYLOCAL";

@@ -30,7 +30,7 @@ pub struct Brake {
 /// Whether a delete may be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Leave {
+pub enum DeletePermit {
     /// It may, and is counted.
     Granted,
     /// It may not.
@@ -69,15 +69,15 @@ impl BrakeState {
     /// Asks for one delete at `now`, in a bucket that had so many `objects` when they were last
     /// counted. What is granted counts for the window, and up to a slot longer; what is not, does
     /// not count.
-    pub fn ask(&mut self, brake: &Brake, objects: Option<u64>, now: Timestamp) -> Leave {
+    pub fn ask(&mut self, brake: &Brake, objects: Option<u64>, now: Timestamp) -> DeletePermit {
         let (deletes, limit) = (self.deletes(brake, now), brake.limit(objects));
         if deletes >= limit {
-            return Leave::Braked { deletes, limit };
+            return DeletePermit::Braked { deletes, limit };
         }
         let slot = brake.slot();
         let begins = now.as_second().div_euclid(slot) * slot;
         *self.0.entry(begins).or_default() += 1;
-        Leave::Granted
+        DeletePermit::Granted
     }
 
     /// How many deletes count at `now`; older ones are forgotten. So are those of a clock that was
@@ -110,15 +110,15 @@ mod tests {
     fn after_as_many_as_are_allowed_nothing_goes_until_they_are_out_of_the_window() {
         let mut state = BrakeState::default();
         for second in [0, 100, 599] {
-            assert_eq!(state.ask(&BRAKE, None, at(second)), Leave::Granted);
+            assert_eq!(state.ask(&BRAKE, None, at(second)), DeletePermit::Granted);
         }
-        let braked = Leave::Braked {
+        let braked = DeletePermit::Braked {
             deletes: 3,
             limit: 3,
         };
         assert_eq!(state.ask(&BRAKE, None, at(600)), braked);
         // What was refused does not count: the first one's slot ends, and one more may go.
-        assert_eq!(state.ask(&BRAKE, None, at(610)), Leave::Granted);
+        assert_eq!(state.ask(&BRAKE, None, at(610)), DeletePermit::Granted);
         assert_eq!(state.ask(&BRAKE, None, at(611)), braked);
     }
 
@@ -140,7 +140,7 @@ mod tests {
             ..BRAKE
         };
         let mut state = BrakeState::default();
-        let braked = Leave::Braked {
+        let braked = DeletePermit::Braked {
             deletes: 0,
             limit: 0,
         };

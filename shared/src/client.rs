@@ -5,9 +5,9 @@ use http::{Request, Response};
 
 use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{is_absent, is_lost_race, is_page, refusal};
-use crate::port::{Lost, Port};
+use crate::port::{Port, TransportError};
 use crate::renew::{ask_aws, later, renew};
 use crate::retry::Attempts;
 use crate::s3::{self, Refusal};
@@ -34,7 +34,7 @@ impl<P: Port> Client<'_, P> {
     /// See [`renew`].
     pub(crate) async fn authorize<B>(
         &mut self,
-        pass: Pass,
+        pass: Authority,
         request: &mut Request<B>,
     ) -> Result<(), TransferError> {
         renew(self.port, self.access, pass).await?;
@@ -43,10 +43,10 @@ impl<P: Port> Client<'_, P> {
 
     async fn once(
         &mut self,
-        pass: Pass,
+        pass: Authority,
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, TransferError> {
-        if pass == Pass::Aws {
+        if pass == Authority::Aws {
             let reply = ask_aws(self.port, self.access, request, false).await?;
             return reply.map_err(|reason| source_lost(&reason));
         }
@@ -68,7 +68,7 @@ impl<P: Port> Client<'_, P> {
     ) -> Result<Response<Bytes>, TransferError> {
         let mut renewed = false;
         loop {
-            let reply = self.once(Pass::Aws, request).await?;
+            let reply = self.once(Authority::Aws, request).await?;
             let is_refused = reply.status().is_client_error()
                 && matches!(s3::refusal(&reply, ""), Refusal::Failed(error)
                     if self.access.forget_refused(&error, &mut renewed));
@@ -90,7 +90,7 @@ impl<P: Port> Client<'_, P> {
     ) -> Result<Answer, TransferError> {
         let (mut attempts, mut ambiguous, mut renewed) = (Attempts::default(), false, false);
         loop {
-            let error = match self.once(Pass::Google, request).await {
+            let error = match self.once(Authority::Google, request).await {
                 Ok(reply) if is_answer(&reply) => return Ok(Answer { reply, ambiguous }),
                 Ok(reply) => refusal(&reply, bucket),
                 Err(error) => error,
@@ -137,7 +137,7 @@ fn is_answer(reply: &Response<Bytes>) -> bool {
     is_absent(reply) || is_lost_race(reply)
 }
 
-pub(crate) fn destination_lost(lost: &Lost) -> TransferError {
+pub(crate) fn destination_lost(lost: &TransportError) -> TransferError {
     TransferError::new(
         ErrorKind::DestinationUnavailable,
         format!("GCS gave no answer: {}.", lost.detail.trim_end_matches('.')),
@@ -145,7 +145,7 @@ pub(crate) fn destination_lost(lost: &Lost) -> TransferError {
     )
 }
 
-pub(crate) fn source_lost(lost: &Lost) -> TransferError {
+pub(crate) fn source_lost(lost: &TransportError) -> TransferError {
     TransferError::new(
         ErrorKind::SourceUnavailable,
         format!("S3 gave no answer: {}.", lost.detail.trim_end_matches('.')),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::TransferError;
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::port::Port;
 use crate::renew::{ask_aws, renew};
 use crate::transfer::{Ending, Event, Step, Transfer};
@@ -19,7 +19,7 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
     loop {
         let mut step = transfer.advance(event, port.now());
         let pass = step.pass();
-        if pass == Pass::Google {
+        if pass == Authority::Google {
             let renewed = renew(port, &access, pass).await;
             if let Err(error) = renewed.and_then(|()| step.authorize(&access, port.now())) {
                 event = Event::Unauthorized(error);
@@ -27,7 +27,9 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
             }
         }
         event = match step {
-            Step::Send(Pass::Aws, request) => ask_aws(port, &access, &request, false).await.into(),
+            Step::Send(Authority::Aws, request) => {
+                ask_aws(port, &access, &request, false).await.into()
+            }
             Step::Open(request) => ask_aws(port, &access, &request, true).await.into(),
             Step::Send(_, request) => port.send(request).await.into(),
             Step::Pipe {
@@ -38,7 +40,7 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
             } => port.pipe(sink, length, digest).await.into(),
             Step::Hold { length, digest } => port.hold(length, digest).await.into(),
             Step::Digest { length, digest } => port.digest(length, digest).await.into(),
-            Step::MayDelete(route) => Event::Leave(port.may_delete(&route).await),
+            Step::MayDelete(route) => Event::DeletePermit(port.may_delete(&route).await),
             Step::WaitUntil(time) => {
                 port.wait_until(time).await;
                 Event::Woken

@@ -20,7 +20,7 @@ pub struct Sink {
 
 /// Whose credential a request is to carry. It gets it when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
+pub enum Authority {
     /// None: its URL is the secret.
     None,
     /// A signature with the route's AWS credentials.
@@ -31,7 +31,7 @@ pub enum Pass {
 
 /// No answer, or not a whole one. The request may or may not have taken effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct TransportError {
     /// Which side broke, as far as the runtime can tell.
     pub side: Side,
     /// The runtime's own words; holds no secret.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
 
-pub use crate::brake::Leave;
-pub use crate::exchange::{Lost, Side, Sink};
+pub use crate::brake::DeletePermit;
+pub use crate::exchange::{Side, Sink, TransportError};
 pub use crate::integrity::{Digest, Digests};
 use crate::route::Route;
 
@@ -28,22 +28,22 @@ pub trait Port {
     /// Sends a small request and reads its reply, at most [`REPLY_LIMIT`] bytes of it.
     ///
     /// # Errors
-    /// [`Lost`] when no whole reply came.
+    /// [`TransportError`] when no whole reply came.
     fn send(
         &mut self,
         request: Request<Bytes>,
-    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>>;
 
     /// Sends `request` and, on a 2xx, keeps the reply's body open as the source body, in place of
     /// an earlier one, with the bytes as stored (no decompression); the returned body is empty.
     /// On any other status the body is read as [`Port::send`] does.
     ///
     /// # Errors
-    /// [`Lost`] when no reply came.
+    /// [`TransportError`] when no reply came.
     fn open(
         &mut self,
         request: Request<Bytes>,
-    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>>;
 
     /// Sends `sink` with exactly `length` bytes of the open body in its middle.
     ///
@@ -51,39 +51,43 @@ pub trait Port {
     /// checksums run over the bytes and what is left stays open for [`Port::hold`].
     ///
     /// # Errors
-    /// [`Lost`] when the body was shorter or longer than `length`, or no whole reply came. A reply
+    /// [`TransportError`] when the body was shorter or longer than `length`, or no whole reply came. A reply
     /// that came before the body was sent whole is given as a reply if it is not a 2xx.
     fn pipe(
         &mut self,
         sink: Sink,
         length: u64,
         digest: Option<Digest>,
-    ) -> impl Future<Output = Result<Response<Bytes>, Lost>>;
+    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>>;
 
     /// Reads the rest of the open body, which must be `length` bytes (0 after all of it was piped),
     /// into the runtime's memory, where it stays the open body. Gives the checksums of the whole:
     /// `digest` is that of the pipe before, if there was one.
     ///
     /// # Errors
-    /// [`Lost`] when the body was shorter or longer.
-    fn hold(&mut self, length: u64, digest: Digest) -> impl Future<Output = Result<Digests, Lost>>;
+    /// [`TransportError`] when the body was shorter or longer.
+    fn hold(
+        &mut self,
+        length: u64,
+        digest: Digest,
+    ) -> impl Future<Output = Result<Digests, TransportError>>;
 
     /// Reads the rest of the open body, which must be `length` bytes, for its checksums alone: the
     /// bytes go nowhere.
     ///
     /// # Errors
-    /// [`Lost`] when the body was shorter or longer.
+    /// [`TransportError`] when the body was shorter or longer.
     fn digest(
         &mut self,
         length: u64,
         digest: Digest,
-    ) -> impl Future<Output = Result<Digests, Lost>>;
+    ) -> impl Future<Output = Result<Digests, TransportError>>;
 
     /// Asks the brake of `route` for leave to delete one object, which it then counts.
     ///
     /// # Errors
     /// Why nobody says: the runtime's own words.
-    fn may_delete(&mut self, route: &Route) -> impl Future<Output = Result<Leave, String>>;
+    fn may_delete(&mut self, route: &Route) -> impl Future<Output = Result<DeletePermit, String>>;
 
     /// Signs `message` with the Google service account's private key: RSASSA-PKCS1-v1_5 over
     /// SHA-256 ([RFC 8017, section 8.2](https://www.rfc-editor.org/rfc/rfc8017#section-8.2)).

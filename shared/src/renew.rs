@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::access::{Access, Errand};
-use crate::credentials::Turn;
+use crate::access::{Access, RefreshStep};
+use crate::credentials::CacheState;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::{Lost, Pass};
+use crate::exchange::{Authority, TransportError};
 use crate::port::Port;
 
 /// How often whoever waits for another's asking looks.
@@ -29,16 +29,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) async fn renew<P: Port>(
     port: &mut P,
     access: &Access,
-    pass: Pass,
+    pass: Authority,
 ) -> Result<(), TransferError> {
     for &pass in access.chain(pass, port.now()) {
         let mut since = None;
         let mut errand = loop {
             let now = port.now();
             match access.turn(pass, now, since)? {
-                Turn::Use => break Ok(Errand::Done),
-                Turn::Ask => break access.begin(pass, now),
-                Turn::Wait => {
+                CacheState::Use => break Ok(RefreshStep::Done),
+                CacheState::Ask => break access.begin(pass, now),
+                CacheState::Wait => {
                     since = since.or(Some(now));
                     port.wait_until(later(now, LOOK_AGAIN)).await;
                 }
@@ -48,8 +48,8 @@ pub(crate) async fn renew<P: Port>(
         loop {
             let offset = access.s3.clock().offset();
             errand = match errand {
-                Ok(Errand::Done) => break,
-                Ok(Errand::Ask(asked, request)) => match port.send(request).await {
+                Ok(RefreshStep::Done) => break,
+                Ok(RefreshStep::Ask(asked, request)) => match port.send(request).await {
                     Ok(reply) if !is_skewed && access.is_skewed(&reply, port.now(), offset) => {
                         is_skewed = true;
                         access.begin(pass, port.now())
@@ -57,12 +57,12 @@ pub(crate) async fn renew<P: Port>(
                     Ok(reply) => access.replied(asked, &reply, port.now()),
                     Err(lost) => Err(asked.lost(&lost.detail)),
                 },
-                Ok(Errand::Sign(assertion)) => {
+                Ok(RefreshStep::Sign(assertion)) => {
                     let input = assertion.signing_input().to_vec();
                     let signature = port.sign_rs256(input).await;
                     signature.map_err(|reason| cannot_sign(&reason)).map(|it| {
                         access.keep(&assertion.signed(&it), port.now());
-                        Errand::Done
+                        RefreshStep::Done
                     })
                 }
                 Err(error) => {
@@ -85,13 +85,13 @@ pub(crate) async fn ask_aws<P: Port>(
     access: &Access,
     request: &Request<Bytes>,
     opens: bool,
-) -> Result<Result<Response<Bytes>, Lost>, TransferError> {
+) -> Result<Result<Response<Bytes>, TransportError>, TransferError> {
     let mut is_again = false;
     loop {
         let mut request = request.clone();
-        renew(port, access, Pass::Aws).await?;
+        renew(port, access, Authority::Aws).await?;
         let offset = access.s3.clock().offset();
-        access.authorize(Pass::Aws, &mut request, port.now())?;
+        access.authorize(Authority::Aws, &mut request, port.now())?;
         let reply = if opens {
             port.open(request).await
         } else {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use causeway_shared::brake::{Brake, BrakeState, Leave};
+use causeway_shared::brake::{Brake, BrakeState, DeletePermit};
 use causeway_shared::credentials::{ExternalAccount, GoogleCredential, Role};
 use causeway_shared::event::Sequencer;
 use causeway_shared::event::s3::decode_key;
@@ -229,11 +229,11 @@ proptest! {
                 granted.iter().filter(|&&second| second > now - reach).count() as u64
             };
             match state.ask(&brake, objects, Timestamp::from_second(now).unwrap()) {
-                Leave::Granted => {
+                DeletePermit::Granted => {
                     prop_assert!(within(reach) < limit);
                     granted.push(now);
                 }
-                Leave::Braked { deletes, limit: said } => {
+                DeletePermit::Braked { deletes, limit: said } => {
                     prop_assert!(said == limit && deletes >= limit);
                     prop_assert!(within(reach + slot) >= limit, "{} at {}", within(reach + slot), now);
                 }

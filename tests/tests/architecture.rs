@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 15] = [
     &["credentials"],
     &["access", "mapping", "plan"],
     &["message"],
-    &["order"],
+    &["composite"],
     &["transfer"],
     &["port"],
     &["renew"],

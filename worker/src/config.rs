@@ -9,7 +9,7 @@ use std::sync::Arc;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access, base_url};
 use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::error::ConfigError;
-use causeway_shared::host::Reach;
+use causeway_shared::host::RouteAccess;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sender::{Secrets, Tokens};
 use causeway_shared::sigv4::Credentials;
@@ -64,10 +64,10 @@ impl Config {
 
     /// How the route called `name` reaches both sides. What a route that is gone has left behind is
     /// cleaned up as the first one.
-    pub(crate) fn reach(&self, name: &str, env: &Env) -> Reach<WorkerdPort> {
+    pub(crate) fn reach(&self, name: &str, env: &Env) -> RouteAccess<WorkerdPort> {
         let place = self.routes.iter().position(|route| route.name == name);
         let way = &self.ways[place.unwrap_or_default()];
-        Reach {
+        RouteAccess {
             access: Arc::clone(&way.access),
             port: WorkerdPort::new(env, way.signing_key.clone()),
         }

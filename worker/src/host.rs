@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use causeway_shared::error::ConfigError;
-use causeway_shared::host::{Class, Delivered, Level, Platform, Queue, Reach, Storage};
+use causeway_shared::host::{Class, Delivered, Level, Platform, Queue, RouteAccess, Storage};
 use causeway_shared::route::Routes;
 use causeway_shared::sqs;
+use futures::future::join;
 use jiff::Timestamp;
 use js_sys::{Array, Object};
 use serde_json::Value;
@@ -48,7 +49,7 @@ impl Platform for Workerd {
         Config::of(&self.0).map(|config| Rc::clone(&config.sqs_queues))
     }
 
-    fn reach(&self, route: &str) -> Result<Reach<WorkerdPort>, ConfigError> {
+    fn reach(&self, route: &str) -> Result<RouteAccess<WorkerdPort>, ConfigError> {
         Config::of(&self.0).map(|config| config.reach(route, &self.0))
     }
 
@@ -164,9 +165,17 @@ impl Storage for DurableStorage {
         storage.put_multiple_raw(all).await.map_err(in_words)
     }
 
-    async fn delete(&self, keys: Vec<String>) -> Result<u64, String> {
-        let deleted = self.0.storage().delete_multiple(keys).await;
-        deleted.map(|count| count as u64).map_err(in_words)
+    /// Writes that are issued without waiting in between are one to the platform
+    /// ([transactions](https://developers.cloudflare.com/durable-objects/best-practices/access-durable-objects-storage/)).
+    async fn replace(
+        &self,
+        keys: Vec<String>,
+        entries: Vec<(String, String)>,
+    ) -> Result<(), String> {
+        let storage = self.0.storage();
+        let (deleted, stored) = join(storage.delete_multiple(keys), self.put(entries)).await;
+        deleted.map_err(in_words)?;
+        stored
     }
 
     async fn clear(&self) -> Result<(), String> {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::stage::{Batch, Known, Stage};
 use super::worker::Worker;
 use super::{Bench, Better, Row};
-use crate::demo::Percentiles;
+use crate::percentiles::Percentiles;
 
 /// Events a second.
 const RATES: [u32; 5] = [1, 10, 50, 100, 200];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use causeway_shared::order::PARTS_FOLDER;
+use causeway_shared::composite::PARTS_FOLDER;
 use causeway_shared::sigv4::{Credentials, PayloadHash, Signer};
 use crc_fast::CrcAlgorithm;
 use http::Request;

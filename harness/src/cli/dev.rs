@@ -11,10 +11,11 @@ use serde_json::json;
 use super::failure::{Code, Failure};
 use super::interrupt::Interrupts;
 use super::output::{Output, complain, log_file, shown, shown_lines};
-use super::{OtherTools, Report, STACK_FILE, Stack};
+use super::{OtherTools, Report};
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, Ports, StackOptions};
+use crate::stack_file::{STACK_FILE, StackFile};
 
 const SOURCE: &str = "inbox";
 const DESTINATION: &str = "inbox-copy";
@@ -169,7 +170,7 @@ struct Files {
 }
 
 impl Files {
-    fn write(stack: &Stack) -> anyhow::Result<Self> {
+    fn write(stack: &StackFile) -> anyhow::Result<Self> {
         let file = std::env::current_dir()?.join(STACK_FILE);
         let folder = file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
@@ -188,8 +189,8 @@ impl Drop for Files {
     }
 }
 
-fn introduction(stack: &Stack, tools: &OtherTools) -> Vec<String> {
-    let Stack {
+fn introduction(stack: &StackFile, tools: &OtherTools) -> Vec<String> {
+    let StackFile {
         s3_endpoint,
         gcs_endpoint,
         worker_url,

@@ -7,11 +7,11 @@ use causeway_shared::sigv4::Credentials;
 
 use super::failure::Failure;
 use super::name::{ObjectName, Scheme};
-use super::stack::Stack;
 use super::store::Store;
 use super::target::{Effect, Service, TargetArgs};
 use crate::client::gcs::GOOGLE;
 use crate::client::{GcsClient, GcsConfig, S3Client, S3Config, ServiceAccount};
+use crate::stack_file::StackFile;
 
 /// What to say when neither variables nor a stack are there.
 const NO_S3: &str = "for S3 set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (`aws configure \
@@ -210,7 +210,7 @@ fn credentials(id: &str, secret: &str, token: Option<String>) -> Result<Credenti
     Credentials::new(id, secret, token).map_err(|error| Failure::usage(error.to_string(), NO_S3))
 }
 
-fn s3_of(stack: &Stack) -> Result<S3Config, Failure> {
+fn s3_of(stack: &StackFile) -> Result<S3Config, Failure> {
     Ok(S3Config {
         endpoint: Some(stack.s3_endpoint.clone()),
         region: stack.region.clone(),
@@ -249,7 +249,7 @@ fn gcs_from(lookup: Lookup<'_>) -> Result<Option<GcsConfig>, Failure> {
     }))
 }
 
-fn gcs_of(stack: &Stack) -> Result<GcsConfig, Failure> {
+fn gcs_of(stack: &StackFile) -> Result<GcsConfig, Failure> {
     let key = stack.google_credentials_json();
     Ok(GcsConfig {
         endpoint: stack.gcs_endpoint.clone(),

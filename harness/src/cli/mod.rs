@@ -26,7 +26,6 @@ mod selection;
 mod send;
 mod simulate;
 mod soak;
-mod stack;
 mod stat;
 mod status;
 mod store;
@@ -45,8 +44,6 @@ pub use failure::{Code, Failure};
 pub use name::{ObjectName, Scheme};
 pub use other_tools::OtherTools;
 pub use output::Output;
-pub(crate) use output::shown;
-pub use stack::{STACK_FILE, Stack};
 pub use store::Store;
 
 /// What a command that ran to its end has to say.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::stack::Stack;
+use crate::stack_file::StackFile;
 
 /// The files; all of them go when this does.
 pub struct OtherTools {
@@ -17,7 +17,7 @@ impl OtherTools {
     ///
     /// # Errors
     /// When that cannot be written.
-    pub fn write(folder: &Path, stack: &Stack) -> std::io::Result<Self> {
+    pub fn write(folder: &Path, stack: &StackFile) -> std::io::Result<Self> {
         let tools = Self {
             key_file: folder.join("google-credentials.json"),
             gcloud: folder.join("gcloud"),
@@ -30,8 +30,8 @@ impl OtherTools {
 
     /// How to set each up, as lines for a shell, with an example between the two buckets.
     #[must_use]
-    pub fn introduction(&self, stack: &Stack, source: &str, destination: &str) -> Vec<String> {
-        let Stack {
+    pub fn introduction(&self, stack: &StackFile, source: &str, destination: &str) -> Vec<String> {
+        let StackFile {
             s3_endpoint: s3,
             access_key_id,
             secret_access_key,

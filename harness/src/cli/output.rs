@@ -14,6 +14,8 @@ use super::target;
 use crate::client::Progress;
 use crate::runtime::LogSink;
 
+pub(super) use crate::text::shown;
+
 /// Writes for people, or for programs.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -156,20 +158,6 @@ pub(super) fn progress(bar: &ProgressBar) -> Progress {
     })
 }
 
-/// Text from elsewhere, with control characters escaped: a key must not move a terminal's cursor.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control();
-            escaped
-                .then(|| c.escape_default())
-                .into_iter()
-                .flatten()
-                .chain((!escaped).then_some(c))
-        })
-        .collect()
-}
-
 /// The text of another program, several lines long: escaped as by [`shown`], but its line breaks are
 /// kept. All lines but the first are indented, so that none can pass for one of ours.
 pub(super) fn shown_lines(text: &str) -> String {
@@ -216,11 +204,6 @@ pub(super) fn entries(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_cannot_drive_a_terminal() {
-        assert_eq!(shown("a\u{1b}[2Jb\n\u{9b}ü +"), "a\\u{1b}[2Jb\\n\\u{9b}ü +");
-    }
 
     #[test]
     fn lines_of_other_programs_stay_lines() {

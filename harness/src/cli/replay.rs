@@ -15,7 +15,7 @@ Examples:
   causeway replay photos 2026/a.jpg                one key
   causeway replay photos --kind source-denied      all that failed for one reason, once it is mended
   causeway replay photos --kind deletes-braked     release the deletes that the brake held back
-  causeway replay photos --all                     all but that: deletes that the brake held back ask it again
+  causeway replay photos --all                     every entry; the brake still checks each delete
 
 A replayed entry leaves the quarantine and its key takes the same road as an event: the worker asks
 S3 what it is now. Replaying is never wrong; what fails again comes back, with one failure more.
@@ -38,7 +38,7 @@ pub(super) struct Replay {
     route: String,
     #[command(flatten)]
     which: Which,
-    /// Deletes among them are meant: the brake does not ask
+    /// Let deletes among them pass the brake
     #[arg(long)]
     release: bool,
     #[command(flatten)]

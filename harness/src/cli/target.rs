@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::output::shown;
-use super::stack::{FoundStack, STACK_FILE, Stack};
+use crate::stack_file::{FoundStack, STACK_FILE, StackFile};
 
 /// How the command line chooses between the environment and a local stack.
 #[derive(Debug, Clone, Default, Args)]
@@ -102,7 +102,7 @@ impl TargetArgs {
         service: &Service,
         effect: Effect,
         environment: impl FnOnce() -> Result<Option<C>, Failure>,
-        stack: impl FnOnce(&Stack) -> Result<C, Failure>,
+        stack: impl FnOnce(&StackFile) -> Result<C, Failure>,
         url: impl Fn(&C) -> String,
     ) -> Result<Chosen<C>, Failure> {
         let of_stack = |found: &FoundStack| {
@@ -124,7 +124,7 @@ impl TargetArgs {
             return of_environment(named?, "environment");
         }
         let deletes = effect == Effect::Deletes;
-        match (named, Stack::find()) {
+        match (named, StackFile::find()) {
             (Some(config), Ok(Some(found))) => {
                 let here = address(&url(&config));
                 if of_stack(&found).is_ok_and(|local| address(&local.url) == here) {
@@ -162,7 +162,7 @@ impl TargetArgs {
 
     /// A failure of the environment, with the way round it where there is a stack.
     fn with_local(&self, mut failure: Failure) -> Failure {
-        if let (false, Ok(Some(found))) = (self.no_local, Stack::find()) {
+        if let (false, Ok(Some(found))) = (self.no_local, StackFile::find()) {
             failure.advice = format!("add --local for the {found}, or: {}", failure.advice);
         }
         failure
@@ -172,13 +172,13 @@ impl TargetArgs {
     fn asked_for(&self) -> Result<FoundStack, Failure> {
         let again = "start the stack again with `causeway dev`";
         if let Some(path) = &self.stack {
-            let found = Stack::at(path);
+            let found = StackFile::at(path);
             return found.map_err(|why| {
                 let advice = "give the folder in which `causeway dev` runs, or its dev.json";
                 Failure::usage(why, advice)
             });
         }
-        let found = Stack::find().map_err(|why| Failure::usage(why, again))?;
+        let found = StackFile::find().map_err(|why| Failure::usage(why, again))?;
         found.ok_or_else(|| {
             Failure::usage(
                 format!(

@@ -7,6 +7,7 @@ use super::environment::variable;
 use super::failure::Failure;
 use super::target::{Chosen, Effect, Service, TargetArgs};
 use crate::client::{AdminClient, WorkerClient};
+use crate::stack_file::StackFile;
 
 const URL: &str = "CAUSEWAY_URL";
 const EVENTS_TOKEN: &str = "CAUSEWAY_EVENTS_TOKEN";
@@ -55,7 +56,7 @@ impl EventsWorker {
                 .or_else(|| variable(EVENTS_TOKEN)),
             token_variable: EVENTS_TOKEN,
         };
-        let of_stack = |stack: &super::Stack| stack.events_token.clone();
+        let of_stack = |stack: &StackFile| stack.events_token.clone();
         let (url, token) = names.find(&self.target, Effect::Other, of_stack)?;
         Ok(WorkerClient::new(&url, &token)?)
     }
@@ -96,7 +97,7 @@ impl Worker {
             token: token.or_else(|| service.is_some().then(String::new)),
             token_variable: ADMIN_TOKEN,
         };
-        let of_stack = |stack: &super::Stack| stack.admin_token.clone();
+        let of_stack = |stack: &StackFile| stack.admin_token.clone();
         let (url, token) = names.find(&self.target, effect, of_stack)?;
         let client = AdminClient::new(&url, &token)?;
         Ok(match service {
@@ -140,7 +141,7 @@ impl Names {
         self,
         target: &TargetArgs,
         effect: Effect,
-        of_stack: impl FnOnce(&super::Stack) -> String,
+        of_stack: impl FnOnce(&StackFile) -> String,
     ) -> Result<(String, String), Failure> {
         let service = Service {
             name: "the worker",

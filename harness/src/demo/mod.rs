@@ -19,13 +19,14 @@ use jiff::Timestamp;
 
 pub use corpus::{Content, Sample};
 pub use screen::Screen;
-pub use summary::{Percentiles, Summary};
+pub use summary::Summary;
 
-use crate::cli::Stack as StackFile;
 use crate::client::{GcsClient, GcsConfig, Progress, S3Client, S3Config, ServiceAccount};
+use crate::percentiles::Percentiles;
 use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, StackOptions};
+use crate::stack_file::StackFile;
 use watch::{Seen, Watch};
 
 /// Uploads at once.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use causeway_shared::error::TransferError;
 use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::shown;
+use crate::text::shown;
 
 /// The bars. Clones show on the same screen.
 #[derive(Debug, Clone)]

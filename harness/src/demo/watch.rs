@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use causeway_shared::composite::PARTS_FOLDER;
 use causeway_shared::message::DeadLetter;
-use causeway_shared::order::PARTS_FOLDER;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast::{self, Receiver};
 use tokio::task::JoinHandle;

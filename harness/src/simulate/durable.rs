@@ -13,13 +13,17 @@ use causeway_shared::host::ledger::{self, RouteLedger};
 use causeway_shared::host::walk::{self, RouteWalk};
 use causeway_shared::host::{Class, Storage};
 
+use super::fault::Fault;
 use super::mutant::Mutant;
 use super::platform::SimulatedPlatform;
 use super::world::{ISOLATES, Owner, Slot, World};
 use crate::rng::mix;
 
-/// The platform tries an alarm that failed again after this long, in milliseconds.
+/// The platform tries an alarm that failed again after this long, in milliseconds, and so often.
 const ALARM_AGAIN: u64 = 2000;
+const ALARM_TRIES: u32 = 6;
+/// The most bytes of a value.
+const VALUE_LIMIT: usize = 2 << 20;
 
 type Call = Rc<Slot<Result<String, String>>>;
 
@@ -37,6 +41,8 @@ pub(super) struct Durable {
     pub(super) storage: BTreeMap<String, String>,
     alarm: Option<u64>,
     is_alarm_running: bool,
+    /// How often the alarm failed in a row.
+    alarm_failures: u32,
     /// None until its isolate begins.
     memory: Option<Rc<Memory>>,
     calls: Vec<Call>,
@@ -149,8 +155,15 @@ impl World {
         }
     }
 
-    /// An alarm that did not end well goes off again.
+    /// An alarm that did not end well goes off again, for a while.
     fn alarm_again(&self, name: &Rc<str>) {
+        let failures = self.with_object(name, |object| {
+            object.alarm_failures += 1;
+            object.alarm_failures
+        });
+        if failures > ALARM_TRIES {
+            return self.tell(failures.into(), || "an alarm is given up".to_owned());
+        }
         let again = self.now() + ALARM_AGAIN;
         let alarm = self.with_object(name, |object| object.alarm);
         self.set_alarm(name, Some(alarm.map_or(again, |alarm| alarm.min(again))));
@@ -192,13 +205,17 @@ impl World {
         let (world, name) = (Rc::clone(self), Rc::clone(name));
         self.spawn(Owner::Object(Rc::clone(&name)), 0, async move {
             let worked = world.memory(&name).alarm().await;
-            if worked.is_err() {
-                world.alarm_again(&name);
+            match worked {
+                Ok(()) => world.with_object(&name, |object| object.alarm_failures = 0),
+                Err(_) => world.alarm_again(&name),
             }
             world.with_object(&name, |object| object.is_alarm_running = false);
         });
     }
 }
+
+/// What storage says that does not answer.
+const REFUSED: &str = "the storage gave no answer";
 
 /// What the object `name` stores.
 struct SimulatedStorage {
@@ -211,6 +228,23 @@ impl SimulatedStorage {
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
         self.world
             .with_object(&self.name, |object| act(&mut object.storage))
+    }
+
+    /// Whether storage does not answer now.
+    fn refuses(&self) -> bool {
+        self.world.strike(&[Fault::StorageRefused]).is_some()
+    }
+
+    /// Carries `act` out, but for where storage refuses: then perhaps.
+    async fn change<T: Default>(&self, act: impl FnOnce(&Self) -> T) -> Result<T, String> {
+        let refuses = self.refuses();
+        let acts = !refuses || self.world.rng.borrow_mut().chance(1, 2);
+        let done = if acts { act(self) } else { T::default() };
+        self.world.crash_point().await;
+        if refuses {
+            return Err(REFUSED.to_owned());
+        }
+        Ok(done)
     }
 
     fn is(&self, mutant: Mutant) -> bool {
@@ -232,6 +266,9 @@ impl SimulatedStorage {
 
 impl Storage for SimulatedStorage {
     async fn get(&self, key: &str) -> Result<Option<String>, String> {
+        if self.refuses() {
+            return Err(REFUSED.to_owned());
+        }
         Ok(self.with(|stored| stored.get(key).cloned()))
     }
 
@@ -241,6 +278,9 @@ impl Storage for SimulatedStorage {
         start: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Vec<(String, String)>, String> {
+        if self.refuses() {
+            return Err(REFUSED.to_owned());
+        }
         let of_any_run = self.is(Mutant::CopiesOfAnyRun);
         let found = |(key, value): (&String, &String)| {
             if of_any_run && let Some((_, number)) = key.split_once('/') {
@@ -254,22 +294,36 @@ impl Storage for SimulatedStorage {
     }
 
     async fn put(&self, entries: Vec<(String, String)>) -> Result<(), String> {
-        for (key, value) in entries {
-            if !self.loses(&key) {
-                self.with(|stored| stored.insert(key, value));
-            }
+        if entries.iter().any(|(_, value)| value.len() > VALUE_LIMIT) {
+            let mut judge = self.world.judge.borrow_mut();
+            judge.object("a value is larger than storage takes");
         }
-        self.world.crash_point().await;
-        Ok(())
+        let all = |storage: &Self| {
+            for (key, value) in entries {
+                if !storage.loses(&key) {
+                    storage.with(|stored| stored.insert(key, value));
+                }
+            }
+        };
+        self.change(all).await
     }
 
-    async fn delete(&self, keys: Vec<String>) -> Result<u64, String> {
-        let removed = self.with(|stored| {
-            let removed = keys.iter().filter(|key| stored.remove(*key).is_some());
-            removed.count() as u64
-        });
-        self.world.crash_point().await;
-        Ok(removed)
+    async fn replace(
+        &self,
+        keys: Vec<String>,
+        entries: Vec<(String, String)>,
+    ) -> Result<(), String> {
+        let all = |storage: &Self| {
+            for key in keys {
+                storage.with(|stored| stored.remove(&key));
+            }
+            for (key, value) in entries {
+                if !storage.loses(&key) {
+                    storage.with(|stored| stored.insert(key, value));
+                }
+            }
+        };
+        self.change(all).await
     }
 
     async fn clear(&self) -> Result<(), String> {
@@ -284,12 +338,13 @@ impl Storage for SimulatedStorage {
 
     async fn set_alarm(&self, after: Option<Duration>) -> Result<(), String> {
         let is_forgotten = after == Some(Duration::ZERO) && self.is(Mutant::AlarmForgotten);
-        if !is_forgotten {
-            let wait = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 4);
-            let time = after.map(|after| self.world.now().saturating_add(wait(after)));
-            self.world.set_alarm(&self.name, time);
-        }
-        self.world.crash_point().await;
-        Ok(())
+        let wait = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 4);
+        let set = |storage: &Self| {
+            let time = after.map(|after| storage.world.now().saturating_add(wait(after)));
+            if !is_forgotten {
+                storage.world.set_alarm(&storage.name, time);
+            }
+        };
+        self.change(set).await
     }
 }

@@ -55,10 +55,12 @@ pub(super) enum Fault {
     QueueRefused,
     /// A call to a Durable Object gives no answer.
     CallLost,
+    /// An object's storage does not answer; what was to be stored may be.
+    StorageRefused,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::ResetBefore,
         Self::ResetWithin,
         Self::ResetAfter,
@@ -85,6 +87,7 @@ impl Fault {
         Self::MessageDuplicated,
         Self::QueueRefused,
         Self::CallLost,
+        Self::StorageRefused,
     ];
 
     pub(super) fn as_str(self) -> &'static str {
@@ -115,6 +118,7 @@ impl Fault {
             Self::MessageDuplicated => "message-duplicated",
             Self::QueueRefused => "queue-refused",
             Self::CallLost => "call-lost",
+            Self::StorageRefused => "storage-refused",
         }
     }
 }

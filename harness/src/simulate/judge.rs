@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
+use causeway_shared::composite::parts_folder;
 use causeway_shared::error::ErrorKind;
 use causeway_shared::host::Class;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
-use causeway_shared::order::parts_folder;
 use causeway_shared::route::{OnConflict, Route};
 
 use serde_json::Value;

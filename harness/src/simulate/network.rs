@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use causeway_shared::port::{Lost, Side};
+use causeway_shared::port::{Side, TransportError};
 use http::header::DATE;
 use http::{HeaderValue, Method, Response};
 
@@ -39,7 +39,7 @@ struct Flight {
     /// Of a body that broke off before, this much was sent.
     sent: Option<u64>,
     fault: Option<Fault>,
-    slot: Rc<Slot<Result<Reply, Lost>>>,
+    slot: Rc<Slot<Result<Reply, TransportError>>>,
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         wire: Wire,
         sent: Option<u64>,
         limit: u64,
-    ) -> Result<Reply, Lost> {
+    ) -> Result<Reply, TransportError> {
         self.crash_point().await;
         let slot = Slot::new(self);
         let fault = self.strike(kinds(store, &wire));
@@ -294,7 +294,7 @@ impl World {
         let detail = detail.to_owned();
         flight
             .slot
-            .resolve(self, delay + 1, Err(Lost { side, detail }));
+            .resolve(self, delay + 1, Err(TransportError { side, detail }));
     }
 
     /// Whoever waits for the reply may be dead when it comes.

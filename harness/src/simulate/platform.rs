@@ -4,10 +4,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use causeway_shared::brake::Leave;
+use causeway_shared::brake::DeletePermit;
 use causeway_shared::error::ConfigError;
 use causeway_shared::host::{
-    BATCH_BYTES, BATCH_MESSAGES, Class, Level, Platform, Queue, Reach, to_json,
+    BATCH_BYTES, BATCH_MESSAGES, Class, Level, Platform, Queue, RouteAccess, to_json,
 };
 use causeway_shared::message::Message;
 use causeway_shared::route::Routes;
@@ -88,13 +88,13 @@ impl Platform for SimulatedPlatform {
         Ok(Rc::default())
     }
 
-    fn reach(&self, _route: &str) -> Result<Reach<SimulatedPort>, ConfigError> {
+    fn reach(&self, _route: &str) -> Result<RouteAccess<SimulatedPort>, ConfigError> {
         let start = match self.owner {
             // Most transfers begin at once; some wait for a place.
             Owner::Invocation(_) => self.world.rng.borrow_mut().pick(&[0, 0, 0, 4, 200, 20_000]),
             Owner::Object(_) | Owner::Operator => 0,
         };
-        Ok(Reach {
+        Ok(RouteAccess {
             access: self.world.access(self.isolate),
             port: SimulatedPort::new(self.clone(), &self.world, start),
         })
@@ -130,7 +130,7 @@ impl Platform for SimulatedPlatform {
     async fn call(&self, class: Class, name: &str, report: String) -> Result<String, String> {
         let is_start = class == Class::PartsCoordinator && report.starts_with("{\"Start\"");
         if self.is(Mutant::BrakeNotAsked) && report.starts_with("{\"MayDelete\"") {
-            return Ok(to_json(&Leave::Granted));
+            return Ok(to_json(&DeletePermit::Granted));
         }
         let name = object_name(class, name);
         let answer = self.world.call(&name, report).await;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use causeway_shared::host::{Platform as _, ledger};
-use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
+use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use causeway_shared::route::Route;
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ impl SimulatedPort {
         }
     }
 
-    fn take_open(&mut self) -> Result<Open, Lost> {
+    fn take_open(&mut self) -> Result<Open, TransportError> {
         self.open.take().ok_or_else(|| broken("no body is open"))
     }
 
@@ -81,7 +81,10 @@ impl Port for SimulatedPort {
         self.platform.now()
     }
 
-    async fn send(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn send(
+        &mut self,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransportError> {
         self.begin().await;
         mutant::spoil_request(&self.world, &mut request);
         let replayed = Memory::replayed(&self.world, &request)
@@ -101,7 +104,10 @@ impl Port for SimulatedPort {
         Ok(reply.head)
     }
 
-    async fn open(&mut self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn open(
+        &mut self,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransportError> {
         self.begin().await;
         self.open = None;
         let asked = request.headers().get("if-match").cloned();
@@ -120,7 +126,7 @@ impl Port for SimulatedPort {
             .world
             .exchange(Store::S3, wire, None, reply_time())
             .await;
-        let Reply { mut head, body } = exchanged.map_err(|lost| Lost {
+        let Reply { mut head, body } = exchanged.map_err(|lost| TransportError {
             side: Side::Source,
             ..lost
         })?;
@@ -150,7 +156,7 @@ impl Port for SimulatedPort {
         mut sink: Sink,
         length: u64,
         digest: Option<Digest>,
-    ) -> Result<Response<Bytes>, Lost> {
+    ) -> Result<Response<Bytes>, TransportError> {
         let mut open = self.take_open()?;
         let fits = open.left == length || digest.is_some() && open.left > length;
         let is_lenient = self.is(Mutant::ShortBodySucceeds);
@@ -182,7 +188,7 @@ impl Port for SimulatedPort {
         Ok(reply.head)
     }
 
-    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, TransportError> {
         let mut open = self.take_open()?;
         let is_lenient = self.is(Mutant::ShortBodySucceeds);
         if open.left != length && !is_lenient {
@@ -202,7 +208,7 @@ impl Port for SimulatedPort {
         Ok(digests)
     }
 
-    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, TransportError> {
         let mut open = self.take_open()?;
         let read = self.read(&mut open, length).await;
         if read.length() != length || open.left > 0 {
@@ -211,7 +217,7 @@ impl Port for SimulatedPort {
         Ok(read.digests(digest))
     }
 
-    async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
+    async fn may_delete(&mut self, route: &Route) -> Result<DeletePermit, String> {
         ledger::may_delete(&self.platform, route).await
     }
 
@@ -228,8 +234,8 @@ impl Port for SimulatedPort {
     }
 }
 
-fn broken(detail: &str) -> Lost {
-    Lost {
+fn broken(detail: &str) -> TransportError {
+    TransportError {
         side: Side::Source,
         detail: detail.to_owned(),
     }

@@ -93,7 +93,7 @@ impl Stores {
     pub(crate) fn leave_stack(&self, folder: &Path, worker_url: &str) {
         let mut stack = self.stack();
         stack["worker_url"] = worker_url.into();
-        let file = folder.join(causeway_harness::cli::STACK_FILE);
+        let file = folder.join(causeway_harness::stack_file::STACK_FILE);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, stack.to_string()).unwrap();
     }

@@ -100,7 +100,10 @@ async fn credentials_come_first_and_options_before_them() {
     ] {
         let name = format!("{scheme}://bucket/k");
         let folder = both.local.folder().to_str().unwrap();
-        let file = both.local.folder().join(causeway_harness::cli::STACK_FILE);
+        let file = both
+            .local
+            .folder()
+            .join(causeway_harness::stack_file::STACK_FILE);
         for (options, target) in [
             (&[][..], &remote),
             (&["--no-local"], &remote),

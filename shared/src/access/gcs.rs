@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::base_url;
-use crate::credentials::{GoogleCredential, Kept};
+use crate::credentials::{CachedCredential, GoogleCredential};
 use crate::error::ConfigError;
 use crate::gcs::ObjectAddress;
 use crate::time::Clock;
@@ -13,7 +13,7 @@ use crate::time::Clock;
 pub struct GcsAccess {
     endpoint: String,
     credential: Option<GoogleCredential>,
-    token: Kept<HeaderValue>,
+    token: CachedCredential<HeaderValue>,
     /// What a service account's assertions are dated by.
     clock: Clock,
 }
@@ -43,7 +43,7 @@ impl GcsAccess {
         Ok(Self {
             endpoint,
             credential,
-            token: Kept::none(),
+            token: CachedCredential::none(),
             clock: Clock::default(),
         })
     }
@@ -74,7 +74,7 @@ impl GcsAccess {
     }
 
     /// The bearer token, as a header's value.
-    pub(crate) fn token(&self) -> &Kept<HeaderValue> {
+    pub(crate) fn token(&self) -> &CachedCredential<HeaderValue> {
         &self.token
     }
 }

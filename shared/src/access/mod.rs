@@ -4,16 +4,16 @@
 //! A request gets its credential when it is sent (`renew`). The private key of a Google account
 //! is not here: the runtime signs with it.
 
-mod errand;
 mod gcs;
+mod refresh;
 mod s3;
 
 use std::sync::Arc;
 
 use http::Uri;
 
-pub(crate) use errand::Errand;
 pub use gcs::GcsAccess;
+pub(crate) use refresh::RefreshStep;
 pub use s3::{Endpoints, Read, S3Access};
 
 use crate::error::{ConfigError, ErrorKind, TransferError};

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, Uri};
 
 use super::{base_url, cannot_sign, check_reachable};
 use crate::aws;
-use crate::credentials::{Kept, Role};
+use crate::credentials::{CachedCredential, Role};
 use crate::error::{ConfigError, TransferError};
 use crate::route::Route;
 use crate::sigv4::{Credentials, Signer, encode_key, encode_query};
@@ -24,7 +24,7 @@ pub struct S3Access {
     owner: Option<HeaderValue>,
     role: Option<Role>,
     /// With the role's session where there is a role.
-    signer: Kept<Arc<Signer>>,
+    signer: CachedCredential<Arc<Signer>>,
     /// What requests to AWS are signed by.
     clock: Clock,
 }
@@ -88,8 +88,8 @@ impl S3Access {
             region: region.to_owned(),
             owner: owner.and_then(|owner| HeaderValue::from_str(owner).ok()),
             signer: match role {
-                Some(_) => Kept::none(),
-                None => Kept::for_ever(signer),
+                Some(_) => CachedCredential::none(),
+                None => CachedCredential::for_ever(signer),
             },
             role,
             clock: Clock::default(),
@@ -106,7 +106,7 @@ impl S3Access {
         self.role.as_ref()
     }
 
-    pub(crate) fn signer(&self) -> &Kept<Arc<Signer>> {
+    pub(crate) fn signer(&self) -> &CachedCredential<Arc<Signer>> {
         &self.signer
     }
 

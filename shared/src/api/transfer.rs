@@ -61,6 +61,7 @@ impl Transfer {
     fn of(entry: &Entry) -> Self {
         Record {
             at: entry.last_failed_at,
+            began_at: None,
             bucket: entry.bucket.clone(),
             key: entry.key.clone(),
             outcome: "quarantined".to_owned(),

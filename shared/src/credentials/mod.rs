@@ -5,9 +5,9 @@
 //! Not here: sending (`renew` does that), the token that a service account signs for itself
 //! ([`crate::gcs`]), and the search for credentials: the runtime hands them over.
 
+mod cached;
 mod external;
 mod file;
-mod kept;
 mod pem;
 mod role;
 #[cfg(test)]
@@ -17,9 +17,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, Uri};
 
+pub use cached::{CacheState, CachedCredential};
 pub use external::ExternalAccount;
 pub use file::GoogleCredential;
-pub use kept::{Kept, Turn};
 pub use pem::pkcs8;
 pub use role::Role;
 

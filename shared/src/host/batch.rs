@@ -14,7 +14,9 @@ use jiff::SignedDuration;
 
 use super::coordinator::Handle;
 use super::settle::{Decision, Delivery, settle};
-use super::{Delivered, Platform, Queue, Reach, hints, ledger, log, part, put, put_after, to_json};
+use super::{
+    Delivered, Platform, Queue, RouteAccess, hints, ledger, log, part, put, put_after, to_json,
+};
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
 use crate::event::{self, EventError, Notification};
@@ -188,7 +190,8 @@ async fn carry_out<P: Platform, M: Delivered>(
         let decision = settle(platform, &deliveries[member], &result).await;
         if member == fold.leader() || decision.is_trouble() {
             log::transfer(platform, &hints[member], &result, elapsed, &decision);
-            record = Some(record_of(platform, &hints[member], &result, &decision));
+            let made = record_of(platform, &hints[member], &result, &decision);
+            record = Some(made.since(started));
         }
     }
     record.map(|record| (leader.route.clone(), record))
@@ -244,7 +247,7 @@ async fn transfer<P: Platform>(
 ) -> Result<Ending, TransferError> {
     let routes = platform.routes()?;
     let route = routes.of(&message.route, &message.hint)?;
-    let Reach { access, mut port } = platform.reach(&route.name)?;
+    let RouteAccess { access, mut port } = platform.reach(&route.name)?;
     let transfer = Transfer::new(access, Arc::clone(route), message, platform.random())?;
     drive(transfer, &mut port).await
 }

@@ -12,12 +12,13 @@ use serde_json::json;
 
 use super::held::{Held, Stored};
 use super::{
-    Class, Platform, Queue, Reach, Storage, from_json, ledger, log, put, put_after, seed, to_json,
+    Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, put_after, seed,
+    to_json,
 };
+use crate::composite::CompositeCopy;
 use crate::error::TransferError;
 use crate::ledger::Record;
 use crate::message::{DeadLetter, PartMessage};
-use crate::order::Order;
 use crate::parts::{Coordinator, PartCopy, Started, Task, Verdict, assemble, may_delete, sweep};
 
 /// Where the state is stored, all but the copies.
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// What the consumer tells it.
 #[derive(Debug, Serialize, Deserialize)]
 enum Report {
-    Start(Box<Order>),
+    Start(Box<CompositeCopy>),
     Wants {
         run: String,
         part: u32,
@@ -142,7 +143,13 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                     .state
                     .with(|coordinator| coordinator.start(*order, &run, now));
                 match started? {
-                    Started::Underway => return Ok(Answer::Underway),
+                    Started::Underway => {
+                        // The platform drops an alarm that has failed six times.
+                        if !self.storage.has_alarm().await? {
+                            self.wake_now().await?;
+                        }
+                        return Ok(Answer::Underway);
+                    }
                     Started::Busy => return Ok(Answer::Busy),
                     Started::New | Started::Hurried => {}
                 }
@@ -211,7 +218,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             .state
             .with(|coordinator| coordinator.route().to_owned())?;
         let reach = platform.reach(&name);
-        let Reach { access, mut port } = reach.map_err(|error| error.to_string())?;
+        let RouteAccess { access, mut port } = reach.map_err(|error| error.to_string())?;
         let random = platform.random();
         let state = &self.state;
         match task {
@@ -265,7 +272,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                 let ended = log::Run {
                     message: &message,
                     parts,
-                    elapsed: log::milliseconds_since(platform, started_at),
+                    started_at,
                 };
                 self.settle(&ended, &verdict).await?;
                 let now = platform.now();
@@ -306,7 +313,8 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             Verdict::Again { error, .. } => Record::failed(message, error, "retried", now),
             Verdict::Quarantine(error) => Record::failed(message, error, "quarantined", now),
         };
-        ledger::record(platform, &message.route, vec![record]).await;
+        let records = vec![record.since(run.started_at)];
+        ledger::record(platform, &message.route, records).await;
         Ok(())
     }
 }
@@ -332,7 +340,7 @@ impl<'a, P: Platform> Handle<'a, P> {
     ///
     /// # Errors
     /// The platform's words; so for all that follow.
-    pub(super) async fn start(&self, order: Order) -> Result<bool, String> {
+    pub(super) async fn start(&self, order: CompositeCopy) -> Result<bool, String> {
         let answer = self.ask(&Report::Start(Box::new(order))).await?;
         Ok(!matches!(answer, Answer::Busy))
     }

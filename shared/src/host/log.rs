@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::settle::Decision;
 use super::{Level, Platform, from_json, to_json, whole_seconds};
+use crate::composite::CompositeCopy;
 use crate::error::{ConfigError, TransferError};
 use crate::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
-use crate::order::Order;
 use crate::parts::Verdict;
 use crate::transfer::Outcome;
 use crate::walk::Walk;
@@ -56,8 +56,8 @@ pub(super) struct Run<'a> {
     pub(super) message: &'a HintMessage,
     /// How many parts.
     pub(super) parts: u32,
-    /// Milliseconds since it began.
-    pub(super) elapsed: u64,
+    /// When it began.
+    pub(super) started_at: Timestamp,
 }
 
 impl Run<'_> {
@@ -73,7 +73,7 @@ impl Run<'_> {
             Verdict::Quarantine(error) => failed(error, &Decision::DeadLettered { deliveries }),
         };
         name(&mut line, self.message);
-        line["ms"] = json!(self.elapsed);
+        line["ms"] = json!(milliseconds_since(platform, self.started_at));
         line["parts"] = json!(self.parts);
         if matches!(verdict, Verdict::Done(_)) {
             info(platform, &line);
@@ -84,7 +84,7 @@ impl Run<'_> {
 }
 
 /// That an object goes on in parts.
-pub(super) fn in_parts(order: &Order) -> Value {
+pub(super) fn in_parts(order: &CompositeCopy) -> Value {
     let mut line = json!({
         "event": "in-parts", "bytes": order.parts.total, "parts": order.parts.count(),
     });
@@ -228,7 +228,7 @@ fn succeeded(outcome: &Outcome) -> Value {
         }
         Outcome::Identical { generation }
         | Outcome::Deleted { generation }
-        | Outcome::Kept { generation } => {
+        | Outcome::CachedCredential { generation } => {
             json!({"event": outcome.name(), "generation": generation})
         }
         Outcome::SourceGone | Outcome::ListedGone | Outcome::FolderMarker => {

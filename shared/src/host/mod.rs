@@ -68,7 +68,7 @@ pub trait Platform {
     ///
     /// # Errors
     /// As [`Platform::routes`].
-    fn reach(&self, route: &str) -> Result<Reach<Self::Port>, ConfigError>;
+    fn reach(&self, route: &str) -> Result<RouteAccess<Self::Port>, ConfigError>;
 
     /// Has `queue` deliver `messages` after `delay`; it has them all when this returns. They fit one send:
     /// see [`batches`].
@@ -124,11 +124,15 @@ pub trait Storage {
     /// The platform's words.
     fn put(&self, entries: Vec<(String, String)>) -> impl Future<Output = Result<(), String>>;
 
-    /// Forgets `keys`, at most 128; gives how many there were.
+    /// Deletes `keys`, at most 128, and stores all of `entries`, or does neither.
     ///
     /// # Errors
     /// The platform's words.
-    fn delete(&self, keys: Vec<String>) -> impl Future<Output = Result<u64, String>>;
+    fn replace(
+        &self,
+        keys: Vec<String>,
+        entries: Vec<(String, String)>,
+    ) -> impl Future<Output = Result<(), String>>;
 
     /// Forgets everything but the alarm.
     ///
@@ -203,7 +207,7 @@ pub enum Level {
 
 /// How a route reaches both sides.
 #[derive(Debug)]
-pub struct Reach<P> {
+pub struct RouteAccess<P> {
     /// Endpoints, credentials, and what is got with them while it is good.
     pub access: Arc<Access>,
     /// A port for one transfer.
@@ -272,7 +276,7 @@ pub async fn put_after(
 fn route_of<P: Platform>(
     platform: &P,
     name: &str,
-) -> Result<(Arc<Route>, Reach<P::Port>), TransferError> {
+) -> Result<(Arc<Route>, RouteAccess<P::Port>), TransferError> {
     let routes = platform.routes()?;
     let route = routes.named(name)?;
     Ok((Arc::clone(route), platform.reach(name)?))

@@ -2,7 +2,7 @@
 
 use super::coordinator::Handle;
 use super::settle::Delivery;
-use super::{Delivered, Platform, Reach, log, route_of, seed, whole_seconds};
+use super::{Delivered, Platform, RouteAccess, log, route_of, seed, whole_seconds};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::Component;
 use crate::message::PartMessage;
@@ -67,7 +67,7 @@ fn disposition<M: Delivered>(
 
 /// Deletes what came too late or twice. Where that fails, the coordinator's last sweep finds it.
 async fn discard<P: Platform>(platform: &P, part: &PartMessage, copy: &Component) {
-    if let Ok((route, Reach { access, mut port })) = route_of(platform, &part.route) {
+    if let Ok((route, RouteAccess { access, mut port })) = route_of(platform, &part.route) {
         let known = Some(&part.bucket).filter(|bucket| !bucket.is_empty());
         let bucket = known.unwrap_or(&route.destination.bucket);
         let gone = parts::discard(&mut port, &access, bucket, copy, platform.random()).await;
@@ -78,6 +78,6 @@ async fn discard<P: Platform>(platform: &P, part: &PartMessage, copy: &Component
 }
 
 async fn copy<P: Platform>(platform: &P, part: &PartMessage) -> Result<PartCopy, TransferError> {
-    let (route, Reach { access, mut port }) = route_of(platform, &part.route)?;
+    let (route, RouteAccess { access, mut port }) = route_of(platform, &part.route)?;
     copy_part(&mut port, &access, &route, part, platform.random()).await
 }

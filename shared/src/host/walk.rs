@@ -6,18 +6,18 @@
 
 use std::time::Duration;
 
-use futures::future::join;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::held::{Held, Stored};
 use super::{
-    Class, Platform, Queue, Reach, Storage, from_json, ledger, log, put, route_of, seed, to_json,
+    Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, route_of, seed,
+    to_json,
 };
 use crate::error::TransferError;
 use crate::message::HintMessage;
-use crate::walk::{Kind, Page, Request as Wish, Walk, next_page};
+use crate::walk::{Kind, Page, Request as WalkRequest, Walk, next_page};
 
 /// Where it is stored.
 pub const WALK: &str = "walk";
@@ -38,7 +38,7 @@ pub enum Report {
         /// Of which route.
         route: String,
         /// What is asked for.
-        wish: Wish,
+        wish: WalkRequest,
     },
     /// How far is it?
     Look,
@@ -122,7 +122,7 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     }
 
     /// Begins one, unless another is under way.
-    async fn start(&self, kind: Kind, route: &str, wish: Wish) -> Result<Answer, String> {
+    async fn start(&self, kind: Kind, route: &str, wish: WalkRequest) -> Result<Answer, String> {
         // What it is compared with; an estimate is no reason to fail.
         let objects = ledger::objects(&self.platform, route).await;
         let objects = objects.ok().flatten();
@@ -132,12 +132,15 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
             (!is_underway).then(|| to_json(last.insert(new)))
         });
         let Some(text) = begun? else {
+            // The platform drops an alarm that has failed six times.
+            if !self.storage.has_alarm().await? {
+                self.storage.set_alarm(Some(Duration::ZERO)).await?;
+            }
             return Ok(Answer::Underway);
         };
-        // Together: what is stored without an alarm would wait for ever.
-        let alarm = self.storage.set_alarm(Some(Duration::ZERO));
-        let (alarm, stored) = join(alarm, self.store(text)).await;
-        alarm.and(stored)?;
+        // The alarm first: without one, what is stored would wait for ever.
+        self.storage.set_alarm(Some(Duration::ZERO)).await?;
+        self.store(text).await?;
         Ok(Answer::Done)
     }
 
@@ -224,7 +227,7 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
 
     async fn next_page(&self, walk: &mut Walk) -> Result<(Page, Vec<HintMessage>), TransferError> {
         let platform = &self.platform;
-        let (route, Reach { access, mut port }) = route_of(platform, &walk.route)?;
+        let (route, RouteAccess { access, mut port }) = route_of(platform, &walk.route)?;
         let page = next_page(&mut port, &access, &route, walk, platform.random()).await?;
         let hints = walk.hints(&page, &route, platform.now());
         Ok((page, hints))
@@ -248,7 +251,7 @@ pub async fn reconcile_all(platform: &impl Platform) {
         let report = Report::Start {
             kind,
             route: route.name.clone(),
-            wish: Wish::default(),
+            wish: WalkRequest::default(),
         };
         if let Err(reason) = tell(platform, kind, &route.name, &report).await {
             log::not_begun(platform, &route.name, &reason);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use histogram::Histogram;
 pub use quarantine::{Quarantined, Selector};
 
-use crate::brake::{Brake, BrakeState, Leave};
+use crate::brake::{Brake, BrakeState, DeletePermit};
 use crate::error::{ErrorKind, TransferError, cut, read_kind_option};
 use crate::event::KEY_BYTES;
 use crate::json::without;
@@ -39,6 +39,13 @@ pub struct Record {
     /// When.
     #[serde(deserialize_with = "crate::time::read")]
     pub at: Timestamp,
+    /// When the transfer began, which looked at both sides after that.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::read_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub began_at: Option<Timestamp>,
     /// The source's bucket.
     pub bucket: String,
     /// The source's key.
@@ -97,6 +104,7 @@ impl Record {
     fn of(message: &HintMessage, outcome: &str, now: Timestamp) -> Self {
         Self {
             at: now,
+            began_at: None,
             bucket: message.hint.bucket.clone(),
             key: message.hint.key.clone(),
             outcome: outcome.to_owned(),
@@ -105,6 +113,21 @@ impl Record {
             event_ms: None,
             kind: None,
         }
+    }
+
+    /// The same, of a transfer that began at `began_at`.
+    #[must_use]
+    pub fn since(self, began_at: Timestamp) -> Self {
+        Self {
+            began_at: Some(began_at),
+            ..self
+        }
+    }
+
+    /// When the transfer began, as far as it is known.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began_at.unwrap_or(self.at)
     }
 
     /// Cuts what is longer than any name at a store.
@@ -177,6 +200,8 @@ impl Ledger {
     pub fn record(&mut self, records: Vec<Record>) {
         for mut record in records {
             record.bound();
+            // Only the quarantine asks.
+            record.began_at = None;
             self.since.get_or_insert(record.at);
             *self.counts.entry(record.outcome.clone()).or_default() += 1;
             if let Some(bytes) = record.bytes {
@@ -223,7 +248,7 @@ impl Ledger {
     }
 
     /// Asks the brake for one delete.
-    pub fn ask(&mut self, brake: &Brake, now: Timestamp) -> Leave {
+    pub fn ask(&mut self, brake: &Brake, now: Timestamp) -> DeletePermit {
         self.brake.ask(brake, self.objects, now)
     }
 }

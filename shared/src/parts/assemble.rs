@@ -8,11 +8,11 @@ use super::PartCopy;
 use super::reason::moved;
 use crate::access::Access;
 use crate::client::{Answer, Client};
+use crate::composite::CompositeCopy;
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{COMPOSE_LIMIT, Component, Object, ObjectAddress, Precondition};
 use crate::integrity::{Checksum, Digests, Proof, combine_crc32c};
 use crate::mapping::{self, Less};
-use crate::order::Order;
 use crate::port::Port;
 use crate::retry::Attempts;
 use crate::route::{OnConflict, Route};
@@ -41,7 +41,7 @@ pub async fn assemble<P: Port>(
     port: &mut P,
     access: &Access,
     route: &Route,
-    order: &Order,
+    order: &CompositeCopy,
     parts: &[PartCopy],
     prefix: &str,
     seed: u128,
@@ -85,7 +85,7 @@ pub async fn assemble<P: Port>(
 }
 
 /// The whole's checksums, put together from those of the parts, checked against what S3 has.
-fn prove(order: &Order, parts: &[PartCopy]) -> Result<(Digests, Proof), TransferError> {
+fn prove(order: &CompositeCopy, parts: &[PartCopy]) -> Result<(Digests, Proof), TransferError> {
     let whole = (0..)
         .zip(parts)
         .fold(Digests::default(), |whole, (number, part)| {
@@ -98,7 +98,7 @@ fn prove(order: &Order, parts: &[PartCopy]) -> Result<(Digests, Proof), Transfer
     Ok((whole, proof))
 }
 
-fn pieces(order: &Order, parts: &[PartCopy]) -> Vec<Piece> {
+fn pieces(order: &CompositeCopy, parts: &[PartCopy]) -> Vec<Piece> {
     (0..)
         .zip(parts)
         .map(|(number, part)| Piece {
@@ -112,7 +112,7 @@ fn pieces(order: &Order, parts: &[PartCopy]) -> Vec<Piece> {
 /// Composes `group` into an object called `name`, which nobody else writes.
 async fn compose_group<P: Port>(
     client: &mut Client<'_, P>,
-    order: &Order,
+    order: &CompositeCopy,
     group: &[Piece],
     name: String,
 ) -> Result<Piece, TransferError> {
@@ -157,7 +157,7 @@ async fn compose_group<P: Port>(
 /// object may stand there already.
 async fn commit<P: Port>(
     client: &mut Client<'_, P>,
-    order: &Order,
+    order: &CompositeCopy,
     whole_object: &Object,
     pieces: &[Piece],
     crc32c: u32,
@@ -212,7 +212,10 @@ async fn commit<P: Port>(
 }
 
 /// Whether the source is still what was copied: "nothing" cannot tell that it was deleted meanwhile.
-async fn recheck<P: Port>(client: &mut Client<'_, P>, order: &Order) -> Result<(), TransferError> {
+async fn recheck<P: Port>(
+    client: &mut Client<'_, P>,
+    order: &CompositeCopy,
+) -> Result<(), TransferError> {
     let hint = &order.message.hint;
     let request = client.access.s3.head_object(&hint.bucket, &hint.key)?;
     let mut attempts = Attempts::default();

@@ -16,9 +16,9 @@ use super::leftovers::Leftovers;
 use super::reason::{not_deletable, parts_lost, replaced_another};
 use super::run::{Phase, Run, missing, settling};
 use super::sweep::probe;
+use crate::composite::CompositeCopy;
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{HintMessage, PartMessage};
-use crate::order::Order;
 use crate::transfer::Outcome;
 
 /// How often parts, or one of them, are sent before their object is given up.
@@ -93,7 +93,7 @@ pub enum Task {
         /// The run.
         run: String,
         /// What.
-        order: Box<Order>,
+        order: Box<CompositeCopy>,
         /// Of what.
         parts: Vec<PartCopy>,
         /// Where intermediate objects go.
@@ -164,7 +164,7 @@ impl Coordinator {
     }
 
     /// Takes `order` on as the run `id`.
-    pub fn start(&mut self, order: Order, id: &str, now: Timestamp) -> Started {
+    pub fn start(&mut self, order: CompositeCopy, id: &str, now: Timestamp) -> Started {
         let mut is_doubtful = false;
         if let Some(run) = &mut self.run {
             // What it made may be gone again: whoever looked after that is to look once more.

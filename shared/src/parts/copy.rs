@@ -9,11 +9,11 @@ use super::reason::moved;
 use crate::access::{Access, Read};
 use crate::client::{Client, destination_lost, source_lost};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
 use crate::integrity::{Checksum, Digests};
 use crate::message::PartMessage;
-use crate::port::{Lost, Port, Side};
+use crate::port::{Port, Side, TransportError};
 use crate::renew::ask_aws;
 use crate::retry::{self, Attempts};
 use crate::route::Route;
@@ -71,11 +71,13 @@ async fn copy_once<P: Port>(
     };
     let address = client.access.gcs.address(bucket, &name);
     let mut sink = multipart_upload(&address, &object, Precondition::DoesNotExist, client.seed)?;
-    client.authorize(Pass::Google, &mut sink.request).await?;
+    client
+        .authorize(Authority::Google, &mut sink.request)
+        .await?;
     let piped = client.port.pipe(sink, part.length, part.digest).await;
     let reply = piped.map_err(|lost| broken(&lost))?;
     let now = client.port.now();
-    client.access.note_time(Pass::Google, &reply, now);
+    client.access.note_time(Authority::Google, &reply, now);
     if !reply.status().is_success() {
         return Err(refusal(&reply, bucket));
     }
@@ -136,7 +138,7 @@ async fn open_if<P: Port>(
     reply.map_err(|lost| source_lost(&lost))
 }
 
-fn broken(lost: &Lost) -> TransferError {
+fn broken(lost: &TransportError) -> TransferError {
     match lost.side {
         Side::Sink => destination_lost(lost),
         Side::Source => TransferError::new(

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::PartCopy;
 use super::coordinator::{Started, Verdict};
+use crate::composite::CompositeCopy;
 use crate::error::TransferError;
-use crate::order::Order;
 use crate::renew::later;
 use crate::retry::{Disposition, after_delivery};
 
@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_mins(45);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) id: String,
-    pub(super) order: Order,
+    pub(super) order: CompositeCopy,
     #[serde(deserialize_with = "crate::time::read")]
     pub(super) started_at: Timestamp,
     pub(super) phase: Phase,

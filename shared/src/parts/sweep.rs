@@ -3,11 +3,11 @@
 
 use crate::access::Access;
 use crate::client::Client;
+use crate::composite::{PROBE, is_part};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::{
     Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload, goes_in_circles,
 };
-use crate::order::{PROBE, is_part};
 use crate::port::Port;
 
 /// Objects a page: the largest of them fit into what a port reads of a reply.

@@ -9,12 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::composite::CompositeCopy;
 use crate::error::{ErrorKind, TransferError};
 use crate::event::ObjectHint;
 use crate::gcs::{Generation, Object, Precondition, Provenance};
 use crate::integrity::{Checksum, Proof};
 use crate::message::HintMessage;
-use crate::order::Order;
 use crate::plan::Parts;
 use crate::retry::DELIVERIES;
 use crate::s3::StoredChecksums;
@@ -22,7 +22,7 @@ use crate::transfer::Outcome;
 
 const COUNT: u32 = 3;
 
-fn order(etag: &str) -> Order {
+fn order(etag: &str) -> CompositeCopy {
     let hint = ObjectHint {
         bucket: "src".into(),
         key: "k".into(),
@@ -45,7 +45,7 @@ fn order(etag: &str) -> Order {
         ..Object::default()
     };
     provenance.write(&mut object.metadata);
-    Order {
+    CompositeCopy {
         message: HintMessage::new("r", hint, Timestamp::UNIX_EPOCH),
         bucket: "dst".into(),
         folder: "in/.causeway-parts/".into(),

@@ -18,7 +18,7 @@ use super::*;
 use crate::access::{Endpoints, GcsAccess, Read, S3Access};
 use crate::credentials::GoogleCredential;
 use crate::gcs::ServiceAccount;
-use crate::port::{Digest, Digests, Leave, Lost, Side, Sink};
+use crate::port::{DeletePermit, Digest, Digests, Side, Sink, TransportError};
 use crate::route::Route;
 use crate::sigv4::Credentials;
 
@@ -27,7 +27,7 @@ use crate::sigv4::Credentials;
 struct World {
     seconds: Cell<i64>,
     asked: RefCell<Vec<Request<Bytes>>>,
-    answers: RefCell<VecDeque<Result<Response<Bytes>, Lost>>>,
+    answers: RefCell<VecDeque<Result<Response<Bytes>, TransportError>>>,
     signatures: Cell<u32>,
 }
 
@@ -51,7 +51,7 @@ impl Port for Told {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.0.seconds.get())
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.0.asked.borrow_mut().push(request);
         std::future::poll_fn(|_| match self.0.answers.borrow_mut().pop_front() {
             Some(answer) => Poll::Ready(answer),
@@ -60,23 +60,28 @@ impl Port for Told {
         .await
     }
 
-    async fn open(&mut self, _: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn open(&mut self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         unreachable!()
     }
 
-    async fn pipe(&mut self, _: Sink, _: u64, _: Option<Digest>) -> Result<Response<Bytes>, Lost> {
+    async fn pipe(
+        &mut self,
+        _: Sink,
+        _: u64,
+        _: Option<Digest>,
+    ) -> Result<Response<Bytes>, TransportError> {
         unreachable!()
     }
 
-    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         unreachable!()
     }
 
-    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         unreachable!()
     }
 
-    async fn may_delete(&mut self, _: &Route) -> Result<Leave, String> {
+    async fn may_delete(&mut self, _: &Route) -> Result<DeletePermit, String> {
         unreachable!()
     }
 
@@ -110,13 +115,13 @@ fn account() -> GoogleCredential {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as a port gives it")]
-fn reply(status: u16, body: &str) -> Result<Response<Bytes>, Lost> {
+fn reply(status: u16, body: &str) -> Result<Response<Bytes>, TransportError> {
     let reply = Response::builder().status(status);
     Ok(reply.body(Bytes::from(body.to_owned())).unwrap())
 }
 
 /// A session of `name` that ends so many seconds after the epoch.
-fn session(name: &str, end: i64) -> Result<Response<Bytes>, Lost> {
+fn session(name: &str, end: i64) -> Result<Response<Bytes>, TransportError> {
     let end = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(end);
     reply(
         200,
@@ -128,15 +133,15 @@ fn session(name: &str, end: i64) -> Result<Response<Bytes>, Lost> {
 
 async fn get(mut port: Told, access: &Access) -> Result<Request<Bytes>, TransferError> {
     let mut request = access.s3.get_object("src", "k", &Read::default())?;
-    renew(&mut port, access, Pass::Aws).await?;
-    access.authorize(Pass::Aws, &mut request, port.now())?;
+    renew(&mut port, access, Authority::Aws).await?;
+    access.authorize(Authority::Aws, &mut request, port.now())?;
     Ok(request)
 }
 
 async fn write(mut port: Told, access: &Access) -> Result<Request<Bytes>, TransferError> {
     let mut request = access.gcs.address("dst", "n").get()?;
-    renew(&mut port, access, Pass::Google).await?;
-    access.authorize(Pass::Google, &mut request, port.now())?;
+    renew(&mut port, access, Authority::Google).await?;
+    access.authorize(Authority::Google, &mut request, port.now())?;
     Ok(request)
 }
 
@@ -201,7 +206,7 @@ fn all_that_wait_for_one_that_fails_fail_with_it() {
     port.0
         .answers
         .borrow_mut()
-        .push_back(Err(Lost { side, detail }));
+        .push_back(Err(TransportError { side, detail }));
     for waiting in [first, second] {
         let Poll::Ready(Err(error)) = waiting.poll(context) else {
             panic!("it waits on, or has a session")
@@ -213,7 +218,7 @@ fn all_that_wait_for_one_that_fails_fail_with_it() {
 
 /// A refusal that says what time it is.
 #[expect(clippy::unnecessary_wraps, reason = "as a port gives it")]
-fn refused_at(status: u16, date: &str) -> Result<Response<Bytes>, Lost> {
+fn refused_at(status: u16, date: &str) -> Result<Response<Bytes>, TransportError> {
     let reply = Response::builder().status(status).header("date", date);
     Ok(reply.body(Bytes::new()).unwrap())
 }
@@ -266,7 +271,7 @@ fn a_service_accounts_assertion_is_dated_by_googles_clock_once_that_refused_one(
     let (port, access) = (Told::default(), with_role(Some(account())));
     now_or_never(write(port.clone(), &access)).unwrap();
     let reply = refused_at(401, "Thu, 01 Jan 1970 02:00:00 GMT").unwrap();
-    access.note_time(Pass::Google, &reply, port.now());
+    access.note_time(Authority::Google, &reply, port.now());
     access.gcs.token().forget();
     let request = now_or_never(write(port.clone(), &access)).unwrap();
     let token = request.headers()[AUTHORIZATION].to_str().unwrap();

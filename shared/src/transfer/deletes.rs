@@ -13,9 +13,9 @@ use http::{Response, StatusCode};
 
 use super::upload::{is_unclear, unavailable};
 use super::{Destination, Next, Outcome, State, Step, Transfer};
-use crate::brake::Leave;
+use crate::brake::DeletePermit;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{Generation, Object, Provenance, is_absent, is_lost_race, is_page};
 use crate::s3::{may_be_same, read_head};
 
@@ -38,7 +38,7 @@ impl Transfer {
         };
         let generation = object.generation();
         if !self.is_ours(object) {
-            return Ok(Self::done(Outcome::Kept { generation }));
+            return Ok(Self::done(Outcome::CachedCredential { generation }));
         }
         if self.granted || self.message.released {
             return self.delete(generation);
@@ -68,15 +68,15 @@ impl Transfer {
 
     pub(super) fn leave_given(
         &mut self,
-        leave: Result<Leave, String>,
+        leave: Result<DeletePermit, String>,
         generation: Generation,
     ) -> Next {
         match leave {
-            Ok(Leave::Granted) => {
+            Ok(DeletePermit::Granted) => {
                 self.granted = true;
                 self.delete(generation)
             }
-            Ok(Leave::Braked { deletes, limit }) => Err(self.braked(deletes, limit)),
+            Ok(DeletePermit::Braked { deletes, limit }) => Err(self.braked(deletes, limit)),
             Err(reason) => Err(TransferError::new(
                 ErrorKind::LedgerUnavailable,
                 format!(
@@ -103,7 +103,10 @@ impl Transfer {
 
     fn delete(&mut self, generation: Generation) -> Next {
         self.state = State::Deleting(generation);
-        Ok(Step::Send(Pass::Google, self.address.delete(generation)?))
+        Ok(Step::Send(
+            Authority::Google,
+            self.address.delete(generation)?,
+        ))
     }
 
     pub(super) fn deleted(&mut self, reply: &Response<Bytes>, generation: Generation) -> Next {
@@ -142,7 +145,7 @@ impl Transfer {
         let hint = &self.message.hint;
         let request = self.access.s3.head_object(&hint.bucket, &hint.key)?;
         self.state = State::Rechecking { outcome, etag };
-        Ok(Step::Send(Pass::Aws, request))
+        Ok(Step::Send(Authority::Aws, request))
     }
 
     pub(super) fn rechecked(

@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::access::{Access, check_reachable};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::{Lost, Side};
+use crate::exchange::{Side, TransportError};
 use crate::gcs::{Generation, Object, ObjectAddress, check_name};
 use crate::mapping::Less;
 use crate::message::HintMessage;
@@ -271,15 +271,17 @@ impl Transfer {
             }
             (
                 State::Cancelling(error),
-                Event::Reply(_) | Event::Lost(_) | Event::Unauthorized(_),
+                Event::Reply(_) | Event::TransportError(_) | Event::Unauthorized(_),
             ) => self.conclude(error, now),
-            (State::Asking(generation), Event::Leave(leave)) => self.leave_given(leave, generation),
+            (State::Asking(generation), Event::DeletePermit(leave)) => {
+                self.leave_given(leave, generation)
+            }
             (State::Deleting(generation), Event::Reply(reply)) => self.deleted(&reply, generation),
             (State::Rechecking { outcome, etag }, Event::Reply(reply)) => {
                 self.rechecked(&reply, outcome, etag.as_ref())
             }
             (State::Waiting, Event::Woken) => self.look(),
-            (state, Event::Lost(lost)) => self.lost(&state, &lost, now),
+            (state, Event::TransportError(lost)) => self.lost(&state, &lost, now),
             (_, Event::Unauthorized(error)) => self.unauthorized(error, now),
             (state, event) => Err(TransferError::new(
                 ErrorKind::OutOfTurn,
@@ -290,7 +292,7 @@ impl Transfer {
     }
 
     /// A broken request or body, in a state where that is an error.
-    fn lost(&mut self, state: &State, lost: &Lost, now: Timestamp) -> Next {
+    fn lost(&mut self, state: &State, lost: &TransportError, now: Timestamp) -> Next {
         let opening = matches!(
             state,
             State::Opening

@@ -16,7 +16,7 @@ use super::upload::{is_unclear, no_upload, unavailable};
 use super::{DIGESTED, Ending, Next, Outcome, State, Step, Transfer, wait_until};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{
     ContentRange, Object, ResumableSession, ResumableUploadStatus, finish, is_lost_race, resume,
     upload_status,
@@ -80,7 +80,7 @@ impl Transfer {
             rest,
         };
         Ok(Step::Pipe {
-            pass: Pass::None,
+            pass: Authority::None,
             sink,
             length,
             digest: plan.digest,
@@ -144,7 +144,7 @@ impl Transfer {
         session.whole = Some(digests);
         self.state = State::Finishing;
         Ok(Step::Pipe {
-            pass: Pass::None,
+            pass: Authority::None,
             sink,
             length,
             digest: None,
@@ -178,7 +178,7 @@ impl Transfer {
         let session = &self.session()?.carried;
         let request = upload_status(&session.uri, session.size);
         self.state = State::Querying;
-        Ok(Step::Send(Pass::None, request))
+        Ok(Step::Send(Authority::None, request))
     }
 
     pub(super) fn queried(&mut self, reply: &Response<Bytes>, now: Timestamp) -> Next {
@@ -351,7 +351,7 @@ impl Transfer {
         let session = self.session.take().ok_or_else(no_upload)?;
         let cancel = session.carried.uri.cancel();
         self.state = State::Cancelling(error);
-        Ok(Step::Send(Pass::None, cancel))
+        Ok(Step::Send(Authority::None, cancel))
     }
 
     fn status(&mut self, reply: &Response<Bytes>) -> Result<Status, TransferError> {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{Object, Precondition, Provenance, is_absent, refusal as gcs_refusal};
 use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
@@ -44,7 +44,7 @@ impl Transfer {
         self.upload = None;
         self.session = None;
         self.state = State::Looking;
-        Ok(Step::Send(Pass::Google, self.address.get()?))
+        Ok(Step::Send(Authority::Google, self.address.get()?))
     }
 
     /// Somebody else wrote the destination between our look and our write.
@@ -75,7 +75,7 @@ impl Transfer {
             && !self.is_ours(object)
         {
             let generation = object.generation();
-            return Ok(Self::done(Outcome::Kept { generation }));
+            return Ok(Self::done(Outcome::CachedCredential { generation }));
         }
         self.destination = Destination::Seen(seen);
         self.open()
@@ -131,7 +131,7 @@ impl Transfer {
             source.version_id.as_deref(),
         )?;
         self.state = State::Tagging(Box::new(source));
-        Ok(Step::Send(Pass::Aws, request))
+        Ok(Step::Send(Authority::Aws, request))
     }
 
     pub(super) fn tagged(&mut self, mut source: SourceObject, reply: &Response<Bytes>) -> Next {

@@ -9,26 +9,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::brake::Leave;
+use crate::brake::DeletePermit;
+use crate::composite::CompositeCopy;
 use crate::error::TransferError;
-use crate::exchange::{Lost, Pass, Sink};
+use crate::exchange::{Authority, Sink, TransportError};
 use crate::gcs::Generation;
 use crate::integrity::{Digest, Digests, Proof};
 use crate::message::CarriedSession;
-use crate::order::Order;
 use crate::route::Route;
 
 /// What the runtime is to do next. Each is answered by exactly one [`Event`].
 #[derive(Debug)]
 pub enum Step {
-    /// [`crate::port::Port::send`], with a credential; answered by `Reply`, `Lost` or `Unauthorized`.
-    Send(Pass, Request<Bytes>),
-    /// [`crate::port::Port::open`], signed for AWS; answered by `Reply`, `Lost` or `Unauthorized`.
+    /// [`crate::port::Port::send`], with a credential; answered by `Reply`, `TransportError` or `Unauthorized`.
+    Send(Authority, Request<Bytes>),
+    /// [`crate::port::Port::open`], signed for AWS; answered by `Reply`, `TransportError` or `Unauthorized`.
     Open(Request<Bytes>),
-    /// [`crate::port::Port::pipe`], with a credential; answered by `Reply`, `Lost` or `Unauthorized`.
+    /// [`crate::port::Port::pipe`], with a credential; answered by `Reply`, `TransportError` or `Unauthorized`.
     Pipe {
         /// Which.
-        pass: Pass,
+        pass: Authority,
         /// Where the open body goes.
         sink: Sink,
         /// How many of its bytes.
@@ -36,18 +36,18 @@ pub enum Step {
         /// Which checksums run over them, if any.
         digest: Option<Digest>,
     },
-    /// [`crate::port::Port::hold`]; answered by `Digested` or `Lost`.
+    /// [`crate::port::Port::hold`]; answered by `Digested` or `TransportError`.
     Hold {
         /// How many bytes are left.
         length: u64,
         /// Which checksums run over them.
         digest: Digest,
     },
-    /// [`crate::port::Port::may_delete`]; answered by `Leave`.
+    /// [`crate::port::Port::may_delete`]; answered by `DeletePermit`.
     MayDelete(Arc<Route>),
     /// [`crate::port::Port::wait_until`]; answered by `Woken`.
     WaitUntil(Timestamp),
-    /// [`crate::port::Port::digest`]; answered by `Digested` or `Lost`.
+    /// [`crate::port::Port::digest`]; answered by `Digested` or `TransportError`.
     Digest {
         /// How many bytes are left.
         length: u64,
@@ -62,11 +62,11 @@ pub enum Step {
 
 impl Step {
     /// Whose credential its request is to carry.
-    pub(crate) fn pass(&self) -> Pass {
+    pub(crate) fn pass(&self) -> Authority {
         match self {
             Self::Send(pass, _) | Self::Pipe { pass, .. } => *pass,
-            Self::Open(_) => Pass::Aws,
-            _ => Pass::None,
+            Self::Open(_) => Authority::Aws,
+            _ => Authority::None,
         }
     }
 
@@ -96,11 +96,11 @@ pub enum Event {
     /// A reply, whatever its status.
     Reply(Response<Bytes>),
     /// No reply, or a body that broke.
-    Lost(Lost),
+    TransportError(TransportError),
     /// What the checksums of the open body came to.
     Digested(Digests),
     /// Whether a delete may go, or why nobody says.
-    Leave(Result<Leave, String>),
+    DeletePermit(Result<DeletePermit, String>),
     /// The request was not sent: why there is no credential for it.
     Unauthorized(TransferError),
     /// The time has come.
@@ -113,24 +113,24 @@ impl Event {
         match self {
             Self::Start => "Start",
             Self::Reply(_) => "Reply",
-            Self::Lost(_) => "Lost",
+            Self::TransportError(_) => "TransportError",
             Self::Digested(_) => "Digested",
-            Self::Leave(_) => "Leave",
+            Self::DeletePermit(_) => "DeletePermit",
             Self::Unauthorized(_) => "Unauthorized",
             Self::Woken => "Woken",
         }
     }
 }
 
-impl From<Result<Digests, Lost>> for Event {
-    fn from(result: Result<Digests, Lost>) -> Self {
-        result.map_or_else(Self::Lost, Self::Digested)
+impl From<Result<Digests, TransportError>> for Event {
+    fn from(result: Result<Digests, TransportError>) -> Self {
+        result.map_or_else(Self::TransportError, Self::Digested)
     }
 }
 
-impl From<Result<Response<Bytes>, Lost>> for Event {
-    fn from(result: Result<Response<Bytes>, Lost>) -> Self {
-        result.map_or_else(Self::Lost, Self::Reply)
+impl From<Result<Response<Bytes>, TransportError>> for Event {
+    fn from(result: Result<Response<Bytes>, TransportError>) -> Self {
+        result.map_or_else(Self::TransportError, Self::Reply)
     }
 }
 
@@ -146,7 +146,7 @@ pub enum Ending {
     /// Nothing is left to do.
     Settled(Outcome),
     /// The object is to be made of parts.
-    Parts(Box<Order>),
+    Parts(Box<CompositeCopy>),
     /// Its upload goes on with another message, which carries the session.
     Carry {
         /// The session.
@@ -186,7 +186,7 @@ pub enum Outcome {
         generation: Generation,
     },
     /// What stands there is no copy of this key, and is left alone.
-    Kept {
+    CachedCredential {
         /// What stands there.
         generation: Generation,
     },
@@ -207,7 +207,7 @@ impl Outcome {
             Self::Copied { .. } => "copied",
             Self::Identical { .. } => "identical",
             Self::Deleted { .. } => "deleted",
-            Self::Kept { .. } => "kept",
+            Self::CachedCredential { .. } => "kept",
             Self::SourceGone => "source-gone",
             Self::ListedGone => LISTED_GONE,
             Self::FolderMarker => "folder-marker",

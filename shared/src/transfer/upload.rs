@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::{Destination, Ending, Next, Outcome, State, Step, Transfer};
+use crate::composite::{CompositeCopy, parts_folder};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{
     Object, Precondition, Provenance, is_lost_race, multipart_upload, refusal, start_session,
 };
 use crate::integrity::{Checksum, Digests, Proof};
 use crate::mapping::{self, Less};
-use crate::order::{Order, parts_folder};
 use crate::plan::{Parts, Plan};
 use crate::route::Route;
 use crate::s3::SourceObject;
@@ -77,7 +77,7 @@ impl Transfer {
             Plan::Session(_) => {
                 self.state = State::Starting;
                 let start = start_session(&self.address, &object, size, upload.precondition)?;
-                Step::Send(Pass::Google, start)
+                Step::Send(Authority::Google, start)
             }
         };
         self.upload = Some(upload);
@@ -86,7 +86,7 @@ impl Transfer {
 
     /// What the coordinator is to make.
     fn order(&self, upload: Upload, object: Object, parts: Parts) -> Step {
-        let order = Order {
+        let order = CompositeCopy {
             message: self.message.clone(),
             bucket: self.address.bucket.clone(),
             folder: parts_folder(&self.route.destination),
@@ -120,7 +120,7 @@ impl Transfer {
         self.upload = Some(upload);
         self.state = State::Uploading;
         Ok(Step::Pipe {
-            pass: Pass::Google,
+            pass: Authority::Google,
             sink,
             length,
             digest: None,

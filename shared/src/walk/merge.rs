@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 use super::list::Copies;
 use super::{Difference, Differs, Kind, Parity, Walk};
+use crate::composite::is_part;
 use crate::event::unusable;
 use crate::gcs::{Object, Provenance};
 use crate::mapping::is_intact;
-use crate::order::is_part;
 use crate::route::{OnConflict, Route};
 use crate::s3::{Listed, Listing, may_be_same};
 use crate::time;

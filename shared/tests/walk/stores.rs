@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
 use causeway_shared::gcs::Provenance;
-use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, REPLY_LIMIT, Sink};
+use causeway_shared::port::{
+    DeletePermit, Digest, Digests, Port, REPLY_LIMIT, Sink, TransportError,
+};
 use causeway_shared::route::Route;
 use causeway_shared::sigv4::Credentials;
 use http::{Request, Response, Uri};
@@ -290,7 +292,7 @@ impl Port for Stores {
         NOW
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.requests += 1;
         let is_listing = request
             .uri()
@@ -312,7 +314,7 @@ impl Port for Stores {
         Ok(Response::builder().status(status).body(body).unwrap())
     }
 
-    async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         panic!("no object is read: {request:?}")
     }
 
@@ -321,19 +323,19 @@ impl Port for Stores {
         sink: Sink,
         _: u64,
         _: Option<Digest>,
-    ) -> Result<Response<Bytes>, Lost> {
+    ) -> Result<Response<Bytes>, TransportError> {
         panic!("no object is written: {sink:?}")
     }
 
-    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         panic!("no object is read")
     }
 
-    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         panic!("no object is read")
     }
 
-    async fn may_delete(&mut self, _: &Route) -> Result<Leave, String> {
+    async fn may_delete(&mut self, _: &Route) -> Result<DeletePermit, String> {
         panic!("nothing is deleted")
     }
 

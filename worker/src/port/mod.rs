@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use causeway_shared::host::ledger;
-use causeway_shared::port::{Digest, Digests, Leave, Lost, Port, Side, Sink};
+use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use causeway_shared::route::Route;
 use futures::future::{Either, select};
 use http::{Request, Response};
@@ -52,7 +52,7 @@ impl WorkerdPort {
         }
     }
 
-    fn open_body(&mut self) -> Result<Source, Lost> {
+    fn open_body(&mut self) -> Result<Source, TransportError> {
         let open = self.source.take();
         open.ok_or_else(|| source("no body is open".to_owned()))
     }
@@ -63,7 +63,7 @@ impl Port for WorkerdPort {
         platform::now()
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let reply = async {
             let request = exchange::request(request, exchange::Body::Decoded)?;
             let response = exchange::fetch(&request).await?;
@@ -72,7 +72,7 @@ impl Port for WorkerdPort {
         in_time(REPLY_TIME, reply).await.map_err(sink)
     }
 
-    async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.source = None;
         let opened = async {
             let request = exchange::request(request, exchange::Body::AsStored)?;
@@ -94,7 +94,7 @@ impl Port for WorkerdPort {
         sink: Sink,
         length: u64,
         digest: Option<Digest>,
-    ) -> Result<Response<Bytes>, Lost> {
+    ) -> Result<Response<Bytes>, TransportError> {
         let mut open = self.open_body()?;
         if digest.is_none() && length <= whole::LIMIT {
             return whole::send(open, &sink, length).await;
@@ -106,7 +106,7 @@ impl Port for WorkerdPort {
         Ok(reply)
     }
 
-    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+    async fn hold(&mut self, length: u64, digest: Digest) -> Result<Digests, TransportError> {
         let mut open = self.open_body()?;
         let held = in_time(REPLY_TIME, pump::hold(&mut open, length, digest));
         let digests = held.await.map_err(source)?;
@@ -114,7 +114,7 @@ impl Port for WorkerdPort {
         Ok(digests)
     }
 
-    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, Lost> {
+    async fn digest(&mut self, length: u64, digest: Digest) -> Result<Digests, TransportError> {
         let mut open = self.open_body()?;
         let read = async {
             let pumped = pump::pump(&mut open, None, length, digest).await;
@@ -124,7 +124,7 @@ impl Port for WorkerdPort {
         in_time(pipe::time_for(length), read).await.map_err(source)
     }
 
-    async fn may_delete(&mut self, route: &Route) -> Result<Leave, String> {
+    async fn may_delete(&mut self, route: &Route) -> Result<DeletePermit, String> {
         ledger::may_delete(&Workerd::new(&self.env), route).await
     }
 
@@ -141,15 +141,15 @@ impl Port for WorkerdPort {
     }
 }
 
-fn source(detail: String) -> Lost {
-    Lost {
+fn source(detail: String) -> TransportError {
+    TransportError {
         side: Side::Source,
         detail,
     }
 }
 
-fn sink(detail: String) -> Lost {
-    Lost {
+fn sink(detail: String) -> TransportError {
+    TransportError {
         side: Side::Sink,
         detail,
     }

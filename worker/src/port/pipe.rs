@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_shared::port::{Digest, Lost, Sink};
+use causeway_shared::port::{Digest, Sink, TransportError};
 use futures::future::{Either, select};
 use http::Response;
 use js_sys::{BigInt, Uint8Array};
@@ -41,13 +41,13 @@ const LONGEST_TIME: Duration = Duration::from_mins(6);
 /// were sent.
 ///
 /// # Errors
-/// [`Lost`], as [`causeway_shared::port::Port::pipe`] says.
+/// [`TransportError`], as [`causeway_shared::port::Port::pipe`] says.
 pub(super) async fn pipe(
     source: &mut Source,
     sink: Sink,
     length: u64,
     digest: Option<Digest>,
-) -> Result<(Response<Bytes>, bool), Lost> {
+) -> Result<(Response<Bytes>, bool), TransportError> {
     check_length(source.left(), length, digest.is_some())?;
     let upload = Upload::new(&sink, length).map_err(at_sink)?;
     let ended = {
@@ -63,7 +63,11 @@ pub(super) async fn pipe(
 }
 
 /// A body of another length than the upload's is refused before anything is sent.
-pub(super) fn check_length(left: Option<u64>, length: u64, in_part: bool) -> Result<(), Lost> {
+pub(super) fn check_length(
+    left: Option<u64>,
+    length: u64,
+    in_part: bool,
+) -> Result<(), TransportError> {
     match left {
         Some(left) if left == length || in_part && left > length => Ok(()),
         Some(left) => Err(at_source(format!(
@@ -78,7 +82,7 @@ pub(super) fn time_for(length: u64) -> Duration {
 }
 
 /// The end of an upload that had no end.
-pub(super) fn stalled(length: u64) -> Lost {
+pub(super) fn stalled(length: u64) -> TransportError {
     at_sink(format!(
         "source or sink stalled: no end within {} s",
         time_for(length).as_secs()
@@ -87,9 +91,9 @@ pub(super) fn stalled(length: u64) -> Lost {
 
 /// Runs feed and request until it is clear how the upload ended.
 async fn run(
-    feed: impl Future<Output = Result<(), Lost>>,
+    feed: impl Future<Output = Result<(), TransportError>>,
     reply: impl Future<Output = Result<Response<Bytes>, String>>,
-) -> Result<(Response<Bytes>, bool), Lost> {
+) -> Result<(Response<Bytes>, bool), TransportError> {
     let (feed, reply) = (std::pin::pin!(feed), std::pin::pin!(reply));
     let (fed, reply) = match select(feed, reply).await {
         Either::Left((Ok(()), reply)) => (Ok(()), Some(reply.await)),
@@ -161,7 +165,7 @@ impl Upload {
         sink: &Sink,
         length: u64,
         digest: Option<Digest>,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), TransportError> {
         self.write_bytes(&sink.prefix).await?;
         if let Some(digest) = digest {
             pump::pump(source, Some(&self.lock()?), length, digest).await?;
@@ -182,21 +186,21 @@ impl Upload {
         closed.map(drop).map_err(|error| at_sink(describe(&error)))
     }
 
-    async fn write_bytes(&self, bytes: &Bytes) -> Result<(), Lost> {
+    async fn write_bytes(&self, bytes: &Bytes) -> Result<(), TransportError> {
         if bytes.is_empty() {
             return Ok(());
         }
         self.write(&Uint8Array::from(bytes.as_ref())).await
     }
 
-    async fn write(&self, chunk: &Uint8Array) -> Result<(), Lost> {
+    async fn write(&self, chunk: &Uint8Array) -> Result<(), TransportError> {
         let written = JsFuture::from(self.lock()?.write_with_chunk(chunk)).await;
         written.map_err(|error| at_sink(describe(&error)))?;
         self.unlock();
         Ok(())
     }
 
-    fn lock(&self) -> Result<WritableStreamDefaultWriter, Lost> {
+    fn lock(&self) -> Result<WritableStreamDefaultWriter, TransportError> {
         let writer = self.writable.get_writer();
         let writer = writer.map_err(|error| at_sink(describe(&error)))?;
         let writer: WritableStreamDefaultWriter = JsValue::from(writer).unchecked_into();

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use causeway_shared::port::{Digest, Digests, Lost};
+use causeway_shared::port::{Digest, Digests, TransportError};
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStreamDefaultWriter;
@@ -22,13 +22,13 @@ const AT_LEAST: u32 = 256 * 1024;
 /// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///
 /// # Errors
-/// [`Lost`] when the source breaks or ends before, or the sink stops reading.
+/// [`TransportError`] when the source breaks or ends before, or the sink stops reading.
 pub(super) async fn pump(
     source: &mut Source,
     writer: Option<&WritableStreamDefaultWriter>,
     length: u64,
     digest: Digest,
-) -> Result<(), Lost> {
+) -> Result<(), TransportError> {
     let mut buffer = spare(up_to(length));
     let mut left = length;
     while left > 0 {

@@ -4,7 +4,7 @@
 //! here, too; a body of known length is sent with its Content-Length.
 
 use bytes::Bytes;
-use causeway_shared::port::{Lost, Sink};
+use causeway_shared::port::{Sink, TransportError};
 use http::Response;
 use js_sys::Uint8Array;
 
@@ -19,12 +19,12 @@ pub(super) const LIMIT: u64 = 256 * 1024;
 /// Sends `sink` with the `length` bytes of `source`.
 ///
 /// # Errors
-/// [`Lost`], as [`causeway_shared::port::Port::pipe`] says.
+/// [`TransportError`], as [`causeway_shared::port::Port::pipe`] says.
 pub(super) async fn send(
     mut source: Source,
     sink: &Sink,
     length: u64,
-) -> Result<Response<Bytes>, Lost> {
+) -> Result<Response<Bytes>, TransportError> {
     check_length(source.left(), length, false)?;
     let copied = async {
         let body = source.whole().await.map_err(at_source)?;

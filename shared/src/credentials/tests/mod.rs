@@ -2,8 +2,8 @@
 //! The replies are those of the services' own documentation.
 #![allow(clippy::unwrap_used)]
 
+mod cached;
 mod google;
-mod kept;
 mod roles;
 
 use http::header::AUTHORIZATION;
@@ -55,7 +55,7 @@ fn nothing_secret_is_shown_by_debug() {
         "{shown}"
     );
     let token = AccessToken::new("ya29.x", now()).unwrap();
-    let kept: Kept<AccessToken> = Kept::for_ever(token.clone());
+    let kept: CachedCredential<AccessToken> = CachedCredential::for_ever(token.clone());
     let request = impersonating().impersonate(&token);
     assert!(!format!("{kept:?} {token:?} {request:?}").contains("ya29"));
 }

@@ -17,9 +17,16 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         if self.ledger.with(|ledger| ledger.quarantined)? == 0 {
             return Ok(());
         }
-        let settled = records.iter().filter(|record| record.settles());
-        let ids = settled.map(|record| format!("{}/{}", record.bucket, record.key));
-        self.remove(ids.collect()).await.map(drop)
+        let mut mended = Vec::new();
+        for record in records.iter().filter(|record| record.settles()) {
+            let id = format!("{}/{}", record.bucket, record.key);
+            // What began before the failure may have seen what was there before.
+            let entry = self.entry(&id).await?;
+            if entry.is_some_and(|entry| record.began() > entry.last_failed_at) {
+                mended.push(id);
+            }
+        }
+        self.remove(mended).await.map(drop)
     }
 
     /// Puts `letters` into quarantine; they are there when this returns.
@@ -141,18 +148,28 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         text.map(|text| from_json(&text)).transpose()
     }
 
-    /// Forgets the entries `ids`; gives how many there were.
+    /// Deletes those of the entries `ids` that are there, and their count with them; gives how many.
     pub(super) async fn remove(&self, ids: Vec<String>) -> Result<u64, String> {
-        let names: Vec<_> = ids.iter().map(|id| format!("{QUARANTINE}{id}")).collect();
         let mut removed = 0;
-        for names in names.chunks(PAGE) {
-            removed += self.storage.delete(names.to_vec()).await?;
-        }
-        if removed > 0 {
-            self.ledger.with(|ledger| {
-                ledger.quarantined = ledger.quarantined.saturating_sub(removed);
+        for ids in ids.chunks(PAGE) {
+            let mut names: Vec<String> = Vec::new();
+            for id in ids {
+                let name = format!("{QUARANTINE}{id}");
+                if !names.contains(&name) && self.storage.get(&name).await?.is_some() {
+                    names.push(name);
+                }
+            }
+            if names.is_empty() {
+                continue;
+            }
+            let count = names.len() as u64;
+            let counted = self.ledger.with(|ledger| {
+                ledger.quarantined = ledger.quarantined.saturating_sub(count);
+                to_json(ledger)
             })?;
-            self.store().await?;
+            let entries = vec![(LEDGER.to_owned(), counted)];
+            self.storage.replace(names, entries).await?;
+            removed += count;
         }
         Ok(removed)
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::held::{Held, Stored};
 use super::{Class, Platform, Storage, from_json, log, to_json};
 use crate::api::{Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
-use crate::brake::{Brake, Leave};
+use crate::brake::{Brake, DeletePermit};
 use crate::error::ErrorKind;
 use crate::ledger::{Ledger, Record, Selector};
 use crate::message::DeadLetter;
@@ -209,10 +209,10 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     }
 
     /// Asks the brake; what it grants is counted before anybody hears of it.
-    async fn may_delete(&self, brake: &Brake) -> Result<Leave, String> {
+    async fn may_delete(&self, brake: &Brake) -> Result<DeletePermit, String> {
         let now = self.platform.now();
         let leave = self.ledger.with(|ledger| ledger.ask(brake, now))?;
-        if leave == Leave::Granted {
+        if leave == DeletePermit::Granted {
             self.store().await?;
         }
         Ok(leave)
@@ -251,7 +251,7 @@ pub(super) async fn record(platform: &impl Platform, route: &str, records: Vec<R
 ///
 /// # Errors
 /// The platform's words.
-pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<Leave, String> {
+pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<DeletePermit, String> {
     let report = Report::MayDelete(route.brake);
     from_json(&tell(platform, &route.name, &report).await?)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::access::{Access, Endpoints, GcsAccess, S3Access};
-use crate::port::{Digest, Leave, Lost, Port, Sink};
+use crate::port::{DeletePermit, Digest, Port, Sink, TransportError};
 use crate::route::Route;
 use crate::sigv4::Credentials;
 
@@ -26,33 +26,38 @@ impl Port for Script {
         Timestamp::UNIX_EPOCH
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let (method, path) = (request.method(), request.uri().path());
         self.asked.push(format!("{method} {path}"));
         let answer = self.answers.pop_front().expect("an answer is scripted");
-        answer.ok_or_else(|| Lost {
+        answer.ok_or_else(|| TransportError {
             side: crate::port::Side::Sink,
             detail: "reset".into(),
         })
     }
 
-    async fn open(&mut self, _: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
+    async fn open(&mut self, _: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         unreachable!("composing reads no source")
     }
 
-    async fn pipe(&mut self, _: Sink, _: u64, _: Option<Digest>) -> Result<Response<Bytes>, Lost> {
+    async fn pipe(
+        &mut self,
+        _: Sink,
+        _: u64,
+        _: Option<Digest>,
+    ) -> Result<Response<Bytes>, TransportError> {
         unreachable!("composing moves no bytes")
     }
 
-    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn hold(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         unreachable!("composing moves no bytes")
     }
 
-    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, Lost> {
+    async fn digest(&mut self, _: u64, _: Digest) -> Result<Digests, TransportError> {
         unreachable!("composing moves no bytes")
     }
 
-    async fn may_delete(&mut self, _: &Route) -> Result<Leave, String> {
+    async fn may_delete(&mut self, _: &Route) -> Result<DeletePermit, String> {
         unreachable!("composing deletes nothing")
     }
 
@@ -105,7 +110,7 @@ fn assembled_along<const N: usize>(
 
 fn assembled_order<const N: usize>(
     options: &serde_json::Value,
-    mut order: Order,
+    mut order: CompositeCopy,
     answers: [Option<Response<Bytes>>; N],
 ) -> (Result<Outcome, TransferError>, Vec<String>) {
     let mut table = json!({"source": "s3://src", "destination": "gs://dst/in/"});

@@ -20,7 +20,7 @@ fn copy_of(bucket: &str, key: &str) -> Event {
 }
 
 fn kept(generation: u64) -> Outcome {
-    Outcome::Kept {
+    Outcome::CachedCredential {
         generation: Generation(generation),
     }
 }

@@ -21,7 +21,7 @@ fn each_request_says_whose_credential_it_carries() {
     let options = json!({"deletes": "propagate", "tags": true});
     let mut run = Run::along(&options, hint("k", None));
     assert!(
-        matches!(run.step, Step::Send(Pass::Google, _)),
+        matches!(run.step, Step::Send(Authority::Google, _)),
         "{:?}",
         run.step
     );
@@ -29,7 +29,7 @@ fn each_request_says_whose_credential_it_carries() {
     assert!(matches!(run.step, Step::Open(_)));
     run.answer(source(3, MD5_ETAG));
     assert!(
-        matches!(run.step, Step::Send(Pass::Aws, _)),
+        matches!(run.step, Step::Send(Authority::Aws, _)),
         "{:?}",
         run.step
     );
@@ -37,10 +37,10 @@ fn each_request_says_whose_credential_it_carries() {
     let Step::Pipe { pass, .. } = run.step else {
         panic!("{:?}", run.step)
     };
-    assert_eq!(pass, Pass::Google);
+    assert_eq!(pass, Authority::Google);
     run.answer(md5(1, 3));
     assert!(
-        matches!(run.step, Step::Send(Pass::Aws, _)),
+        matches!(run.step, Step::Send(Authority::Aws, _)),
         "{:?}",
         run.step
     );
@@ -51,15 +51,15 @@ fn the_session_gets_no_token_because_its_uri_is_one() {
     let mut run = Run::with(access(), hint("k", Some(LARGE)));
     run.answer(reply(404, &[], ""))
         .answer(source(LARGE, MD5_ETAG));
-    assert!(matches!(run.step, Step::Send(Pass::Google, _)));
+    assert!(matches!(run.step, Step::Send(Authority::Google, _)));
     run.answer(reply(200, &[("location", "http://elsewhere/session")], ""));
     let Step::Pipe { pass, .. } = run.step else {
         panic!("{:?}", run.step)
     };
-    assert_eq!(pass, Pass::None);
+    assert_eq!(pass, Authority::None);
     run.lose(Side::Sink).waits();
     assert!(
-        matches!(run.step, Step::Send(Pass::None, _)),
+        matches!(run.step, Step::Send(Authority::None, _)),
         "{:?}",
         run.step
     );
@@ -125,7 +125,7 @@ fn a_session_outlasts_a_token_service_that_fails() {
     run.answer(unauthorized(ErrorKind::SourceUnavailable))
         .waits();
     assert!(
-        matches!(run.step, Step::Send(Pass::None, _)),
+        matches!(run.step, Step::Send(Authority::None, _)),
         "{:?}",
         run.step
     );

@@ -22,7 +22,7 @@ fn at_the_brake() -> Run {
 /// One that is deleting generation 4.
 fn deleting() -> Run {
     let mut run = at_the_brake();
-    run.may_delete(Ok(Leave::Granted));
+    run.may_delete(Ok(DeletePermit::Granted));
     run.expect(&format!("{DELETE} ifGenerationMatch=4"));
     run
 }
@@ -57,7 +57,7 @@ fn a_source_that_was_found_gone_first_is_asked_again_after_the_look() {
     run.expect(OPEN).answer(gone());
     run.expect(LOOK).answer(older(4));
     run.expect(OPEN).answer(gone());
-    run.may_delete(Ok(Leave::Granted));
+    run.may_delete(Ok(DeletePermit::Granted));
     run.expect(&format!("{DELETE} ifGenerationMatch=4"));
 }
 
@@ -189,7 +189,7 @@ fn what_may_not_be_deleted_yet_says_so() {
 #[test]
 fn the_brake_keeps_the_copy_and_says_how_to_go_on() {
     let mut run = at_the_brake();
-    run.may_delete(Ok(Leave::Braked {
+    run.may_delete(Ok(DeletePermit::Braked {
         deletes: 1000,
         limit: 1000,
     }));
@@ -249,7 +249,7 @@ fn a_source_that_vanished_before_the_commit_takes_its_copy_away() {
     run.expect(HEAD).answer(nothing());
     run.expect(LOOK).answer(md5(5, 3));
     run.expect(OPEN).answer(gone());
-    run.may_delete(Ok(Leave::Granted));
+    run.may_delete(Ok(DeletePermit::Granted));
     run.expect(&format!("{DELETE} ifGenerationMatch=5"));
 }
 
@@ -341,6 +341,6 @@ fn an_upload_whose_reply_was_lost_is_waited_for_before_both_sides_count_as_gone(
     run.expect(OPEN).answer(gone());
     run.waits().expect(LOOK).answer(md5(5, 3));
     run.expect(OPEN).answer(gone());
-    run.may_delete(Ok(Leave::Granted));
+    run.may_delete(Ok(DeletePermit::Granted));
     run.expect(&format!("{DELETE} ifGenerationMatch=5"));
 }

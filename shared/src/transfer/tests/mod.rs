@@ -23,9 +23,9 @@ use serde_json::json;
 
 use super::*;
 use crate::access::{Endpoints, GcsAccess, S3Access};
-use crate::brake::Leave;
+use crate::brake::DeletePermit;
 use crate::event::ObjectHint;
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::Precondition;
 use crate::integrity::{Digests, Proof};
 use crate::message::CarriedSession;
@@ -116,7 +116,7 @@ impl Run {
 
     fn lose(&mut self, side: Side) -> &mut Self {
         let detail = "reset".into();
-        self.answer(Event::Lost(Lost { side, detail }))
+        self.answer(Event::TransportError(TransportError { side, detail }))
     }
 
     /// Method, and the part of the URL that tells requests apart.
@@ -159,12 +159,12 @@ impl Run {
 
     /// Checks that the brake is asked, and answers.
     #[track_caller]
-    fn may_delete(&mut self, leave: Result<Leave, String>) -> &mut Self {
+    fn may_delete(&mut self, leave: Result<DeletePermit, String>) -> &mut Self {
         let Step::MayDelete(route) = &self.step else {
             panic!("the brake is not asked: {:?}", self.step)
         };
         assert_eq!(route.name, "r");
-        self.answer(Event::Leave(leave))
+        self.answer(Event::DeletePermit(leave))
     }
 
     #[track_caller]
@@ -222,7 +222,7 @@ fn source(size: u64, etag: &str) -> Event {
 /// No reply to a request.
 fn lost() -> Event {
     let (side, detail) = (Side::Sink, "reset".into());
-    Event::Lost(Lost { side, detail })
+    Event::TransportError(TransportError { side, detail })
 }
 
 /// The source has no such key.

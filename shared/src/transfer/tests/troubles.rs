@@ -25,7 +25,7 @@ fn short_troubles_are_waited_out_and_long_ones_end_the_delivery() {
 #[test]
 fn what_took_minutes_to_fail_is_begun_once_more_in_another_delivery() {
     let lost = || {
-        Event::Lost(Lost {
+        Event::TransportError(TransportError {
             side: Side::Sink,
             detail: "stalled".into(),
         })

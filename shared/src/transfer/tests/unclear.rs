@@ -69,7 +69,7 @@ fn one_refusal_of_a_slice_leaves_the_session_as_it_is() {
     run.expect(&format!("{OPEN} {MD5_ETAG}"));
     run.answer(reply(403, &[], DENIED));
     assert!(
-        matches!(run.step, Step::Send(Pass::None, _)),
+        matches!(run.step, Step::Send(Authority::None, _)),
         "{:?}",
         run.step
     );
@@ -123,7 +123,7 @@ fn a_delete_that_was_answered_by_somebody_else_is_looked_into() {
         let mut run = Run::along(&options, hint("k", None));
         run.expect(LOOK).answer(older(4));
         run.expect(OPEN).answer(gone());
-        run.may_delete(Ok(Leave::Granted));
+        run.may_delete(Ok(DeletePermit::Granted));
         run.answer(reply(status, &[], PAGE)).waits();
         run.expect(LOOK).answer(reply(404, &[], ""));
         run.expect(OPEN).answer(gone());

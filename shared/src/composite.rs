@@ -17,7 +17,7 @@ pub const PROBE: &str = "may-be-deleted";
 
 /// A large object to be made of parts: what was seen of both sides, the destination first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
+pub struct CompositeCopy {
     /// The hint that it answers.
     pub message: HintMessage,
     /// The destination's bucket.
@@ -82,7 +82,7 @@ fn is_called_so(name: &str) -> bool {
     })
 }
 
-impl Order {
+impl CompositeCopy {
     /// The name of its coordinator: one a route and key, so that two large copies of one key are
     /// never made side by side.
     #[must_use]

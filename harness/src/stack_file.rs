@@ -10,7 +10,7 @@ pub const STACK_FILE: &str = "target/causeway/dev.json";
 
 /// A local stack's addresses and keys. The keys open nothing but the stack, yet have no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Stack {
+pub struct StackFile {
     /// Base URL of the embedded S3
     pub s3_endpoint: String,
     /// The embedded S3's access key
@@ -32,8 +32,8 @@ pub struct Stack {
 }
 
 /// A local stack and the file that told of it.
-pub(super) struct FoundStack {
-    pub(super) stack: Stack,
+pub(crate) struct FoundStack {
+    pub(crate) stack: StackFile,
     file: PathBuf,
 }
 
@@ -49,12 +49,12 @@ impl fmt::Display for FoundStack {
     }
 }
 
-impl Stack {
+impl StackFile {
     /// Looks for the file in the working folder and in those above it.
     ///
     /// # Errors
     /// When there is one that cannot be read, as a line of text.
-    pub(super) fn find() -> Result<Option<FoundStack>, String> {
+    pub(crate) fn find() -> Result<Option<FoundStack>, String> {
         let Ok(folder) = std::env::current_dir() else {
             return Ok(None);
         };
@@ -65,7 +65,7 @@ impl Stack {
     ///
     /// # Errors
     /// When there is none or it cannot be read, as a line of text.
-    pub(super) fn at(path: &Path) -> Result<FoundStack, String> {
+    pub(crate) fn at(path: &Path) -> Result<FoundStack, String> {
         let file = if path.is_dir() {
             path.join(STACK_FILE)
         } else {
@@ -122,19 +122,19 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         let below = project.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
-        assert!(Stack::find_above(&below).unwrap().is_none());
+        assert!(StackFile::find_above(&below).unwrap().is_none());
         let file = project.path().join(STACK_FILE);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, "{\"secret_access_key\": \"hunter2\", }").unwrap();
-        let error = Stack::find_above(&below).err().unwrap();
+        let error = StackFile::find_above(&below).err().unwrap();
         assert!(
             error.contains("dev.json") && !error.contains("hunter2"),
             "{error}"
         );
         for path in [project.path(), &file] {
-            assert_eq!(Stack::at(path).err().unwrap(), error);
+            assert_eq!(StackFile::at(path).err().unwrap(), error);
         }
-        let error = Stack::at(&below).err().unwrap();
+        let error = StackFile::at(&below).err().unwrap();
         assert!(error.contains("a/b/target/causeway/dev.json"), "{error}");
     }
 }

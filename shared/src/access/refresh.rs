@@ -9,16 +9,16 @@ use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, cannot_sign};
-use crate::credentials::{GoogleCredential, Turn};
+use crate::credentials::{CacheState, GoogleCredential};
 use crate::error::{ErrorKind, TransferError};
-use crate::exchange::Pass;
+use crate::exchange::Authority;
 use crate::gcs::{AccessToken, Assertion};
 use crate::sigv4::{PayloadHash, Signer};
 
 /// What to do next for a credential.
 #[allow(clippy::large_enum_variant)] // It lives for one exchange.
 #[derive(Debug)]
-pub(crate) enum Errand {
+pub(crate) enum RefreshStep {
     /// Nothing: it is there.
     Done,
     /// To have this signed.
@@ -49,50 +49,54 @@ impl Asked {
 
 impl Access {
     /// The credentials that `pass` rests on, in the order in which they are got.
-    pub(crate) fn chain(&self, pass: Pass, now: Timestamp) -> &'static [Pass] {
+    pub(crate) fn chain(&self, pass: Authority, now: Timestamp) -> &'static [Authority] {
         match pass {
-            Pass::None => &[],
-            Pass::Aws => &[Pass::Aws],
-            Pass::Google if self.gcs.is_external() && !self.gcs.token().is_good(now) => {
-                &[Pass::Aws, Pass::Google]
+            Authority::None => &[],
+            Authority::Aws => &[Authority::Aws],
+            Authority::Google if self.gcs.is_external() && !self.gcs.token().is_good(now) => {
+                &[Authority::Aws, Authority::Google]
             }
-            Pass::Google => &[Pass::Google],
+            Authority::Google => &[Authority::Google],
         }
     }
 
     /// Whether the credential is there, or whose turn it is to get it: see
-    /// [`Kept::turn`](crate::credentials::Kept::turn).
+    /// [`CachedCredential::turn`](crate::credentials::CachedCredential::turn).
     pub(crate) fn turn(
         &self,
-        pass: Pass,
+        pass: Authority,
         now: Timestamp,
         since: Option<Timestamp>,
-    ) -> Result<Turn, TransferError> {
+    ) -> Result<CacheState, TransferError> {
         match pass {
-            Pass::None => Ok(Turn::Use),
-            Pass::Google if self.gcs.credential().is_none() => Ok(Turn::Use),
-            Pass::Aws => self.s3.signer().turn(now, since),
-            Pass::Google => self.gcs.token().turn(now, since),
+            Authority::None => Ok(CacheState::Use),
+            Authority::Google if self.gcs.credential().is_none() => Ok(CacheState::Use),
+            Authority::Aws => self.s3.signer().turn(now, since),
+            Authority::Google => self.gcs.token().turn(now, since),
         }
     }
 
     /// How getting it begins, for whoever's turn it is.
-    pub(crate) fn begin(&self, pass: Pass, now: Timestamp) -> Result<Errand, TransferError> {
+    pub(crate) fn begin(
+        &self,
+        pass: Authority,
+        now: Timestamp,
+    ) -> Result<RefreshStep, TransferError> {
         let theirs = self.s3.clock().time(now);
-        if pass == Pass::Aws {
+        if pass == Authority::Aws {
             let role = self.s3.role().ok_or_else(no_credential)?;
-            return Ok(Errand::Ask(Asked::Session, role.request(theirs)?));
+            return Ok(RefreshStep::Ask(Asked::Session, role.request(theirs)?));
         }
         match self.gcs.credential().ok_or_else(no_credential)? {
             GoogleCredential::Account(account) => {
                 let assertion = account.assertion(self.gcs.clock().time(now));
-                Ok(Errand::Sign(assertion))
+                Ok(RefreshStep::Sign(assertion))
             }
             GoogleCredential::External(external) => {
                 let signer = self.s3.signer().value().ok_or_else(no_credential)?;
                 let (keys, region) = (signer.credentials(), self.s3.region());
                 let request = external.exchange(keys, region, theirs)?;
-                Ok(Errand::Ask(Asked::Federated, request))
+                Ok(RefreshStep::Ask(Asked::Federated, request))
             }
         }
     }
@@ -103,7 +107,7 @@ impl Access {
         asked: Asked,
         reply: &Response<Bytes>,
         now: Timestamp,
-    ) -> Result<Errand, TransferError> {
+    ) -> Result<RefreshStep, TransferError> {
         if let (Asked::Session, Some(role)) = (asked, self.s3.role()) {
             let (session, end) = role.read(reply)?;
             let signer = Signer::s3(session, self.s3.region());
@@ -112,7 +116,7 @@ impl Access {
             let ahead = SignedDuration::from_secs(self.s3.clock().offset());
             let end = end.checked_sub(ahead).unwrap_or(end);
             self.s3.signer().keep(Arc::new(signer), end, now);
-            return Ok(Errand::Done);
+            return Ok(RefreshStep::Done);
         }
         let Some(GoogleCredential::External(external)) = self.gcs.credential() else {
             return Err(no_credential());
@@ -121,14 +125,14 @@ impl Access {
             Asked::Federated => {
                 let token = external.federated(reply, now)?;
                 if let Some(request) = external.impersonate(&token) {
-                    return Ok(Errand::Ask(Asked::OfAccount, request));
+                    return Ok(RefreshStep::Ask(Asked::OfAccount, request));
                 }
                 token
             }
             _ => external.impersonated(reply)?,
         };
         self.keep(&token, now);
-        Ok(Errand::Done)
+        Ok(RefreshStep::Done)
     }
 
     /// Keeps a token.
@@ -145,17 +149,17 @@ impl Access {
 
     /// Takes note of Google's clock where `reply` to a request with its token is a refusal. A token that
     /// was refused is made again anyway.
-    pub(crate) fn note_time(&self, pass: Pass, reply: &Response<Bytes>, now: Timestamp) {
-        if pass == Pass::Google {
+    pub(crate) fn note_time(&self, pass: Authority, reply: &Response<Bytes>, now: Timestamp) {
+        if pass == Authority::Google {
             let clock = self.gcs.clock();
             clock.explains(reply, now, clock.offset());
         }
     }
 
     /// There is no credential for `pass`.
-    pub(crate) fn failed(&self, pass: Pass, error: TransferError) {
+    pub(crate) fn failed(&self, pass: Authority, error: TransferError) {
         match pass {
-            Pass::Aws => self.s3.signer().fail(error),
+            Authority::Aws => self.s3.signer().fail(error),
             _ => self.gcs.token().fail(error),
         }
     }
@@ -166,19 +170,19 @@ impl Access {
     /// [`ErrorKind::ConfigurationInvalid`] when it cannot be signed.
     pub(crate) fn authorize<B>(
         &self,
-        pass: Pass,
+        pass: Authority,
         request: &mut Request<B>,
         now: Timestamp,
     ) -> Result<(), TransferError> {
         match pass {
-            Pass::None => {}
-            Pass::Aws => {
+            Authority::None => {}
+            Authority::Aws => {
                 let signer = self.s3.signer().value().ok_or_else(no_credential)?;
                 let time = self.s3.clock().time(now);
                 let signed = signer.sign(request, &PayloadHash::Empty, time);
                 signed.map_err(|error| cannot_sign(&error.to_string()))?;
             }
-            Pass::Google => {
+            Authority::Google => {
                 if let Some(bearer) = self.gcs.token().value() {
                     request.headers_mut().insert(AUTHORIZATION, bearer);
                 }

@@ -16,7 +16,7 @@ const PATIENCE: i64 = 15;
 
 /// What is got anew now and then, for all that need it. One asks, the others wait for it: a token
 /// service counts requests, and a batch begins two dozen transfers at once.
-pub struct Kept<T> {
+pub struct CachedCredential<T> {
     value: Mutex<Option<T>>,
     turns: Mutex<Turns>,
 }
@@ -32,16 +32,16 @@ struct Turns {
 
 /// What to do for a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum CacheState {
     /// Use what is kept.
     Use,
     /// Somebody asks for it: look again in a moment.
     Wait,
-    /// Ask for it, and say with [`Kept::keep`] or [`Kept::fail`] what came of it.
+    /// Ask for it, and say with [`CachedCredential::keep`] or [`CachedCredential::fail`] what came of it.
     Ask,
 }
 
-impl<T: Clone> Kept<T> {
+impl<T: Clone> CachedCredential<T> {
     /// Nothing yet.
     #[must_use]
     pub fn none() -> Self {
@@ -87,7 +87,11 @@ impl<T: Clone> Kept<T> {
     ///
     /// # Errors
     /// What whoever was waited for got instead of a credential.
-    pub fn turn(&self, now: Timestamp, since: Option<Timestamp>) -> Result<Turn, TransferError> {
+    pub fn turn(
+        &self,
+        now: Timestamp,
+        since: Option<Timestamp>,
+    ) -> Result<CacheState, TransferError> {
         let since = since.map(Timestamp::as_second);
         self.turns().next(now.as_second(), since)
     }
@@ -114,9 +118,9 @@ impl<T: Clone> Kept<T> {
 }
 
 impl Turns {
-    fn next(&mut self, now: i64, since: Option<i64>) -> Result<Turn, TransferError> {
+    fn next(&mut self, now: i64, since: Option<i64>) -> Result<CacheState, TransferError> {
         if now < self.good_until {
-            return Ok(Turn::Use);
+            return Ok(CacheState::Use);
         }
         if since.is_some()
             && let Some(error) = &self.failed
@@ -125,17 +129,17 @@ impl Turns {
         }
         let is_recent = |time: i64| (now - time).abs() < PATIENCE;
         if self.asked.is_some_and(is_recent) && since.is_none_or(is_recent) {
-            return Ok(Turn::Wait);
+            return Ok(CacheState::Wait);
         }
         self.asked = Some(now);
         self.failed = None;
-        Ok(Turn::Ask)
+        Ok(CacheState::Ask)
     }
 }
 
-impl<T> fmt::Debug for Kept<T> {
+impl<T> fmt::Debug for CachedCredential<T> {
     /// Shows nothing of what is kept.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
+        f.write_str("CachedCredential")
     }
 }
