@@ -37,7 +37,7 @@ fn found(mutant: Mutant) -> Option<Story> {
 
 #[test]
 fn nothing_is_found_in_the_code_as_it_is_and_every_fault_happens() {
-    let mut summary = simulated(2_000_000, 1000, None);
+    let mut summary = simulated(2_000_000, 3000, None);
     if let Some(story) = summary.failed.first_mut() {
         story.tell(None);
         panic!("{}\n{:#?}", story.lines.join("\n"), story);

@@ -194,6 +194,7 @@ impl Transfer {
         if std::mem::replace(&mut session.is_asked, true) {
             self.note(count);
         } else {
+            session.from = count;
             self.progress.find(count);
         }
         self.go_on(count, now)
@@ -205,7 +206,9 @@ impl Transfer {
         if has_time && self.digested < DIGESTED {
             return self.reopen(offset);
         }
-        if !self.has_progressed(self.session()?) {
+        // One that was begun anew here may carry on below what another had reached before it was lost.
+        let session = self.session()?;
+        if offset <= session.from && !self.has_progressed(session) {
             return Err(unavailable(format!(
                 "GCS took no byte of the upload beyond the first {offset} for {} s.",
                 self.route.carry_after

@@ -13,6 +13,8 @@ pub(super) struct Underway {
     pub(super) came: bool,
     /// GCS was asked how far it is.
     pub(super) is_asked: bool,
+    /// How many bytes GCS had in it when this delivery took it up.
+    pub(super) from: u64,
     /// What it was refused with since GCS last answered for it.
     pub(super) refusal: Option<TransferError>,
     /// How far its checksums went when it was taken up.
@@ -38,6 +40,7 @@ impl Underway {
             carried,
             came: true,
             is_asked: false,
+            from: 0,
             refusal: None,
             whole: None,
         }
@@ -49,6 +52,7 @@ impl Underway {
             carried,
             came: false,
             is_asked: true,
+            from: 0,
             refusal: None,
             began_at: furthest,
             whole: None,

@@ -246,3 +246,17 @@ fn a_session_is_carried_on_before_its_checksums_have_used_up_the_cpu() {
     assert_eq!(session.running.unwrap().offset, 16 << 30);
     assert_eq!(delay, Duration::ZERO);
 }
+
+#[test]
+fn a_session_in_the_place_of_one_that_was_lost_is_carried_on_below_what_that_had_reached() {
+    let mut run = after_a_slice(0);
+    run.answer(span(SLICE, SLICE, HUGE, MD5_ETAG));
+    run.answer_after(6, persisted(2 * SLICE));
+    let mut run = taken_up(run.carried().0);
+    run.answer(reply(404, &[], "")).waits();
+    run.expect(LOOK).answer(reply(404, &[], ""));
+    run.answer(source(HUGE, MD5_ETAG)).answer(session());
+    run.answer(span(0, SLICE, HUGE, MD5_ETAG));
+    run.answer_after(12, persisted(SLICE));
+    assert_eq!(run.carried().0.furthest, 2 * SLICE);
+}
