@@ -7,7 +7,7 @@ use causeway_shared::gcs::{
 };
 use causeway_shared::integrity::Checksum;
 use causeway_shared::mapping::is_intact;
-use causeway_shared::order::is_part;
+use causeway_shared::composite::is_part;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
