@@ -2,12 +2,12 @@
 #![no_main]
 
 use causeway_fuzz::reply;
+use causeway_shared::composite::is_part;
 use causeway_shared::gcs::{
     Object, Page, Provenance, ResumableSession, ResumableUploadStatus, refusal,
 };
 use causeway_shared::integrity::Checksum;
 use causeway_shared::mapping::is_intact;
-use causeway_shared::composite::is_part;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

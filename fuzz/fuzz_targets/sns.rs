@@ -29,7 +29,9 @@ const TOPICS: [(&str, &str); 4] = [
 fuzz_target!(|body: &[u8]| {
     if let Some(topic) = str::from_utf8(body).ok().and_then(Topic::parse) {
         let url = topic.url("a.pem", None);
-        let host = url.strip_prefix("https://").and_then(|url| url.strip_suffix("/a.pem"));
+        let host = url
+            .strip_prefix("https://")
+            .and_then(|url| url.strip_suffix("/a.pem"));
         let host = host.expect("a host and the file");
         assert!(host.starts_with("sns.") && !host.contains(['/', '@', ':', '?', '#', '%']));
     }
