@@ -129,7 +129,7 @@ impl World {
         });
     }
 
-    /// What the object has in memory; its isolate begins if there is none.
+    /// The object's memory. Starts its isolate if none is running.
     fn memory(self: &Rc<Self>, name: &Rc<str>) -> Rc<Memory> {
         let begin = || Rc::new(Memory::new(self, name));
         self.with_object(name, |object| {

@@ -117,7 +117,7 @@ impl Platform for SimulatedPlatform {
         let sent = self.world.send(queue, messages, delay).await;
         if sent.is_err() {
             for id in messages.iter().filter_map(|text| session_of(text)) {
-                // Whoever sends it again has looked anew by then.
+                // The next delivery looks at both sides again, and starts another session.
                 self.world.orphan(id);
             }
             if self.is(Mutant::NobodyTakesOver) {

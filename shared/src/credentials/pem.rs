@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
-/// The PKCS#8 in the PEM text `pem`; none if there is none.
+/// The PKCS#8 key in the PEM text `pem`, or `None` if it has no such block.
 #[must_use]
 pub fn pkcs8(pem: &str) -> Option<Vec<u8>> {
     let (_, rest) = pem.split_once(BEGIN)?;

@@ -134,23 +134,22 @@ fn misconfigured_delay(delivery: u32) -> u32 {
     (MISCONFIGURED_DELAY << doublings).min(MISCONFIGURED_DELAY_AT_MOST)
 }
 
-/// Leaves `members` to another batch, as new messages: a delivery in which nothing was begun is none, however often
-/// a backlog leads to one.
+/// Returns `members` to the queue as new messages, so that a delivery in which no transfer began uses up no retry.
 async fn give_back<M: Delivered>(
     platform: &impl Platform,
     members: &[usize],
     hints: &[HintMessage],
     deliveries: &[Delivery<M>],
 ) {
-    let anew = members.iter().map(|&member| {
+    let copies = members.iter().map(|&member| {
         to_json(&HintMessage {
             returns: deliveries[member].count().saturating_sub(1),
             ..hints[member].clone()
         })
     });
-    let taken = put(platform, Queue::Hints, &anew.collect::<Vec<_>>()).await;
+    let sent = put(platform, Queue::Hints, &copies.collect::<Vec<_>>()).await;
     for &member in members {
-        match taken {
+        match sent {
             Ok(()) => deliveries[member].acknowledge(),
             Err(_) => deliveries[member].again_after(0),
         }

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::held::{Held, Stored};
+use super::held::{Held, Stored, end_alarm};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, put_after, seed,
     to_json,
@@ -25,8 +24,6 @@ use crate::parts::{Coordinator, PartCopy, Started, Task, Verdict, assemble, may_
 pub const STATE: &str = "coordinator";
 /// The alarm that goes off if this isolate dies in the middle of a task.
 const NET: Duration = Duration::from_mins(16);
-/// How long to wait where the platform refused something.
-const PAUSE: Duration = Duration::from_secs(15);
 
 /// What the consumer tells it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,14 +94,11 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
     /// Answers a report of the consumer's.
     ///
     /// # Errors
-    /// The platform's words; or the report is none.
+    /// The platform's error, or why the report cannot be read.
     pub async fn answer(&self, report: &str) -> Result<String, String> {
-        self.state.load(&self.storage).await?;
-        let answer = self.take(from_json(report)?).await;
-        if answer.is_err() {
-            self.state.forget();
-        }
-        answer.map(|answer| to_json(&answer))
+        let taken = self.take(from_json(report)?);
+        let answer = self.state.attempt(&self.storage, taken).await?;
+        Ok(to_json(&answer))
     }
 
     /// Does what is to be done now.
@@ -112,15 +106,13 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
     /// # Errors
     /// The platform's words where not even another alarm can be set.
     pub async fn alarm(&self) -> Result<(), String> {
-        if let Err(error) = self.work().await {
-            log::trouble(
-                &self.platform,
-                &json!({"event": "coordinator-failed", "message": error}),
-            );
-            self.state.forget();
-            self.storage.set_alarm(Some(PAUSE)).await?;
-        }
-        Ok(())
+        let worked = async {
+            // Before anything that may fail: the platform drops an alarm after six failures.
+            self.storage.set_alarm(Some(NET)).await?;
+            self.state.attempt(&self.storage, self.work()).await
+        };
+        let worked = worked.await;
+        end_alarm(&self.platform, &self.storage, "coordinator-failed", worked).await
     }
 
     async fn store(&self) -> Result<(), String> {
@@ -190,10 +182,8 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         }
     }
 
-    /// Carries tasks out until there is none for now.
+    /// Runs tasks until none is due.
     async fn work(&self) -> Result<(), String> {
-        self.storage.set_alarm(Some(NET)).await?;
-        self.state.load(&self.storage).await?;
         loop {
             let now = self.platform.now();
             match self.state.with(|coordinator| coordinator.wake(now))? {

@@ -1,8 +1,12 @@
 //! What an object has in memory of what it stores.
 
 use std::cell::RefCell;
+use std::future::Future;
+use std::time::Duration;
 
-use super::Storage;
+use serde_json::json;
+
+use super::{Platform, Storage, log};
 
 /// What can be read from an object's storage.
 pub(super) trait Stored: Sized {
@@ -13,8 +17,8 @@ pub(super) trait Stored: Sized {
     async fn read(storage: &impl Storage) -> Result<Self, String>;
 }
 
-/// An object's state, read once, and again after it was dropped: what is stored is the truth, and nothing else is
-/// ever taken for it.
+/// An object's state in memory. It is read from storage at first use, and again after a failure; a default never
+/// takes the place of stored state.
 #[derive(Debug)]
 pub(super) struct Held<T>(RefCell<Option<T>>);
 
@@ -38,20 +42,49 @@ impl<T: Stored> Held<T> {
         Ok(())
     }
 
-    /// What `act` gives of it, once it was read. Between its beginning and its end nothing else happens to it.
+    /// Runs `act` on the loaded state. Nothing else changes it meanwhile.
     ///
     /// # Errors
-    /// Where another request failed since then, and dropped it.
+    /// If another request failed since it was loaded, and dropped it.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> Result<R, String> {
         let mut held = self.0.borrow_mut();
         held.as_mut().map(act).ok_or_else(|| DROPPED.to_owned())
     }
 
-    /// Drops it: something of it may not have been stored.
-    pub(super) fn forget(&self) {
-        self.0.replace(None);
+    /// Loads the state and runs `act`. If that fails, drops the state, which may hold changes that were not stored.
+    ///
+    /// # Errors
+    /// Those of [`Held::load`] and of `act`.
+    pub(super) async fn attempt<R>(
+        &self,
+        storage: &impl Storage,
+        act: impl Future<Output = Result<R, String>>,
+    ) -> Result<R, String> {
+        self.load(storage).await?;
+        let done = act.await;
+        if done.is_err() {
+            self.0.replace(None);
+        }
+        done
     }
 }
 
-/// What whoever asked is told, who asks again.
-const DROPPED: &str = "another request failed, and what it may have changed is read anew";
+const DROPPED: &str = "another request failed; the object's state has to be read again";
+
+/// How long an object waits after its alarm failed.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// Ends an alarm. If its work failed, logs that as `event` and sets another alarm.
+///
+/// # Errors
+/// The platform's error if even that alarm cannot be set.
+pub(super) async fn end_alarm(
+    platform: &impl Platform,
+    storage: &impl Storage,
+    event: &str,
+    worked: Result<(), String>,
+) -> Result<(), String> {
+    let Err(message) = worked else { return Ok(()) };
+    log::trouble(platform, &json!({"event": event, "message": message}));
+    storage.set_alarm(Some(PAUSE)).await
+}

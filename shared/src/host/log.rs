@@ -228,7 +228,7 @@ fn succeeded(outcome: &Outcome) -> Value {
         }
         Outcome::Identical { generation }
         | Outcome::Deleted { generation }
-        | Outcome::CachedCredential { generation } => {
+        | Outcome::Kept { generation } => {
             json!({"event": outcome.name(), "generation": generation})
         }
         Outcome::SourceGone | Outcome::ListedGone | Outcome::FolderMarker => {

@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::held::{Held, Stored};
+use super::held::{Held, Stored, end_alarm};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, route_of, seed,
     to_json,
@@ -23,8 +22,6 @@ use crate::walk::{Kind, Page, Request as WalkRequest, Walk, next_page};
 pub const WALK: &str = "walk";
 /// The alarm that goes off if this isolate dies with a page in hand.
 const NET: Duration = Duration::from_mins(2);
-/// How long to wait where the platform refused something.
-const PAUSE: Duration = Duration::from_secs(15);
 /// How many pages an alarm takes: each is some two dozen requests, of the 1,000 that it may make.
 const PAGES: usize = 20;
 
@@ -86,18 +83,10 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     /// Answers a report of [`tell`].
     ///
     /// # Errors
-    /// The platform's words; or the report is none.
+    /// The platform's error, or why the report cannot be read.
     pub async fn answer(&self, report: &str) -> Result<String, String> {
-        self.last.load(&self.storage).await?;
-        let answer = match from_json(report)? {
-            Report::Start { kind, route, wish } => self.start(kind, &route, wish).await,
-            Report::Look => Ok(Answer::Done),
-            Report::Cancel => self.cancel().await,
-        };
-        if answer.is_err() {
-            self.last.forget();
-        }
-        let answer = answer?;
+        let taken = self.take(from_json(report)?);
+        let answer = self.last.attempt(&self.storage, taken).await?;
         self.last.with(|last| to_json(&(answer, last)))
     }
 
@@ -106,15 +95,16 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     /// # Errors
     /// The platform's words where not even another alarm can be set.
     pub async fn alarm(&self) -> Result<(), String> {
-        if let Err(error) = self.work().await {
-            log::trouble(
-                &self.platform,
-                &json!({"event": "walk-failed", "message": error}),
-            );
-            self.last.forget();
-            self.storage.set_alarm(Some(PAUSE)).await?;
+        let worked = self.last.attempt(&self.storage, self.work()).await;
+        end_alarm(&self.platform, &self.storage, "walk-failed", worked).await
+    }
+
+    async fn take(&self, report: Report) -> Result<Answer, String> {
+        match report {
+            Report::Start { kind, route, wish } => self.start(kind, &route, wish).await,
+            Report::Look => Ok(Answer::Done),
+            Report::Cancel => self.cancel().await,
         }
-        Ok(())
     }
 
     async fn store(&self, text: String) -> Result<(), String> {
@@ -184,7 +174,6 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     /// Takes pages until there is a wait or an end. The alarm is never taken away, because it may be
     /// another's by then: one for nothing does no harm.
     async fn work(&self) -> Result<(), String> {
-        self.last.load(&self.storage).await?;
         for page in 0..PAGES {
             let Some(walk) = self.underway()? else {
                 return Ok(());

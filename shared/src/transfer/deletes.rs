@@ -38,7 +38,7 @@ impl Transfer {
         };
         let generation = object.generation();
         if !self.is_ours(object) {
-            return Ok(Self::done(Outcome::CachedCredential { generation }));
+            return Ok(Self::done(Outcome::Kept { generation }));
         }
         if self.granted || self.message.released {
             return self.delete(generation);
@@ -113,6 +113,8 @@ impl Transfer {
         match reply.status() {
             StatusCode::OK | StatusCode::NO_CONTENT if !is_page(reply) => {
                 self.deleted = Some(generation);
+                // It was for this one.
+                self.granted = false;
                 self.recheck(Outcome::Deleted { generation }, None)
             }
             _ if is_absent(reply) || is_lost_race(reply) => self.look_again(),

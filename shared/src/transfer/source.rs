@@ -75,7 +75,7 @@ impl Transfer {
             && !self.is_ours(object)
         {
             let generation = object.generation();
-            return Ok(Self::done(Outcome::CachedCredential { generation }));
+            return Ok(Self::done(Outcome::Kept { generation }));
         }
         self.destination = Destination::Seen(seen);
         self.open()

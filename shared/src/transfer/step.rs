@@ -186,7 +186,7 @@ pub enum Outcome {
         generation: Generation,
     },
     /// What stands there is no copy of this key, and is left alone.
-    CachedCredential {
+    Kept {
         /// What stands there.
         generation: Generation,
     },
@@ -207,7 +207,7 @@ impl Outcome {
             Self::Copied { .. } => "copied",
             Self::Identical { .. } => "identical",
             Self::Deleted { .. } => "deleted",
-            Self::CachedCredential { .. } => "kept",
+            Self::Kept { .. } => "kept",
             Self::SourceGone => "source-gone",
             Self::ListedGone => LISTED_GONE,
             Self::FolderMarker => "folder-marker",

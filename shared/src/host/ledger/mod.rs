@@ -86,7 +86,7 @@ pub struct Query {
     pub kind: Option<ErrorKind>,
     /// Only keys that begin with this.
     pub key: Option<String>,
-    /// Only what stands after this.
+    /// Only items after this one.
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
@@ -122,14 +122,10 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     /// Answers a [`Report`].
     ///
     /// # Errors
-    /// The platform's words; or the report is none.
+    /// The platform's error, or why the report cannot be read.
     pub async fn answer(&self, report: &str) -> Result<String, String> {
-        self.ledger.load(&self.storage).await?;
-        let answer = self.take(from_json(report)?).await;
-        if answer.is_err() {
-            self.ledger.forget();
-        }
-        answer
+        let taken = self.take(from_json(report)?);
+        self.ledger.attempt(&self.storage, taken).await
     }
 
     /// Stores it, as it is now.

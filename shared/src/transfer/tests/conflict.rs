@@ -20,7 +20,7 @@ fn copy_of(bucket: &str, key: &str) -> Event {
 }
 
 fn kept(generation: u64) -> Outcome {
-    Outcome::CachedCredential {
+    Outcome::Kept {
         generation: Generation(generation),
     }
 }
@@ -104,5 +104,32 @@ fn none_is_ever_deleted_not_even_where_it_may_be_replaced() {
             run.expect(OPEN).answer(gone());
         }
         assert_eq!(run.done(), &kept(4), "{on_conflict}");
+    }
+}
+
+/// Coordinators store outcomes, and another version reads them.
+#[test]
+fn an_outcome_is_stored_under_the_name_that_it_has_everywhere() {
+    let generation = Generation(1);
+    for outcome in [
+        Outcome::Copied {
+            generation,
+            size: 1,
+            proof: Proof::StoredMd5,
+            omitted: None,
+        },
+        Outcome::Identical { generation },
+        Outcome::Deleted { generation },
+        Outcome::Kept { generation },
+        Outcome::SourceGone,
+        Outcome::ListedGone,
+        Outcome::FolderMarker,
+    ] {
+        let stored = serde_json::to_value(&outcome).unwrap();
+        let members = stored.as_object().and_then(|members| members.keys().next());
+        assert_eq!(
+            stored.as_str().or(members.map(String::as_str)),
+            Some(outcome.name())
+        );
     }
 }

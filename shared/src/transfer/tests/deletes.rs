@@ -162,6 +162,18 @@ fn a_key_that_came_back_while_its_copy_was_deleted_is_copied() {
     run.expect(&format!("{UPLOAD} ifGenerationMatch=0"));
 }
 
+/// Another handler copied it again in between: that copy is another delete.
+#[test]
+fn the_brake_is_asked_for_each_copy_that_is_deleted() {
+    let mut run = deleting();
+    run.answer(reply(204, &[], ""));
+    run.expect(HEAD).answer(head(MD5_ETAG));
+    run.expect(LOOK).answer(older(6));
+    run.expect(OPEN).answer(gone());
+    run.may_delete(Ok(DeletePermit::Granted));
+    run.expect(&format!("{DELETE} ifGenerationMatch=6"));
+}
+
 #[test]
 fn what_was_deleted_is_told_even_if_the_look_after_it_breaks() {
     let mut run = deleting();
