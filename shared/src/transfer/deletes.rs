@@ -102,11 +102,9 @@ impl Transfer {
     }
 
     fn delete(&mut self, generation: Generation) -> Next {
+        let request = self.address.delete(generation)?;
         self.state = State::Deleting(generation);
-        Ok(Step::Send(
-            Authority::Google,
-            self.address.delete(generation)?,
-        ))
+        Ok(Step::Send(Authority::Google, request))
     }
 
     pub(super) fn deleted(&mut self, reply: &Response<Bytes>, generation: Generation) -> Next {

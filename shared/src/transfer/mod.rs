@@ -59,6 +59,8 @@ pub struct Transfer {
     message: HintMessage,
     address: ObjectAddress,
     seed: u128,
+    /// The time of the last event.
+    now: Timestamp,
     state: State,
     destination: Destination,
     progress: Progress,
@@ -106,7 +108,7 @@ struct Reading {
 /// What the last step asked for, and what lives until its answer.
 #[derive(Debug)]
 enum State {
-    /// Nothing yet. The session came with the message.
+    /// Before the start, with the session that came with the message.
     Idle(Option<Box<Underway>>),
     /// The destination's resource was asked for.
     Looking,
@@ -120,13 +122,13 @@ enum State {
     Uploading(Box<Upload>),
     /// A session was asked for.
     Starting(Box<Upload>, Session),
-    /// The session is there.
+    /// The upload's session exists.
     InSession(Box<Underway>, Phase),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
-    /// The source was asked for half of its bytes.
+    /// The source was asked for half of the object's bytes.
     Measuring(Measure),
-    /// They are being read for their checksum.
+    /// That half is being read for its checksum.
     Measured(Measure),
     /// The brake was asked whether this generation may be deleted.
     Asking(Generation),
@@ -191,6 +193,7 @@ impl Transfer {
             route,
             message,
             seed,
+            now: Timestamp::MIN,
             destination: Destination::Unknown,
             progress: session.as_ref().map_or_else(Progress::default, |carried| {
                 Progress::of(&carried.etag, carried.furthest)
@@ -212,12 +215,9 @@ impl Transfer {
     /// Takes what came of the last step and gives the next. `now` is the time of the call. To be
     /// called with [`Event::Start`] first, and again after each step until `Done` or `Failed`.
     pub fn advance(&mut self, event: Event, now: Timestamp) -> Step {
-        let next = self.next(event, now);
-        let step = next.or_else(|error| self.conclude(error, now));
-        step.unwrap_or_else(|error| {
-            self.state = State::Ended;
-            Step::Failed(error)
-        })
+        self.now = now;
+        self.next(event)
+            .unwrap_or_else(|error| self.conclude(error))
     }
 
     /// With what its requests get their credentials.
@@ -226,10 +226,10 @@ impl Transfer {
         &self.access
     }
 
-    fn next(&mut self, event: Event, now: Timestamp) -> Next {
+    fn next(&mut self, event: Event) -> Next {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
-            (State::Idle(session), Event::Start) => self.begin(session, now),
+            (State::Idle(session), Event::Start) => self.begin(session),
             (State::Looking, Event::Reply(reply)) => self.looked(&reply),
             (State::Opening, Event::Reply(reply)) => self.opened(&reply),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
@@ -238,13 +238,11 @@ impl Transfer {
             (State::Starting(upload, plan), Event::Reply(reply)) => {
                 self.started(*upload, plan, &reply)
             }
-            (State::InSession(session, phase), event) => {
-                self.in_session(session, phase, event, now)
-            }
+            (State::InSession(session, phase), event) => Ok(self.in_session(session, phase, event)),
             (
                 State::Cancelling(error),
                 Event::Reply(_) | Event::TransportError(_) | Event::Unauthorized(_),
-            ) => self.conclude(error, now),
+            ) => Err(error),
             (State::Measuring(measure), Event::Reply(reply)) => self.half_opened(&reply, measure),
             (State::Measured(measure), Event::Digested(digests)) => {
                 self.half_measured(&digests, measure)
@@ -270,13 +268,16 @@ impl Transfer {
                 Some(ErrorKind::SourceUnavailable)
             }
             State::Buffering(_) | State::Measured(_) => Some(ErrorKind::SourceBroken),
+            State::Uploading(_) => {
+                self.effects.ambiguous = true;
+                None
+            }
+            State::Deleting(generation) => {
+                self.effects.deleted = Some(*generation);
+                None
+            }
             _ => None,
         };
-        match state {
-            State::Uploading(_) => self.effects.ambiguous = true,
-            State::Deleting(generation) => self.effects.deleted = Some(*generation),
-            _ => {}
-        }
         broken_off(lost, of_source)
     }
 
@@ -287,20 +288,18 @@ impl Transfer {
     }
 
     /// Starts over if the error is one that passes, and ends otherwise.
-    fn conclude(&mut self, error: TransferError, now: Timestamp) -> Next {
+    fn conclude(&mut self, error: TransferError) -> Step {
         // Once: nothing is sent as before.
-        if error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved() {
-            return self.look();
-        }
-        if self.access.forget_refused(&error, &mut self.renewed) {
-            return self.look();
+        let is_doubted = error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved();
+        if is_doubted || self.access.forget_refused(&error, &mut self.renewed) {
+            return self.look().unwrap_or_else(Step::Failed);
         }
         let wait = self.backoff(&error);
-        let Some(wait) = wait.filter(|_| now < self.again_until) else {
-            return Err(error);
+        let Some(wait) = wait.filter(|_| self.now < self.again_until) else {
+            return Step::Failed(error);
         };
         self.state = State::Waiting;
-        Ok(wait_until(now, wait))
+        self.wait(wait)
     }
 
     /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.
@@ -308,6 +307,15 @@ impl Transfer {
         #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
         let seed = self.seed as u64;
         self.attempts.wait(error, seed)
+    }
+
+    fn wait(&self, wait: Duration) -> Step {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        Step::WaitUntil(self.after(wait))
+    }
+
+    fn after(&self, wait: SignedDuration) -> Timestamp {
+        self.now.checked_add(wait).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -332,13 +340,4 @@ fn out_of_turn(event: &Event) -> TransferError {
         format!("{} does not answer the last step.", event.name()),
         "This is a bug of the runtime's port; please report it.",
     )
-}
-
-fn wait_until(now: Timestamp, wait: Duration) -> Step {
-    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-    Step::WaitUntil(later(now, wait))
-}
-
-fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
-    now.checked_add(wait).unwrap_or(Timestamp::MAX)
 }

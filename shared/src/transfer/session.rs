@@ -1,19 +1,18 @@
 //! An upload in a session: begun, asked after every doubt how far it is, and in the end committed, handed
 //! on to another message, left to a later delivery, or given up.
 //!
-//! What GCS has is never remembered, only asked. An error that still has a session goes through
-//! [`Transfer::leave`]; one that is returned as an error has none.
+//! What GCS has is never remembered, only asked. An error that ends the transfer while it has a session goes to
+//! `leave`, which sees to the session; without one it goes to `conclude`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::Timestamp;
 
 use super::underway::{Phase, Underway};
 use super::upload::{Upload, is_unclear, unavailable};
 use super::{
-    Ending, Event, Next, Outcome, State, Step, Transfer, broken_off, out_of_turn, wait_until,
+    DIGESTED, Ending, Event, Next, Outcome, State, Step, Transfer, broken_off, out_of_turn,
 };
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Authority, TransportError};
@@ -54,11 +53,11 @@ impl Transfer {
             running: plan.digest.map(|_| Running::default()),
         };
         let session = Box::new(Underway::begun(carried, self.progress.furthest()));
-        if size <= plan.slice {
-            Ok(self.send_from(session, 0))
+        Ok(if size <= plan.slice {
+            self.send_from(session, 0)
         } else {
             self.reopen(session, 0)
-        }
+        })
     }
 
     /// What came of the last step of `session`.
@@ -67,29 +66,26 @@ impl Transfer {
         session: Box<Underway>,
         phase: Phase,
         event: Event,
-        now: Timestamp,
-    ) -> Next {
-        Ok(match (phase, event) {
+    ) -> Step {
+        match (phase, event) {
             (Phase::Sending { .. } | Phase::Finishing | Phase::Querying, Event::Reply(reply)) => {
-                return self.replied(session, phase, &reply, now);
+                self.replied(session, phase, &reply)
             }
             (Phase::Holding { end, rest }, Event::Digested(digests)) => {
-                return self.held(session, digests, (end, rest), now);
-            }
-            (Phase::CatchingUp(piece), Event::Digested(digests)) => {
-                return self.caught_up(session, digests, piece, now);
-            }
-            (Phase::Reopening(piece), Event::Reply(reply)) => {
-                self.reopened(session, &reply, piece, now)
+                self.held(session, digests, end, rest)
             }
             (Phase::Pausing, Event::Woken) => self.query(session),
-            (phase, Event::TransportError(lost)) => self.session_lost(session, phase, &lost, now),
+            (Phase::Reopening(piece), Event::Reply(reply)) => self.reopened(session, &reply, piece),
+            (Phase::CatchingUp(piece), Event::Digested(digests)) => {
+                self.caught_up(session, digests, piece)
+            }
+            (phase, Event::TransportError(lost)) => self.session_lost(session, phase, &lost),
             (_, Event::Unauthorized(error)) => {
                 let error = self.unauthorized(error);
-                self.interrupted(session, error, now)
+                self.interrupted(session, error)
             }
             (_, event) => self.leave(session, out_of_turn(&event)),
-        })
+        }
     }
 
     /// A broken request or body.
@@ -98,7 +94,6 @@ impl Transfer {
         session: Box<Underway>,
         phase: Phase,
         lost: &TransportError,
-        now: Timestamp,
     ) -> Step {
         let of_source = match phase {
             Phase::Reopening(_) => Some(ErrorKind::SourceUnavailable),
@@ -109,7 +104,7 @@ impl Transfer {
             phase,
             Phase::Sending { .. } | Phase::Finishing | Phase::Querying
         );
-        self.interrupted(session, broken_off(lost, of_source), now)
+        self.interrupted(session, broken_off(lost, of_source))
     }
 
     pub(super) fn query(&mut self, session: Box<Underway>) -> Step {
@@ -120,47 +115,34 @@ impl Transfer {
     }
 
     /// GCS answered bytes or the question how far the session is.
-    fn replied(
-        &mut self,
-        session: Box<Underway>,
-        phase: Phase,
-        reply: &Response<Bytes>,
-        now: Timestamp,
-    ) -> Next {
+    fn replied(&mut self, session: Box<Underway>, phase: Phase, reply: &Response<Bytes>) -> Step {
         if is_lost_race(reply) {
             let next = self.look_again();
-            return next.or_else(|error| Ok(self.leave(session, error)));
+            return next.unwrap_or_else(|error| self.leave(session, error));
         }
         let is_last = matches!(phase, Phase::Finishing);
         match ResumableUploadStatus::read(reply, &self.address.bucket) {
             Ok(ResumableUploadStatus::Finalized(object)) => {
-                self.session_committed(*session, &object)
+                let next = self.session_committed(*session, &object);
+                next.unwrap_or_else(|error| self.conclude(error))
             }
-            Ok(ResumableUploadStatus::Persisted(count)) => {
-                self.persisted(session, phase, count, now)
-            }
+            Ok(ResumableUploadStatus::Persisted(count)) => self.persisted(session, phase, count),
             Ok(ResumableUploadStatus::Gone) => {
                 let gone = || unavailable("GCS no longer knows the upload's session.");
                 let error = session.refusal.unwrap_or_else(gone);
                 self.effects.ambiguous |= is_last && is_unclear(&error);
-                Err(error)
+                self.conclude(error)
             }
-            Err(error) if is_last && !is_unclear(&error) => Ok(self.leave(session, error)),
+            Err(error) if is_last && !is_unclear(&error) => self.leave(session, error),
             Err(error) => {
                 self.effects.ambiguous |= is_last;
-                Ok(self.interrupted(session, error, now))
+                self.interrupted(session, error)
             }
         }
     }
 
     /// GCS has the first `count` bytes, and has not committed them.
-    fn persisted(
-        &mut self,
-        mut session: Box<Underway>,
-        phase: Phase,
-        count: u64,
-        now: Timestamp,
-    ) -> Next {
+    fn persisted(&mut self, mut session: Box<Underway>, phase: Phase, count: u64) -> Step {
         session.refusal = None;
         let CarriedSession { size, plan, .. } = session.carried;
         let incomplete = || {
@@ -172,11 +154,11 @@ impl Transfer {
             Phase::Sending { end, rest } if count == end => {
                 self.note(count);
                 if plan.digest.is_some() {
-                    return Ok(self.hold_rest(session, end, rest));
+                    return self.hold_rest(session, end, rest);
                 }
-                self.go_on(session, count, now)
+                self.go_on(session, count)
             }
-            Phase::Querying if count >= size => Ok(self.leave(session, incomplete())),
+            Phase::Querying if count >= size => self.leave(session, incomplete()),
             Phase::Querying => {
                 if std::mem::replace(&mut session.is_asked, true) {
                     self.note(count);
@@ -184,22 +166,33 @@ impl Transfer {
                     session.from = count;
                     self.progress.find(count);
                 }
-                self.go_on(session, count, now)
+                self.go_on(session, count)
             }
             _ => {
                 self.effects.ambiguous |= matches!(phase, Phase::Finishing);
-                Ok(self.interrupted(session, incomplete(), now))
+                self.interrupted(session, incomplete())
             }
         }
     }
 
+    /// GCS has the first `offset` bytes: the rest follows here, or with another message.
+    pub(super) fn go_on(&mut self, session: Box<Underway>, offset: u64) -> Step {
+        if self.now < self.until && self.digested < DIGESTED {
+            return self.reopen(session, offset);
+        }
+        // One that was begun anew here may carry on below what another had reached before it was lost.
+        if offset <= session.from && !self.has_progressed(&session) {
+            let error = unavailable(format!(
+                "GCS took no byte of the upload beyond the first {offset} for {} s.",
+                self.route.carry_after
+            ));
+            return self.leave(session, error);
+        }
+        self.carry(*session, Duration::ZERO)
+    }
+
     /// A session's request broke or was refused: GCS is asked what it has, if that can help.
-    pub(super) fn interrupted(
-        &mut self,
-        mut session: Box<Underway>,
-        error: TransferError,
-        now: Timestamp,
-    ) -> Step {
+    pub(super) fn interrupted(&mut self, mut session: Box<Underway>, error: TransferError) -> Step {
         if !session.is_resumable() || error.kind == ErrorKind::ChecksumRefused {
             return self.leave(session, error);
         }
@@ -214,7 +207,7 @@ impl Transfer {
         }
         self.reading.is_broken_off = true;
         self.state = State::InSession(session, Phase::Pausing);
-        wait_until(now, wait)
+        self.wait(wait)
     }
 
     /// What becomes of the session when the transfer ends in `error`: it goes on with another
@@ -284,12 +277,12 @@ impl Transfer {
     }
 
     /// Whether GCS has more than when the message came, or the checksums of `session` go further.
-    pub(super) fn has_progressed(&self, session: &Underway) -> bool {
+    fn has_progressed(&self, session: &Underway) -> bool {
         self.progress.is_made() || session.covered().unwrap_or_default() > session.began_at
     }
 
     /// Has `session` go on with another message after `delay`.
-    pub(super) fn carry(&self, session: Underway, delay: Duration) -> Step {
+    fn carry(&self, session: Underway, delay: Duration) -> Step {
         let session = Box::new(CarriedSession {
             furthest: self.progress.furthest(),
             ..session.carried

@@ -3,15 +3,12 @@
 //! A checksum that has to be computed runs over each slice by itself and is put together; what GCS has
 //! beyond the last of them is read once more for it, and not sent again.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::Response;
-use jiff::Timestamp;
 
 use super::underway::{Phase, Piece, Underway};
 use super::upload::unavailable;
-use super::{DIGESTED, Next, State, Step, Transfer};
+use super::{State, Step, Transfer};
 use crate::error::ErrorKind;
 use crate::exchange::Authority;
 use crate::gcs::{ContentRange, finish, resume};
@@ -57,19 +54,19 @@ impl Transfer {
         &mut self,
         mut session: Box<Underway>,
         digests: Digests,
-        (end, length): (u64, u64),
-        now: Timestamp,
-    ) -> Next {
+        end: u64,
+        length: u64,
+    ) -> Step {
         let more = end + length - session.covered().unwrap_or_default();
         self.digested += more;
         if length == 0 {
             session.add(digests, more);
-            return self.go_on(session, end, now);
+            return self.go_on(session, end);
         }
         // The last piece may get lost: what is remembered ends before it.
         let digests = session.with(digests, more).digests;
         if let Err(error) = session.carried.stored.check(&digests) {
-            return Ok(self.give_up(&session, error));
+            return self.give_up(&session, error);
         }
         let range = ContentRange::Bytes {
             start: end,
@@ -79,12 +76,12 @@ impl Transfer {
         let sink = finish(&session.carried.uri, range, digests.crc32c);
         session.whole = Some(digests);
         self.state = State::InSession(session, Phase::Finishing);
-        Ok(Step::Pipe {
+        Step::Pipe {
             pass: Authority::None,
             sink,
             length,
             digest: None,
-        })
+        }
     }
 
     /// The checksums of bytes that GCS had already.
@@ -93,36 +90,19 @@ impl Transfer {
         mut session: Box<Underway>,
         digests: Digests,
         piece: Piece,
-        now: Timestamp,
-    ) -> Next {
+    ) -> Step {
         session.add(digests, piece.length);
         self.digested += piece.length;
-        self.go_on(session, piece.start + piece.length, now)
-    }
-
-    /// GCS has the first `offset` bytes: the rest follows here, or with another message.
-    pub(super) fn go_on(&mut self, session: Box<Underway>, offset: u64, now: Timestamp) -> Next {
-        if now < self.until && self.digested < DIGESTED {
-            return self.reopen(session, offset);
-        }
-        // One that was begun anew here may carry on below what another had reached before it was lost.
-        if offset <= session.from && !self.has_progressed(&session) {
-            let error = unavailable(format!(
-                "GCS took no byte of the upload beyond the first {offset} for {} s.",
-                self.route.carry_after
-            ));
-            return Ok(self.leave(session, error));
-        }
-        Ok(self.carry(*session, Duration::ZERO))
+        self.go_on(session, piece.start + piece.length)
     }
 
     /// Reads the source from `offset` on, if it is still the same object.
-    pub(super) fn reopen(&mut self, session: Box<Underway>, offset: u64) -> Next {
+    pub(super) fn reopen(&mut self, session: Box<Underway>, offset: u64) -> Step {
         let (plan, size) = (session.carried.plan, session.carried.size);
         let piece = match session.covered() {
             // The session expires by itself.
             Some(covered) if covered > offset => {
-                return Err(unavailable(format!(
+                return self.conclude(unavailable(format!(
                     "GCS has {offset} bytes of an upload of which it had acknowledged {covered}."
                 )));
             }
@@ -137,7 +117,7 @@ impl Transfer {
                 is_known: false,
             },
         };
-        Ok(self.read_piece(session, piece))
+        self.read_piece(session, piece)
     }
 
     fn read_piece(&mut self, session: Box<Underway>, piece: Piece) -> Step {
@@ -158,7 +138,6 @@ impl Transfer {
         session: Box<Underway>,
         reply: &Response<Bytes>,
         piece: Piece,
-        now: Timestamp,
     ) -> Step {
         if self.doubts_match(reply) {
             return self.read_piece(session, piece);
@@ -171,7 +150,7 @@ impl Transfer {
         };
         if let Err(error) = span.check(reply, &self.message.hint.bucket) {
             if error.kind == ErrorKind::SourceUnavailable || error.kind.is_doubtful() {
-                return self.interrupted(session, error, now);
+                return self.interrupted(session, error);
             }
             return self.give_up(&session, error);
         }

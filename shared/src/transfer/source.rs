@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::underway::Underway;
 use super::upload::Upload;
-use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, later};
+use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Authority;
@@ -21,10 +21,10 @@ impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
     /// stood at the destination. A hint without a size is most probably of a delete: where it is to
     /// be carried over, the destination must have been seen before.
-    pub(super) fn begin(&mut self, session: Option<Box<Underway>>, now: Timestamp) -> Next {
+    pub(super) fn begin(&mut self, session: Option<Box<Underway>>) -> Next {
         let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
-        self.until = later(now, carry_after);
-        self.again_until = later(now, retry::AGAIN_WITHIN);
+        self.until = self.after(carry_after);
+        self.again_until = self.after(retry::AGAIN_WITHIN);
         if let Some(session) = session {
             return Ok(self.query(session));
         }
@@ -43,8 +43,9 @@ impl Transfer {
 
     /// Asks what stands at the destination.
     pub(super) fn look(&mut self) -> Next {
+        let request = self.address.get()?;
         self.state = State::Looking;
-        Ok(Step::Send(Authority::Google, self.address.get()?))
+        Ok(Step::Send(Authority::Google, request))
     }
 
     /// Somebody else wrote the destination between our look and our write.
