@@ -36,19 +36,12 @@ pub struct Breaker {
     /// The last refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<TransferError>,
-    /// It is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open: Option<Open>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Open {
-    /// Since when.
-    #[serde(deserialize_with = "crate::time::read")]
-    since: Timestamp,
-    /// When one may try next.
-    #[serde(deserialize_with = "crate::time::read")]
-    next: Timestamp,
+    /// Since when it is open.
+    #[serde(deserialize_with = "crate::time::read_option")]
+    since: Option<Timestamp>,
+    /// When one may try next, while it is open.
+    #[serde(deserialize_with = "crate::time::read_option")]
+    next: Option<Timestamp>,
 }
 
 /// What a hint of the route may do.
@@ -82,8 +75,8 @@ impl Breaker {
     /// `key` was refused with an error that [`counts`]. Gives whether that opens it.
     pub fn refused(&mut self, key: &str, mut error: TransferError, now: Timestamp) -> bool {
         error.bound();
-        if let Some(open) = &mut self.open {
-            open.next = later(now, pause(open.since, now));
+        if let Some(since) = self.since {
+            self.next = Some(later(now, pause(since, now)));
             self.refusal = Some(error);
             return false;
         }
@@ -104,42 +97,34 @@ impl Breaker {
             return false;
         }
         self.keys.clear();
-        let next = later(now, pause(now, now));
-        self.open = Some(Open { since: now, next });
+        (self.since, self.next) = (Some(now), Some(later(now, pause(now, now))));
         true
     }
 
     /// A key was copied, or deleted: both stores let it. Gives whether that closes it.
     pub fn passed(&mut self) -> bool {
-        std::mem::take(self).open.is_some()
+        std::mem::take(self).since.is_some()
     }
 
     /// What a hint may do at `now`. An attempt is given to one.
     pub fn ask(&mut self, now: Timestamp) -> Passage {
-        let Some(open) = &mut self.open else {
+        let Some(next) = self.next else {
             return Passage::Free;
         };
-        let wait = open.next.as_second() - now.as_second();
+        let wait = next.as_second() - now.as_second();
         if wait > 0 {
             // A clock that was ahead holds nothing for longer than the pause.
             let wait = wait.min(LONGEST);
             return Passage::Held(u32::try_from(wait).unwrap_or(u32::MAX));
         }
-        open.next = later(now, seconds(ATTEMPT));
+        self.next = Some(later(now, seconds(ATTEMPT)));
         Passage::Attempt
     }
 
     /// Since when it is open, when one may try next, and what was refused last; nothing while it is closed.
     #[must_use]
     pub fn shown(&self) -> Option<(Timestamp, Timestamp, &TransferError)> {
-        let open = self.open.as_ref()?;
-        Some((open.since, open.next, self.refusal.as_ref()?))
-    }
-
-    /// Whether there is nothing that a success would change.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.refusal.is_none() && self.open.is_none()
+        Some((self.since?, self.next?, self.refusal.as_ref()?))
     }
 }
 
@@ -213,7 +198,7 @@ mod tests {
         assert_eq!(breaker.ask(at(0)), Passage::Held(900));
         assert!(breaker.passed());
         assert_eq!(breaker.ask(at(0)), Passage::Free);
-        assert!(breaker.is_at_rest());
+        assert_eq!(breaker, Breaker::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::ledger::{self, Judged, Report};
+use super::ledger::{self, Report};
 use super::{Platform, from_json, log, seed};
 use crate::breaker::{self, LONGEST, Passage};
 use crate::error::TransferError;
@@ -42,16 +42,13 @@ pub(super) async fn refused(
         return;
     }
     let (route, key) = (&message.route, message.hint.key.clone());
-    let report = Report::Refused {
-        key,
-        error: error.clone(),
-    };
+    let report = Report::Refused(key, error.clone());
     let told = ledger::tell(platform, route, &report).await;
-    let judged: Result<Judged, String> = told.and_then(|answer| from_json(&answer));
-    if judged.as_ref().is_ok_and(|judged| judged.opens) {
+    let judged: Result<(bool, Passage), String> = told.and_then(|answer| from_json(&answer));
+    if matches!(judged, Ok((true, _))) {
         log::breaker_opens(platform, route, error);
     }
-    heed(platform, route, &judged.map(|judged| judged.passage));
+    heed(platform, route, &judged.map(|(_, passage)| passage));
 }
 
 /// Remembers what the ledger said; gives how long to wait. Where it gave no answer nothing waits: transfers do not

@@ -30,7 +30,7 @@ impl Call<'_> {
             ["quarantine", "replay"] => replay(body)?,
             _ => {
                 let (selector, after) = selector(body)?;
-                Report::Drop { selector, after }
+                Report::Drop(selector, after)
             }
         };
         let answer = self.told(name, &report).await?;
@@ -64,11 +64,7 @@ fn replay(body: &[u8]) -> Result<Report, Reply> {
     };
     let rest = without(without_bom(body), &["release"]).unwrap_or_default();
     let (selector, after) = selector(rest.as_bytes())?;
-    Ok(Report::Replay {
-        selector,
-        release,
-        after,
-    })
+    Ok(Report::Replay(selector, release, after))
 }
 
 /// A selector, with `after` beside it.

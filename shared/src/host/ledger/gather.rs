@@ -23,14 +23,13 @@ pub(super) fn shard(platform: &impl Platform, route: &str) -> String {
 }
 
 impl<P: Platform, S: Storage> RouteLedger<P, S> {
-    /// Keeps `records` for the ledger of `route`.
-    pub(super) async fn gather(&self, route: String, records: Vec<Record>) -> Result<(), String> {
+    /// Keeps what a ledger is to be told.
+    pub(super) async fn gather(&self, report: &Report) -> Result<(), String> {
         if !self.storage.has_alarm().await? {
             self.storage.set_alarm(Some(GATHERS)).await?;
         }
         let name = format!("{GATHERED}{:032x}", self.platform.random());
-        let report = to_json(&(route, records));
-        self.storage.put(vec![(name, report)]).await
+        self.storage.put(vec![(name, to_json(report))]).await
     }
 
     /// Tells what was gathered.
@@ -50,8 +49,9 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             let mut all: Option<(String, Vec<Record>)> = None;
             for (name, report) in stored {
                 names.push(name);
-                let (route, records): (String, Vec<Record>) = from_json(&report)?;
-                all.get_or_insert((route, Vec::new())).1.extend(records);
+                if let Report::Gather(route, records) = from_json(&report)? {
+                    all.get_or_insert((route, Vec::new())).1.extend(records);
+                }
             }
             let Some((route, records)) = all else {
                 return Ok(());

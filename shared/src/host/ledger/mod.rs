@@ -8,10 +8,10 @@ mod entries;
 mod gather;
 mod report;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
-
-use serde::{Deserialize, Serialize};
 
 use super::held::{Held, Stored};
 use super::{Platform, Storage, from_json, to_json};
@@ -46,25 +46,6 @@ pub struct RouteLedger<P, S> {
     storage: S,
     ledger: Held<Ledger>,
     load: RefCell<Load>,
-}
-
-/// What a ledger answers to what was done.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Noted {
-    /// The next should be told to one that gathers.
-    is_busy: bool,
-    /// The route's breaker was open, and is closed now.
-    closes: bool,
-}
-
-/// What it answers to a refusal.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Judged {
-    /// What the next hint may do.
-    pub(super) passage: Passage,
-    /// The breaker was closed, and is open now.
-    pub(super) opens: bool,
 }
 
 impl Stored for Ledger {
@@ -105,8 +86,8 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     async fn take(&self, report: Report) -> Result<String, String> {
         Ok(match report {
             Report::Record(records) => to_json(&self.note(records).await?),
-            Report::Gather(route, records) => {
-                self.gather(route, records).await?;
+            report @ Report::Gather(..) => {
+                self.gather(&report).await?;
                 to_json(&())
             }
             Report::MayDelete(brake, count) => to_json(&self.may_delete(&brake, count).await?),
@@ -115,11 +96,11 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 self.store().await?;
                 to_json(&())
             }
-            Report::Refused { key, error } => {
+            Report::Refused(key, error) => {
                 let now = self.platform.now();
-                let judged = self.ledger.with(|ledger| Judged {
-                    opens: ledger.breaker.refused(&key, error, now),
-                    passage: ledger.breaker.ask(now),
+                let judged = self.ledger.with(|ledger| {
+                    let opens = ledger.breaker.refused(&key, error, now);
+                    (opens, ledger.breaker.ask(now))
                 })?;
                 self.store().await?;
                 to_json(&judged)
@@ -167,12 +148,10 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 self.ledger.with(last)?
             }
             Report::List(query) => to_json(&self.list(&query).await?),
-            Report::Replay {
-                selector,
-                release,
-                after,
-            } => to_json(&self.replay(&selector, release, after.as_deref()).await?),
-            Report::Drop { selector, after } => {
+            Report::Replay(selector, release, after) => {
+                to_json(&self.replay(&selector, release, after.as_deref()).await?)
+            }
+            Report::Drop(selector, after) => {
                 let (taken, next) = self.select(&selector, after.as_deref()).await?;
                 let ids = taken.into_iter().map(|(id, _)| id).collect();
                 to_json(&Taken::new(self.remove(ids).await?, next))
@@ -194,8 +173,8 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         })
     }
 
-    /// Takes in what was done.
-    async fn note(&self, records: Vec<Record>) -> Result<Noted, String> {
+    /// Takes in what was done. Gives whether it is told too much, and whether that closes the breaker.
+    async fn note(&self, records: Vec<Record>) -> Result<(bool, bool), String> {
         self.mend(&records).await?;
         let has_passed = records.iter().any(Record::passed);
         let closes = self.ledger.with(|ledger| {
@@ -204,7 +183,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         })?;
         self.store().await?;
         let is_busy = self.load.borrow_mut().call(self.platform.now());
-        Ok(Noted { is_busy, closes })
+        Ok((is_busy, closes))
     }
 
     /// Asks the brake; what it grants is counted before anybody hears of it.

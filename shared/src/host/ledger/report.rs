@@ -11,7 +11,8 @@ use crate::walk::Walk;
 /// What it is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
-    /// These were done. Answered with whether the next should be told to one that gathers.
+    /// These were done. Answered with whether the next should be told to one that gathers, and whether that closes
+    /// the breaker.
     Record(Vec<Record>),
     /// The same, told to a ledger that gathers for the route of that name.
     Gather(String, Vec<Record>),
@@ -19,13 +20,9 @@ pub enum Report {
     MayDelete(Brake, u32),
     /// So many of the deletes that were granted last are not used.
     NotDeleted(u32),
-    /// The key was refused with an error that is counted. Answered with what the next hint may do.
-    Refused {
-        /// The source's key.
-        key: String,
-        /// What the store said.
-        error: TransferError,
-    },
+    /// The source's key was refused with an error that is counted. Answered with whether that opens the breaker,
+    /// and what the next hint may do.
+    Refused(String, TransferError),
     /// May a hint be carried out? Answered with a [`crate::breaker::Passage`].
     Passage,
     /// These are for quarantine.
@@ -53,22 +50,11 @@ pub enum Report {
     Transfer(String),
     /// Answered with [`crate::api::Entries`].
     List(Query),
-    /// These are to be sent back to the queue; answered with [`crate::api::Taken`].
-    Replay {
-        /// Which.
-        selector: Selector,
-        /// Whether deletes among them are meant, whatever the reason that they are here for.
-        release: bool,
-        /// Only those after this one.
-        after: Option<String>,
-    },
-    /// These are to be forgotten; answered with [`crate::api::Taken`].
-    Drop {
-        /// Which.
-        selector: Selector,
-        /// Only those after this one.
-        after: Option<String>,
-    },
+    /// These are to be sent back to the queue, of those after that one; answered with [`crate::api::Taken`]. With
+    /// `true` deletes among them are meant, whatever the reason that they are here for.
+    Replay(Selector, bool, Option<String>),
+    /// These are to be forgotten, of those after that one; answered with [`crate::api::Taken`].
+    Drop(Selector, Option<String>),
     /// The ledger of this name has something in quarantine. Told to the ledger of what belongs to no route.
     Register(String),
     /// Answered by that one with the names that it was told.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Report;
 use super::gather::shard;
-use super::{Noted, Report};
 use crate::brake::DeletePermit;
 use crate::host::{Class, Platform, from_json, log, to_json};
 use crate::ledger::Record;
@@ -43,22 +43,22 @@ pub(in crate::host) async fn record(platform: &impl Platform, route: &str, recor
             .map(drop)
     } else {
         let noted = tell(platform, route, &Report::Record(records)).await;
-        noted.map(|noted| heed(platform, route, &from_json(&noted).unwrap_or_default()))
+        noted.map(|noted| heed(platform, route, from_json(&noted).unwrap_or_default()))
     };
     if let Err(reason) = written {
         log::ledger_silent(platform, route, &reason);
     }
 }
 
-fn heed(platform: &impl Platform, route: &str, noted: &Noted) {
-    let until = noted.is_busy.then(|| later(platform.now(), BUSY));
+fn heed(platform: &impl Platform, route: &str, (is_busy, closes): (bool, bool)) {
+    let until = is_busy.then(|| later(platform.now(), BUSY));
     platform.isolate().of(route, |known| {
         known.gathered_until = until;
-        if noted.closes {
+        if closes {
             known.held_until = None;
         }
     });
-    if noted.closes {
+    if closes {
         log::breaker_closes(platform, route);
     }
 }
