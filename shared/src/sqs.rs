@@ -114,7 +114,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why it cannot be signed.
-    pub fn delete(&self, messages: &[&Received], now: Timestamp) -> Result<Request<Bytes>, String> {
+    pub fn delete(&self, messages: &[Received], now: Timestamp) -> Result<Request<Bytes>, String> {
         let body = json!({"Entries": entries(messages, None)});
         self.request("DeleteMessageBatch", body, now)
     }
@@ -126,7 +126,7 @@ impl Queue {
     /// Why it cannot be signed.
     pub fn hide(
         &self,
-        messages: &[&Received],
+        messages: &[Received],
         seconds: u32,
         now: Timestamp,
     ) -> Result<Request<Bytes>, String> {
@@ -183,7 +183,7 @@ impl Queue {
     }
 }
 
-fn entries(messages: &[&Received], visibility_timeout: Option<u32>) -> Value {
+fn entries(messages: &[Received], visibility_timeout: Option<u32>) -> Value {
     let entries = messages.iter().enumerate().map(|(index, message)| Entry {
         id: index.to_string(),
         receipt_handle: &message.receipt_handle,
@@ -342,12 +342,20 @@ mod tests {
         let message = message();
         let body =
             |request: Request<Bytes>| -> Value { serde_json::from_slice(request.body()).unwrap() };
-        let deleted = body(queue.delete(&[&message], Timestamp::UNIX_EPOCH).unwrap());
+        let deleted = body(
+            queue
+                .delete(std::slice::from_ref(&message), Timestamp::UNIX_EPOCH)
+                .unwrap(),
+        );
         assert_eq!(
             deleted["Entries"],
             json!([{"Id": "0", "ReceiptHandle": "r"}])
         );
-        let hidden = body(queue.hide(&[&message], 60, Timestamp::UNIX_EPOCH).unwrap());
+        let hidden = body(
+            queue
+                .hide(std::slice::from_ref(&message), 60, Timestamp::UNIX_EPOCH)
+                .unwrap(),
+        );
         assert_eq!(hidden["Entries"][0]["VisibilityTimeout"], 60);
     }
 

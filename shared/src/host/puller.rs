@@ -41,12 +41,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How long an alarm goes on receiving: it may run for 15 minutes.
 const ALARM: Duration = Duration::from_mins(10);
 
-/// Receives of a round while there are many messages: what they bring fits one send.
+/// The most receives of a round: what they bring fits one send.
 const WIDTH: usize = BATCH_MESSAGES / BATCH;
 
-/// Rounds at once, then. The platform lets six requests of an invocation wait for an answer, and holds the others
-/// back: while one round waits for the queue of hints, the others keep the six busy.
-const ROUNDS: usize = 3;
+/// Rounds at once while there are many messages. Each has one request under way, and the platform lets six of an
+/// invocation wait for an answer.
+const ROUNDS: usize = 6;
 
 /// What an alarm may spend: 1 for a request to SQS, and [`SEND`] for a send to the queue of hints. An invocation
 /// may make 10,000 requests, of which 1,000 to the platform's own services
@@ -155,11 +155,7 @@ impl<P: Platform> Pull<'_, P> {
         let mut rounds = FuturesUnordered::new();
         loop {
             let goes_on = self.platform.now() < until && self.has_left();
-            let at_once = match width {
-                WIDTH if goes_on => ROUNDS,
-                1.. if goes_on => 1,
-                _ => 0,
-            };
+            let at_once = if goes_on { width.min(ROUNDS) } else { 0 };
             while rounds.len() < at_once {
                 rounds.push(self.round(width));
             }
@@ -180,48 +176,58 @@ impl<P: Platform> Pull<'_, P> {
         }
     }
 
-    /// Receives `width` times and sends on what came: what gives no event is hidden last, so that it holds
-    /// up nothing else. Gives how often to receive in the next round: twice as often where there was much,
-    /// else once, and then waits for a message; a helper leaves that to the first.
+    /// Receives up to `width` times and sends on what came: what gives no event is hidden last, so that it holds
+    /// up nothing else. Gives how often to receive in the next round: twice as often where there was much, else
+    /// once, and then waits for a message; a helper leaves that to the first.
     async fn round(&self, width: usize) -> Result<usize, String> {
-        let wait = if width == 1 { WAIT } else { 0 };
         let now = || self.platform.now();
-        let (messages, received) = self
-            .ask_all((0..width).map(|_| self.queue.receive(wait, now())))
-            .await;
-        let mut hints = Vec::new();
-        let (mut useful, mut useless) = (Vec::new(), Vec::new());
-        for message in &messages {
-            match self.hints_of(message) {
-                Ok(found) => {
-                    hints.extend(found);
-                    useful.push(message);
-                }
+        let wait = if width == 1 { WAIT } else { 0 };
+        let (mut hints, mut useful, mut useless) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut receives, mut received) = (0, Ok(()));
+        while receives < width && hints.len() < BATCH_MESSAGES {
+            receives += 1;
+            let messages = match self.ask(self.queue.receive(wait, now())).await {
+                Ok(messages) if messages.is_empty() => break,
+                Ok(messages) => messages,
                 Err(reason) => {
-                    self.log_useless(message, &reason);
-                    useless.push(message);
+                    received = Err(reason);
+                    break;
+                }
+            };
+            for mut message in messages {
+                // Many may be held: what they say is forgotten.
+                match self.hints_of(&std::mem::take(&mut message.body)) {
+                    Ok(found) => {
+                        hints.extend(found);
+                        useful.push(message);
+                    }
+                    Err(reason) => {
+                        self.log_useless(&message, &reason);
+                        useless.push(message);
+                    }
                 }
             }
         }
-        let sent_on = async {
-            self.put(&hints, &useful).await?;
-            let deletes = useful.chunks(BATCH);
-            let deletes = deletes.map(|some| self.queue.delete(some, now()));
-            self.ask_all(deletes).await.1
+        let sent_on = match self.put(&hints, &useful).await {
+            Ok(()) => {
+                let deletes = useful.chunks(BATCH);
+                let deletes = deletes.map(|some| self.queue.delete(some, now()));
+                self.ask_all(deletes).await
+            }
+            failed => failed,
         };
-        let sent_on = sent_on.await;
         self.hide(&useless, USELESS).await;
         received.and(sent_on)?;
-        Ok(if messages.len() * 2 >= width * BATCH {
+        Ok(if (useful.len() + useless.len()) * 2 > receives * BATCH {
             WIDTH.min(width * 2)
         } else {
             usize::from(!self.is_helper)
         })
     }
 
-    /// The hints of what `message` says, or why it gives none.
-    fn hints_of(&self, message: &Received) -> Result<Vec<String>, String> {
-        match event::parse(message.body.as_bytes()) {
+    /// The hints of a message's `body`, or why it gives none.
+    fn hints_of(&self, body: &str) -> Result<Vec<String>, String> {
+        match event::parse(body.as_bytes()) {
             Ok(Notification::Records(records)) => {
                 let sorted = hints::sort(records, &self.routes, None, self.platform.now())?;
                 sorted.log_ignored(self.platform);
@@ -233,7 +239,7 @@ impl<P: Platform> Pull<'_, P> {
     }
 
     /// Puts `hints` into their queue; while it takes none, `messages` are kept hidden.
-    async fn put(&self, hints: &[String], messages: &[&Received]) -> Result<(), String> {
+    async fn put(&self, hints: &[String], messages: &[Received]) -> Result<(), String> {
         let platform = self.platform;
         let cost = SEND * batches(hints).len();
         let reserve = RESERVE + ROUNDS * cost;
@@ -254,28 +260,24 @@ impl<P: Platform> Pull<'_, P> {
     }
 
     /// Hides `messages`. One that cannot be comes again sooner: that is said, and stops nothing.
-    async fn hide(&self, messages: &[&Received], seconds: u32) {
+    async fn hide(&self, messages: &[Received], seconds: u32) {
         let hides = messages.chunks(BATCH);
         let hides = hides.map(|some| self.queue.hide(some, seconds, self.platform.now()));
-        if let (_, Err(reason)) = self.ask_all(hides).await {
+        if let Err(reason) = self.ask_all(hides).await {
             log_failed(self.platform, self.queue.url(), &reason);
         }
     }
 
-    /// Sends all of `requests` at once. Gives the messages that came, and how one failed, if one did.
+    /// Sends all of `requests`, whatever becomes of each.
     async fn ask_all(
         &self,
         requests: impl Iterator<Item = Result<Request<Bytes>, String>>,
-    ) -> (Vec<Received>, Result<(), String>) {
-        let mut asked: FuturesUnordered<_> = requests.map(|request| self.ask(request)).collect();
-        let (mut messages, mut failed) = (Vec::new(), Ok(()));
-        while let Some(answer) = asked.next().await {
-            match answer {
-                Ok(more) => messages.extend(more),
-                Err(reason) => failed = Err(reason),
-            }
+    ) -> Result<(), String> {
+        let mut failed = Ok(());
+        for request in requests {
+            failed = failed.and(self.ask(request).await.map(drop));
         }
-        (messages, failed)
+        failed
     }
 
     async fn ask(&self, request: Result<Request<Bytes>, String>) -> Result<Vec<Received>, String> {
