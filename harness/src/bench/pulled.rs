@@ -62,7 +62,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     worker.stop().await?;
     let row = |name: &str, figure: Option<Window>| {
         let row = Row::new(
-            format!("messages pulled from SQS of 15 ms, {name}"),
+            format!("messages pulled, SQS answers in 15 ms, {name}"),
             "1/s",
             Better::Higher,
         );
