@@ -14,7 +14,7 @@ fuzz_target!(|input: (u16, &[u8])| {
     if let Ok(url) = str::from_utf8(body) {
         let credentials = Credentials::new("AKID", "secret", None).expect("credentials");
         if let Ok(queue) = Queue::new(&credentials, "us-east-1", url) {
-            let _ = queue.receive(Timestamp::UNIX_EPOCH);
+            let _ = queue.receive(sqs::WAIT, Timestamp::UNIX_EPOCH);
         }
     }
     let Ok(reply) = Response::builder()

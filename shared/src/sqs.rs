@@ -19,7 +19,7 @@ use crate::time::Clock;
 /// The most messages of one request.
 pub const BATCH: usize = 10;
 
-/// How long a request waits for a message, in seconds: the longest that SQS takes.
+/// The longest that a request may wait for a message, in seconds.
 pub const WAIT: u32 = 20;
 
 /// A queue, and the right to receive from it.
@@ -99,13 +99,13 @@ impl Queue {
         &self.url
     }
 
-    /// A request for messages, which waits for one up to [`WAIT`]
+    /// A request for messages, which waits up to `wait` seconds for one
     /// ([ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html)).
     ///
     /// # Errors
     /// Why it cannot be signed.
-    pub fn receive(&self, now: Timestamp) -> Result<Request<Bytes>, String> {
-        let body = json!({"MaxNumberOfMessages": BATCH, "WaitTimeSeconds": WAIT});
+    pub fn receive(&self, wait: u32, now: Timestamp) -> Result<Request<Bytes>, String> {
+        let body = json!({"MaxNumberOfMessages": BATCH, "WaitTimeSeconds": wait});
         self.request("ReceiveMessage", body, now)
     }
 
@@ -114,7 +114,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why it cannot be signed.
-    pub fn delete(&self, messages: &[&Received], now: Timestamp) -> Result<Request<Bytes>, String> {
+    pub fn delete(&self, messages: &[Received], now: Timestamp) -> Result<Request<Bytes>, String> {
         let body = json!({"Entries": entries(messages, None)});
         self.request("DeleteMessageBatch", body, now)
     }
@@ -126,7 +126,7 @@ impl Queue {
     /// Why it cannot be signed.
     pub fn hide(
         &self,
-        messages: &[&Received],
+        messages: &[Received],
         seconds: u32,
         now: Timestamp,
     ) -> Result<Request<Bytes>, String> {
@@ -183,7 +183,7 @@ impl Queue {
     }
 }
 
-fn entries(messages: &[&Received], visibility_timeout: Option<u32>) -> Value {
+fn entries(messages: &[Received], visibility_timeout: Option<u32>) -> Value {
     let entries = messages.iter().enumerate().map(|(index, message)| Entry {
         id: index.to_string(),
         receipt_handle: &message.receipt_handle,
@@ -256,7 +256,10 @@ mod tests {
     #[test]
     fn a_request_goes_to_the_queues_host_signed_for_its_region() {
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inbox";
-        let request = queue(url).unwrap().receive(Timestamp::UNIX_EPOCH).unwrap();
+        let request = queue(url)
+            .unwrap()
+            .receive(WAIT, Timestamp::UNIX_EPOCH)
+            .unwrap();
         assert_eq!(
             request.uri().to_string(),
             "https://sqs.eu-west-1.amazonaws.com/"
@@ -290,7 +293,7 @@ mod tests {
             ("sqs.eu-west-1.localhost.localstack.cloud:4566", "us-east-1"),
         ] {
             let queue = queue(&format!("https://{host}/1/q")).unwrap();
-            let request = queue.receive(Timestamp::UNIX_EPOCH).unwrap();
+            let request = queue.receive(WAIT, Timestamp::UNIX_EPOCH).unwrap();
             assert_eq!(request.uri().to_string(), format!("https://{host}/"));
             let authorization = request.headers()["authorization"].to_str().unwrap();
             let scope = format!("/{region}/sqs/aws4_request");
@@ -318,7 +321,7 @@ mod tests {
     fn another_host_is_signed_for_the_workers_region_and_what_is_no_url_is_refused() {
         let request = queue("http://127.0.0.1:9/1/q")
             .unwrap()
-            .receive(Timestamp::UNIX_EPOCH);
+            .receive(WAIT, Timestamp::UNIX_EPOCH);
         let request = request.unwrap();
         assert_eq!(request.uri().to_string(), "http://127.0.0.1:9/");
         let authorization = request.headers()["authorization"].to_str().unwrap();
@@ -339,12 +342,20 @@ mod tests {
         let message = message();
         let body =
             |request: Request<Bytes>| -> Value { serde_json::from_slice(request.body()).unwrap() };
-        let deleted = body(queue.delete(&[&message], Timestamp::UNIX_EPOCH).unwrap());
+        let deleted = body(
+            queue
+                .delete(std::slice::from_ref(&message), Timestamp::UNIX_EPOCH)
+                .unwrap(),
+        );
         assert_eq!(
             deleted["Entries"],
             json!([{"Id": "0", "ReceiptHandle": "r"}])
         );
-        let hidden = body(queue.hide(&[&message], 60, Timestamp::UNIX_EPOCH).unwrap());
+        let hidden = body(
+            queue
+                .hide(std::slice::from_ref(&message), 60, Timestamp::UNIX_EPOCH)
+                .unwrap(),
+        );
         assert_eq!(hidden["Entries"][0]["VisibilityTimeout"], 60);
     }
 
@@ -354,14 +365,14 @@ mod tests {
             queue("http://127.0.0.1:9/1/q").unwrap(),
             Timestamp::UNIX_EPOCH,
         );
-        let request = queue.receive(now).unwrap();
+        let request = queue.receive(WAIT, now).unwrap();
         let mut refused = reply(400, &json!({"__type": "InvalidSignatureException"}));
         assert!(queue.again(request.clone(), &refused, now, 0).is_none());
         let date = "Thu, 01 Jan 1970 02:00:00 GMT".parse().unwrap();
         refused.headers_mut().insert("date", date);
         let again = queue.again(request, &refused, now, 0).unwrap().unwrap();
         assert_eq!(again.headers()["x-amz-date"], "19700101T020000Z");
-        let next = queue.receive(now).unwrap();
+        let next = queue.receive(WAIT, now).unwrap();
         assert_eq!(next.headers()["x-amz-date"], "19700101T020000Z");
     }
 

@@ -185,7 +185,7 @@ impl Door {
 }
 
 /// An event of a key that is not there.
-fn about_nothing(event: &Bytes) -> anyhow::Result<Bytes> {
+pub(super) fn about_nothing(event: &Bytes) -> anyhow::Result<Bytes> {
     let mut event: Value = serde_json::from_slice(event)?;
     event["Records"][0]["s3"]["object"]["key"] = "nothing".into();
     Ok(event.to_string().into())

@@ -13,9 +13,11 @@ mod parts;
 mod peers;
 pub(crate) mod process;
 mod progress;
+mod pulled;
 mod rclone;
 mod row;
 mod signing;
+mod sqs;
 mod stage;
 mod throughput;
 mod worker;
@@ -43,6 +45,8 @@ pub enum Subject {
     Parts,
     /// Events taken a second, by token and by SNS's signature, against a hello of a worker in Rust
     Ingress,
+    /// Messages pulled from a queue of SQS a second, against a client that only receives and deletes
+    Sqs,
     /// From an event to the commit, at 1 to 200 events a second
     Latency,
     /// Signing a request, against aws-sigv4 and reqsign
@@ -77,6 +81,7 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
             Subject::Objects => objects::measure(&bench).await?,
             Subject::Parts => parts::measure(&bench).await?,
             Subject::Ingress => ingress::measure(&bench).await?,
+            Subject::Sqs => pulled::measure(&bench).await?,
             Subject::Latency => latency::measure(&bench).await?,
             Subject::Signing => signing::measure(&bench)?,
             Subject::Bundle => bundle::measure(&bench).await?,

@@ -73,6 +73,11 @@ impl Worker {
         Ok(meter.stop(last))
     }
 
+    /// Tells it that it is time for `cron`.
+    pub(super) async fn schedule(&mut self, cron: &str) -> anyhow::Result<()> {
+        self.runtime.schedule(cron).await
+    }
+
     /// The worker's address.
     pub(super) fn url(&self) -> &str {
         self.runtime.url()
