@@ -16,6 +16,7 @@ use bytes::Bytes;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
 use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::gcs::ServiceAccount;
+use causeway_shared::host::Isolate as Memory;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
 use http::Response;
@@ -81,6 +82,8 @@ impl Ord for Entry {
 /// An isolate of the worker.
 pub(super) struct Isolate {
     pub(super) access: Arc<Access>,
+    /// What the glue remembers.
+    pub(super) memory: Rc<Memory>,
     /// How wrong its clock is, in milliseconds.
     pub(super) skew: i64,
 }
@@ -228,6 +231,7 @@ impl World {
         });
         Isolate {
             access: Arc::new(access),
+            memory: Rc::default(),
             skew,
         }
     }
@@ -244,6 +248,10 @@ impl World {
     pub(super) fn time_at(&self, isolate: usize) -> Timestamp {
         let skew = self.isolates.borrow()[isolate].skew;
         timestamp(self.now()) + jiff::SignedDuration::from_millis(skew)
+    }
+
+    pub(super) fn memory_of(&self, isolate: usize) -> Rc<Memory> {
+        Rc::clone(&self.isolates.borrow()[isolate].memory)
     }
 
     pub(super) fn access(&self, isolate: usize) -> Arc<Access> {

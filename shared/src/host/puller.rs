@@ -24,9 +24,9 @@ use super::{
 };
 use crate::event::{self, Notification};
 use crate::port::Port as _;
-use crate::renew::later;
 use crate::route::Routes;
 use crate::sqs::{self, BATCH, Queue, Received, WAIT};
+use crate::time::later;
 
 /// Where the puller's name is stored: the queue's URL, for a helper with a space and its number behind.
 const NAME: &str = "url";

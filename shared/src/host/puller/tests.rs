@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::*;
 use crate::access::{Access, Endpoints, GcsAccess, S3Access};
 use crate::error::ConfigError;
-use crate::host::{Level, RouteAccess};
+use crate::host::{Isolate, Level, RouteAccess};
 use crate::message::HintMessage;
 use crate::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use crate::route::Route;
@@ -280,6 +280,10 @@ impl Platform for Fake {
         assert_eq!(report, to_json(&name));
         self.0.borrow_mut().woken.push(name.to_owned());
         Ok(String::new())
+    }
+
+    fn isolate(&self) -> Rc<Isolate> {
+        unreachable!()
     }
 
     fn log(&self, _: Level, line: &Value) {
