@@ -103,7 +103,7 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
     let records = RefCell::new(BTreeMap::<String, Vec<Record>>::new());
     let not_begun = RefCell::new(Vec::new());
     // By route, and for how long.
-    let held = RefCell::new(BTreeMap::<&str, (Duration, Vec<usize>)>::new());
+    let held = RefCell::new(Vec::<(&str, Duration, Vec<usize>)>::new());
     let began = platform.now();
     let is_late = || platform.now().duration_since(began) > BEGIN_WITHIN;
     let run = async |fold: Fold| {
@@ -113,9 +113,14 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
         let leader = &hints[fold.leader()];
         if let Some(wait) = gate::wait(platform, leader).await {
             let mut held = held.borrow_mut();
-            let (longest, members) = held.entry(&leader.route).or_default();
-            *longest = wait.max(*longest);
-            return members.extend(fold.members);
+            match held.iter_mut().find(|(route, ..)| *route == leader.route) {
+                Some((_, longest, members)) => {
+                    *longest = wait.max(*longest);
+                    members.extend(fold.members);
+                }
+                None => held.push((&leader.route, wait, fold.members)),
+            }
+            return;
         }
         let record = carry_out(platform, fold, &hints, &deliveries).await;
         if let Some((route, record)) = record {
@@ -134,7 +139,7 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
     )
     .await;
     give_back(platform, &not_begun.into_inner(), None, &hints, &deliveries).await;
-    for (route, (wait, members)) in held.into_inner() {
+    for (route, wait, members) in held.into_inner() {
         log::held(platform, route, members.len(), wait);
         give_back(platform, &members, Some(wait), &hints, &deliveries).await;
     }
