@@ -219,10 +219,10 @@ impl Judge {
             .filter(|name| name.starts_with(&self.folder))
         {
             let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
-            // One empty object, which the next large object deletes: its write was given up and made
-            // again, or outlived its isolate, and came through after all.
-            let outlives = faults.has(Fault::Stalled) || faults.has(Fault::ObjectCrashed);
-            let is_late = name.ends_with("/may-be-deleted") && outlives;
+            // One empty object, which a later large object deletes: its write was given up and came through after
+            // all, or what was to follow failed, and the ledger knew the answer by then.
+            let failed = faults.injected.values().any(|&count| count > 0);
+            let is_late = name.ends_with("/may-be-deleted") && failed;
             if world.scenario.lets_delete && !is_named && !is_late {
                 self.violations.push(format!("{name:?} was left behind"));
             }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::body::Body;
 use super::gcs::{Wire, signature};
 use super::mutant::{self, Memory, Mutant};
-use super::network::{Reply, Store, reply_time};
+use super::network::{REPLY_TIME, Reply, Store};
 use super::platform::SimulatedPlatform;
 use super::world::World;
 
@@ -99,7 +99,7 @@ impl Port for SimulatedPort {
             Store::Gcs
         };
         let wire = Wire::of(request);
-        let reply = self.world.exchange(store, wire, None, reply_time()).await?;
+        let reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;
         Memory::note(&self.world, &uri, &reply.head);
         Ok(reply.head)
     }
@@ -122,10 +122,7 @@ impl Port for SimulatedPort {
         }
         let uri = request.uri().clone();
         let wire = Wire::of(request);
-        let exchanged = self
-            .world
-            .exchange(Store::S3, wire, None, reply_time())
-            .await;
+        let exchanged = self.world.exchange(Store::S3, wire, None, REPLY_TIME).await;
         let Reply { mut head, body } = exchanged.map_err(|lost| TransportError {
             side: Side::Source,
             ..lost

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::body::Body;
 use super::fault::Fault;
 use super::mutant::Mutant;
-use super::s3::{self, BUCKET, Change, Checksums, Put, Version, timestamp};
+use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
 use super::scenario::{Timed, Write};
 use super::world::World;
 
@@ -130,17 +130,14 @@ impl World {
         }
     }
 
-    /// Whether a listing shows this change: not one of tags, nor an object that has the ETag of an
-    /// older one that was written in the same second.
+    /// Whether a listing shows this change: not one of tags, nor an object that looks as an older one does.
     fn can_be_listed(&self, change: &Change) -> bool {
         let s3 = self.s3.borrow();
-        let is_alike = |now: &Version, (_, old): (usize, &Version)| {
-            old.id != now.id && old.etag == now.etag && old.modified / 1000 == now.modified / 1000
-        };
         change.event != s3::TAGGED
-            && s3
-                .current(&change.key)
-                .is_none_or(|now| !s3.past(&change.key).any(|old| is_alike(now, old)))
+            && s3.current(&change.key).is_none_or(|now| {
+                let mut past = s3.past(&change.key).map(|(_, old)| old);
+                !past.any(|old| old.id != now.id && old.looks_as(now))
+            })
     }
 
     /// An event arrives, and is sent again until it is acknowledged: as `worker/src/ingress` does, the

@@ -1,12 +1,11 @@
 //! One seed's world: stores, queues, isolates, a clock that jumps from event to event, and the tasks
 //! that run between them.
 //!
-//! An executor of one thread: a heap of events by time, each a closure; a task is polled when what it
+//! An executor of one thread: events by their time, each a closure; a task is polled when what it
 //! waits for has come. What a crash does is dropping tasks, which can happen wherever one waits.
 
 use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use http::Response;
 use jiff::Timestamp;
 
 use super::durable::Durable;
-use super::fault::{Fault, Faults};
+use super::fault::{At, Fault, Faults};
 use super::gcs::Gcs;
 use super::judge::Judge;
 use super::mutant::Mutant;
@@ -52,32 +51,6 @@ struct Task {
 
 type Act = Box<dyn FnOnce(&Rc<World>)>;
 
-struct Entry {
-    time: u64,
-    sequence: u64,
-    act: Act,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time, self.sequence).cmp(&(other.time, other.sequence))
-    }
-}
-
 /// An isolate of the worker.
 pub(super) struct Isolate {
     pub(super) access: Arc<Access>,
@@ -105,7 +78,8 @@ pub(super) struct World {
     sequence: Cell<u64>,
     pub(super) steps: Cell<u64>,
     hash: Cell<u64>,
-    heap: RefCell<BinaryHeap<Reverse<Entry>>>,
+    /// What is to happen: by its time, and what was asked for first is first.
+    events: RefCell<BTreeMap<(u64, u64), Act>>,
     tasks: RefCell<BTreeMap<u64, Task>>,
     current: Cell<u64>,
     /// Whose task is being polled.
@@ -188,7 +162,7 @@ impl World {
             sequence: Cell::new(0),
             steps: Cell::new(0),
             hash: Cell::new(mix(seed)),
-            heap: RefCell::default(),
+            events: RefCell::default(),
             tasks: RefCell::default(),
             current: Cell::new(0),
             running: RefCell::default(),
@@ -252,7 +226,15 @@ impl World {
 
     /// Whether one of `among` happens now.
     pub(super) fn strike(&self, among: &[Fault]) -> Option<Fault> {
-        let struck = self.faults.borrow_mut().strike(among, self.now());
+        self.struck(self.faults.borrow_mut().strike(among, 0, self.now()))
+    }
+
+    /// Whether one of the faults that a request `at` a store can meet happens now.
+    pub(super) fn strike_at(&self, at: At) -> Option<Fault> {
+        self.struck(self.faults.borrow_mut().strike(&[], at, self.now()))
+    }
+
+    fn struck(&self, struck: Option<(Fault, u32)>) -> Option<Fault> {
         let (fault, number) = struck?;
         self.tell(u64::from(number), || {
             format!("fault {number}: {}", fault.as_str())
@@ -280,11 +262,8 @@ impl World {
     pub(super) fn after(&self, delay: u64, act: impl FnOnce(&Rc<Self>) + 'static) {
         let sequence = self.sequence.get();
         self.sequence.set(sequence + 1);
-        self.heap.borrow_mut().push(Reverse(Entry {
-            time: self.now() + delay,
-            sequence,
-            act: Box::new(act),
-        }));
+        let at = (self.now() + delay, sequence);
+        self.events.borrow_mut().insert(at, Box::new(act));
     }
 
     pub(super) fn random(&self) -> u128 {
@@ -416,22 +395,20 @@ impl World {
 
     /// Goes on to the next event; `false` when there is none.
     pub(super) fn step(self: &Rc<Self>) -> bool {
-        let Some(Reverse(entry)) = self.heap.borrow_mut().pop() else {
+        let Some(((time, _), act)) = self.events.borrow_mut().pop_first() else {
             return false;
         };
-        self.now.set(entry.time);
+        self.now.set(time);
         self.steps.set(self.steps.get() + 1);
-        (entry.act)(self);
+        act(self);
         true
     }
 
     /// Takes apart what would keep itself alive.
     pub(super) fn end(&self) {
-        let tasks = self.tasks.take();
-        drop(tasks);
-        let heap = self.heap.take();
-        drop(heap);
-        let objects = self.objects.take();
-        drop(objects);
+        // Each is empty before what was in it ends: that may look.
+        drop(self.tasks.take());
+        drop(self.events.take());
+        drop(self.objects.take());
     }
 }

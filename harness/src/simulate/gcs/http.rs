@@ -29,35 +29,18 @@ pub(in super::super) struct Wire {
     pub(in super::super) ticket: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct ComposeSource {
-    pub(super) name: String,
-    pub(super) generation: Option<u64>,
-    pub(super) if_generation: Option<u64>,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ComposeBody {
-    source_objects: Vec<ComposeItem>,
+    source_objects: Vec<ComposeSource>,
     destination: Said,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ComposeItem {
-    name: String,
+pub(super) struct ComposeSource {
+    pub(super) name: String,
     #[serde(default, deserialize_with = "decimal")]
-    generation: Option<u64>,
-    #[serde(default)]
-    object_preconditions: Conditions,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Conditions {
-    #[serde(default, deserialize_with = "decimal")]
-    if_generation_match: Option<u64>,
+    pub(super) generation: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -170,16 +153,8 @@ impl Gcs {
                     name: decoded(name.trim_start_matches('/')),
                     ..body.destination
                 };
-                let sources: Vec<_> = body
-                    .source_objects
-                    .into_iter()
-                    .map(|item| ComposeSource {
-                        name: item.name,
-                        generation: item.generation,
-                        if_generation: item.object_preconditions.if_generation_match,
-                    })
-                    .collect();
-                Ok(resource(&*self.compose(&said, &sources, if_generation)?))
+                let composed = self.compose(&said, &body.source_objects, if_generation);
+                Ok(resource(&*composed?))
             }
             _ => {
                 self.unknown.push(format!("{method} {uri}"));

@@ -217,12 +217,6 @@ impl Gcs {
             {
                 return Err(NO_OBJECT);
             }
-            if source
-                .if_generation
-                .is_some_and(|wanted| wanted != found.generation)
-            {
-                return Err(NOT_MET);
-            }
             body.append(&found.body);
         }
         self.commit(said, body, if_generation, true)
