@@ -307,6 +307,8 @@ impl Storage for SimulatedStorage {
             judge.object("a value is larger than storage takes");
         }
         let all = |storage: &Self| {
+            let (world, now) = (&storage.world, storage.world.now());
+            world.judge.borrow_mut().taken_out(&keys, now);
             storage.with(|stored| stored.retain(|key, _| !keys.contains(key)));
             let kept = entries.into_iter().filter(|(key, _)| !storage.loses(key));
             storage.with(|stored| stored.extend(kept));

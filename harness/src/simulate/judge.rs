@@ -2,19 +2,19 @@
 //!
 //! Looks at what the two stores hold and at the dead letters, and knows nothing of how they came there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
 use causeway_shared::composite::parts_folder;
 use causeway_shared::error::ErrorKind;
-use causeway_shared::host::Class;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
+use causeway_shared::ledger::Selector;
 use causeway_shared::route::{OnConflict, Route};
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::durable::object_name;
 use super::fault::{Fault, Faults};
 use super::gcs::{Commit, Object};
 use super::queue::Dead;
@@ -37,6 +37,14 @@ pub(super) struct Judge {
     standing: BTreeMap<String, (u64, usize)>,
     /// When copies were deleted, in milliseconds.
     deletes: Vec<u64>,
+    /// Names that a delete was asked for without the brake's leave.
+    unbraked: BTreeSet<String>,
+    /// What was replayed, and whether it was released.
+    replays: Vec<(Selector, bool)>,
+    /// How many drops are under way.
+    dropping: u32,
+    /// When the entry of a key was dropped.
+    dropped: BTreeMap<String, u64>,
     /// Runs whose parts were given up.
     left: Vec<String>,
 }
@@ -49,6 +57,10 @@ impl Judge {
             violations: Vec::new(),
             standing: BTreeMap::new(),
             deletes: Vec::new(),
+            unbraked: BTreeSet::new(),
+            replays: Vec::new(),
+            dropping: 0,
+            dropped: BTreeMap::new(),
             left: Vec::new(),
         }
     }
@@ -123,7 +135,9 @@ impl Judge {
         if self.key_of(name).is_none() {
             return;
         }
-        self.deletes.push(now);
+        if !self.unbraked.contains(name) {
+            self.deletes.push(now);
+        }
         let is_ours = self
             .standing
             .get(name)
@@ -147,8 +161,7 @@ impl Judge {
                 "{deletes} copies were deleted where {limit} may be"
             ));
         }
-        let ledger = object_name(Class::RouteLedger, &self.route.name);
-        let (counted, entries) = world.with_object(&ledger, |object| {
+        let (counted, entries) = world.with_object(&world.ledger(), |object| {
             let stored = object.storage.get(LEDGER).map(String::as_str);
             let stored: Value = serde_json::from_str(stored.unwrap_or("null")).unwrap_or_default();
             let entries = object
@@ -165,6 +178,43 @@ impl Judge {
                 "the ledger counts {counted} entries, and has {entries}"
             ));
         }
+    }
+
+    /// An operator drops or replays what `selector` means.
+    pub(super) fn acts(&mut self, selector: &Selector, drops: bool, release: bool) {
+        self.dropping += u32::from(drops);
+        if !drops {
+            self.replays.push((selector.clone(), release));
+        }
+    }
+
+    /// That has been done.
+    pub(super) fn has_dropped(&mut self, drops: bool) {
+        self.dropping -= u32::from(drops);
+    }
+
+    /// These were taken out of storage at `now`.
+    pub(super) fn taken_out(&mut self, names: &[String], now: u64) {
+        let entry = format!("{QUARANTINE}{BUCKET}/");
+        let keys = names.iter().filter_map(|name| name.strip_prefix(&entry));
+        let dropped = keys.filter(|_| self.dropping > 0);
+        self.dropped
+            .extend(dropped.map(|key| (key.to_owned(), now)));
+    }
+
+    /// Whether somebody has said that a delete of `key` is meant: of what the brake held back by naming it, and of
+    /// anything by saying so.
+    fn is_released(&self, key: &str, dead: &[Dead]) -> bool {
+        let braked = Some(ErrorKind::DeletesBraked);
+        let mut of_key = dead.iter().filter(|dead| dead.key.as_deref() == Some(key));
+        let was_braked = of_key.any(|dead| dead.kind == braked);
+        self.replays
+            .iter()
+            .any(|(selector, release)| match selector {
+                Selector::Id(id) => id.ends_with(key) && (*release || was_braked),
+                Selector::Kind(kind) => *release || was_braked && Some(*kind) == braked,
+                Selector::All(_) => *release,
+            })
     }
 
     fn at_rest(&mut self, world: &World) {
@@ -205,7 +255,8 @@ impl Judge {
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
             let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);
-            if !is_equal && !is_kept && !is_known {
+            let is_dropped = self.dropped.get(key).is_some_and(|&at| at >= changed);
+            if !is_equal && !is_kept && !is_known && !is_dropped {
                 self.object(&format!(
                     "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
                     s3.current(key).map(|version| &version.body),
@@ -278,11 +329,26 @@ impl World {
         }
     }
 
+    /// Somebody asks GCS to delete what is at `path`, and has no leave of the brake's.
+    pub(super) fn note_unbraked(&self, path: &str) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let mut judge = self.judge.borrow_mut();
+        let Some(key) = judge.key_of(&name) else {
+            return;
+        };
+        if !judge.is_released(&key, &self.queues.borrow().dead) {
+            judge.object(&format!(
+                "{key:?} is deleted, and neither the brake nor a person has said so"
+            ));
+        }
+        judge.unbraked.insert(name.into_owned());
+    }
+
     /// Whether the route's ledger has an entry for `key`.
     fn is_in_quarantine(&self, key: &str) -> bool {
-        let ledger = object_name(Class::RouteLedger, &self.route.name);
         let entry = format!("{QUARANTINE}{BUCKET}/{key}");
-        self.with_object(&ledger, |object| object.storage.contains_key(&entry))
+        self.with_object(&self.ledger(), |object| object.storage.contains_key(&entry))
     }
 
     /// Looks at everything once nothing moves any more.

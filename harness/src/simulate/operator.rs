@@ -2,9 +2,16 @@
 
 use std::rc::Rc;
 
+use causeway_shared::api::Taken;
+use causeway_shared::host::ledger::{self, QUARANTINE};
 use causeway_shared::host::walk::{Answer, Report, tell};
+use causeway_shared::host::{Class, from_json};
+use causeway_shared::ledger::Selector;
 use causeway_shared::walk::{Kind, Request};
+use serde_json::Value;
 
+use super::circumstances::{By, Deed};
+use super::durable::object_name;
 use super::platform::SimulatedPlatform;
 use super::world::{Owner, World};
 
@@ -34,9 +41,73 @@ impl World {
         });
     }
 
+    /// What the route's ledger is called among all objects.
+    pub(super) fn ledger(&self) -> Rc<str> {
+        object_name(Class::RouteLedger, &self.route.name)
+    }
+
     /// A reconcile has failed: somebody looks, mends what it is, and begins another.
     pub(super) fn reconcile_later(&self) {
         let mended = self.faults.borrow().until().saturating_sub(self.now());
         self.reconcile_after(mended + LATER);
+    }
+}
+
+impl World {
+    /// Somebody does as `deed` says, in a while.
+    pub(super) fn do_after(&self, deed: Deed) {
+        self.after(deed.after, move |world| {
+            for _ in 0..=u8::from(deed.is_double) {
+                if let Some(selector) = world.selector(deed.by) {
+                    world.act(selector, deed.drops, deed.releases);
+                }
+            }
+        });
+    }
+
+    /// Some entry of the quarantine by its id or its kind, or all.
+    fn selector(&self, by: By) -> Option<Selector> {
+        let entries: Vec<_> = self.with_object(&self.ledger(), |object| {
+            let stored = object.storage.iter();
+            let entries =
+                stored.filter_map(|(name, text)| Some((name.strip_prefix(QUARANTINE)?, text)));
+            entries
+                .map(|(id, text)| (id.to_owned(), text.clone()))
+                .collect()
+        });
+        let place = self.rng.borrow_mut().place(entries.len());
+        let (id, text) = entries.get(place)?;
+        let entry: Value = serde_json::from_str(text).ok()?;
+        Some(match by {
+            By::Id => Selector::Id(id.clone()),
+            By::Kind => {
+                Selector::Kind(serde_json::from_value(entry["error"]["kind"].clone()).ok()?)
+            }
+            By::All => Selector::All(true),
+        })
+    }
+
+    /// Replays or drops what `selector` means, until it is done.
+    pub(super) fn act(self: &Rc<Self>, selector: Selector, drops: bool, release: bool) {
+        let world = Rc::clone(self);
+        self.judge.borrow_mut().acts(&selector, drops, release);
+        self.spawn(Owner::Operator, 0, async move {
+            let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
+            let report = if drops {
+                ledger::Report::Drop(selector)
+            } else {
+                ledger::Report::Replay { selector, release }
+            };
+            world.tell(5, || format!("an operator: {report:?}"));
+            loop {
+                let told = ledger::tell(&platform, &world.route.name, &report).await;
+                match told.and_then(|taken| from_json::<Taken>(&taken)) {
+                    Ok(Taken { more: false, .. }) => break,
+                    Ok(_) => {}
+                    Err(_) => world.sleep(LATER).await,
+                }
+            }
+            world.judge.borrow_mut().has_dropped(drops);
+        });
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use causeway_shared::host::{Platform as _, ledger};
 use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use causeway_shared::route::Route;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use jiff::Timestamp;
 
 use super::body::Body;
@@ -26,6 +26,8 @@ pub(super) struct SimulatedPort {
     start: u64,
     open: Option<Open>,
     memory: Memory,
+    /// The brake lets one copy be deleted.
+    has_permit: bool,
 }
 
 /// An open source body.
@@ -48,6 +50,7 @@ impl SimulatedPort {
             start,
             open: None,
             memory: Memory::default(),
+            has_permit: false,
         }
     }
 
@@ -93,6 +96,10 @@ impl Port for SimulatedPort {
             return Ok(reply);
         }
         let uri = request.uri().clone();
+        let is_delete = request.method() == Method::DELETE;
+        if is_delete && !self.has_permit {
+            self.world.note_unbraked(uri.path());
+        }
         let store = if uri.host() == Some("s3") {
             Store::S3
         } else {
@@ -100,6 +107,7 @@ impl Port for SimulatedPort {
         };
         let wire = Wire::of(request);
         let reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;
+        self.has_permit &= !(is_delete && reply.head.status().is_success());
         Memory::note(&self.world, &uri, &reply.head);
         Ok(reply.head)
     }
@@ -215,7 +223,9 @@ impl Port for SimulatedPort {
     }
 
     async fn may_delete(&mut self, route: &Route) -> Result<DeletePermit, String> {
-        ledger::may_delete(&self.platform, route).await
+        let permit = ledger::may_delete(&self.platform, route).await;
+        self.has_permit |= permit == Ok(DeletePermit::Granted);
+        permit
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

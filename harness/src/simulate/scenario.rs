@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::circumstances::Circumstances;
 use super::s3::{BUCKET, Checksums, Put};
 use crate::rng::Rng;
 
@@ -62,6 +63,7 @@ pub(super) struct Scenario {
     pub(super) reconciled_at: Option<u64>,
     /// Whether the destination keeps versions.
     pub(super) keeps_versions: bool,
+    pub(super) circumstances: Circumstances,
 }
 
 /// Names with all that has to be encoded somewhere.
@@ -116,6 +118,7 @@ impl Scenario {
             brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
             reconciled_at: rng.chance(1, 4).then(|| rng.below(2 * horizon)),
             keeps_versions: rng.chance(1, 3),
+            circumstances: Circumstances::draw(seed),
         }
     }
 

@@ -1,0 +1,46 @@
+//! What a seed draws of the people and the platform around the worker, beside faults: each is rare, and lasts.
+
+use crate::rng::Rng;
+
+/// What somebody does once something has come to quarantine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deed {
+    /// Milliseconds after the entry came.
+    pub(super) after: u64,
+    pub(super) by: By,
+    pub(super) drops: bool,
+    pub(super) releases: bool,
+    /// From two terminals at once.
+    pub(super) is_double: bool,
+}
+
+/// What entries are named by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By {
+    Id,
+    Kind,
+    All,
+}
+
+#[derive(Debug)]
+pub(super) struct Circumstances {
+    /// The first comes with the first entry, and so on.
+    pub(super) deeds: Vec<Deed>,
+}
+
+impl Circumstances {
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, 4);
+        let number = rng.pick(&[0, 0, 1, 2, 6]);
+        let deeds = (0..number).map(|_| Deed {
+            after: rng.pick(&[10, 1_000, 60_000, 1_800_000]),
+            by: rng.pick(&[By::Id, By::Kind, By::All]),
+            drops: rng.chance(1, 8),
+            releases: rng.chance(1, 5),
+            is_double: rng.chance(1, 4),
+        });
+        Self {
+            deeds: deeds.collect(),
+        }
+    }
+}
