@@ -1,5 +1,8 @@
 //! What a seed draws of the people and the platform around the worker, beside faults: each is rare, and lasts.
 
+use std::ops::Range;
+
+use super::network::Store;
 use crate::rng::Rng;
 
 /// What somebody does once something has come to quarantine.
@@ -26,7 +29,14 @@ pub(super) enum By {
 pub(super) struct Circumstances {
     /// The first comes with the first entry, and so on.
     pub(super) deeds: Vec<Deed>,
+    /// Whether everything is replayed once nothing moves any more.
+    pub(super) is_mended: bool,
+    /// Who refuses our credential, with which status and words.
+    pub(super) refused: Option<(Span, Store, u16, &'static str)>,
 }
+
+/// From when until when, in milliseconds.
+pub(super) type Span = Range<u64>;
 
 impl Circumstances {
     pub(super) fn draw(seed: u64) -> Self {
@@ -39,8 +49,26 @@ impl Circumstances {
             releases: rng.chance(1, 5),
             is_double: rng.chance(1, 4),
         });
+        let deeds = deeds.collect();
+        let is_mended = rng.chance(1, 2);
+        let span = |rng: &mut Rng, most| {
+            let begin = rng.pick(&[0, 1_000, 60_000, 600_000]);
+            let begin = rng.below(begin + 1);
+            begin..begin + rng.between(60_000, most)
+        };
+        let refused = rng.chance(1, 12).then(|| {
+            let (store, status, word) = rng.pick(&[
+                (Store::S3, 403, "InvalidAccessKeyId"),
+                (Store::S3, 403, "AccessDenied"),
+                (Store::Gcs, 401, "authError"),
+                (Store::Gcs, 403, "forbidden"),
+            ]);
+            (span(&mut rng, 1_800_000), store, status, word)
+        });
         Self {
-            deeds: deeds.collect(),
+            deeds,
+            is_mended,
+            refused,
         }
     }
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Faults};
 use super::gcs::{Commit, Object};
+use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
 use super::scenario::Scenario;
@@ -39,6 +40,8 @@ pub(super) struct Judge {
     deletes: Vec<u64>,
     /// Names that a delete was asked for without the brake's leave.
     unbraked: BTreeSet<String>,
+    /// Everything was replayed once faults were over.
+    pub(super) is_mended: bool,
     /// What was replayed, and whether it was released.
     replays: Vec<(Selector, bool)>,
     /// How many drops are under way.
@@ -58,6 +61,7 @@ impl Judge {
             standing: BTreeMap::new(),
             deletes: Vec::new(),
             unbraked: BTreeSet::new(),
+            is_mended: false,
             replays: Vec::new(),
             dropping: 0,
             dropped: BTreeMap::new(),
@@ -236,6 +240,20 @@ impl Judge {
             }
         }
         self.braked(world, &faults);
+        let left = world.entries().into_iter().filter(|_| self.is_mended);
+        for (id, entry) in left {
+            let kind = &entry["error"]["kind"];
+            let is_barred = match kind.as_str() {
+                Some("deletes-braked") => true,
+                Some("destination-denied") => !world.scenario.lets_delete,
+                Some("destination-unavailable") => world.scenario.is_slow(),
+                _ => false,
+            };
+            if !is_barred {
+                self.violations
+                    .push(format!("a replay does not mend {id:?}: {kind}"));
+            }
+        }
         for key in s3.keys() {
             let name = self.route.destination_name(key).unwrap_or_default();
             let found = gcs.objects.get(&name);
@@ -273,7 +291,8 @@ impl Judge {
             // One empty object, which a later large object deletes: its write was given up and came through after
             // all, or what was to follow failed, and the ledger knew the answer by then.
             let failed = faults.injected.values().any(|&count| count > 0);
-            let is_late = name.ends_with("/may-be-deleted") && failed;
+            let refused = world.scenario.circumstances.refused.is_some();
+            let is_late = name.ends_with("/may-be-deleted") && (failed || refused);
             if world.scenario.lets_delete && !is_named && !is_late {
                 self.violations.push(format!("{name:?} was left behind"));
             }
@@ -287,7 +306,15 @@ impl Judge {
             self.violations.push(kept);
         }
         for session in gcs.sessions.values().filter(|session| session.is_open()) {
-            if !session.is_orphan {
+            // Whoever can write with a session's URI: it goes into no quarantine.
+            let is_given_up = |dead: &Dead| {
+                let name = dead
+                    .key
+                    .as_ref()
+                    .and_then(|key| self.route.destination_name(key));
+                name.as_deref() == Some(session.name())
+            };
+            if !session.is_orphan && !queues.dead.iter().any(is_given_up) {
                 self.violations.push(format!(
                     "an upload session for {:?} was left open",
                     session.name()
@@ -374,16 +401,22 @@ fn has_tag(object: &Object, version: &Version) -> bool {
 
 /// Whether the faults of this seed can be the reason why `dead` is in quarantine.
 fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
+    let refused = scenario.circumstances.refused.as_ref();
+    let refuses = |by| refused.is_some_and(|&(_, store, ..)| store == by);
     let many = faults.injected.values().sum::<u64>() >= MANY_FAULTS;
     match dead.kind {
         // What is refused was granted, each time that it was tried.
         Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000 || !scenario.lets_delete,
-        Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
+        Some(ErrorKind::DestinationDenied) => !scenario.lets_delete || refuses(Store::Gcs),
         // What refuses a HEAD has no body, and does not say that it is the clock.
-        Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied) || faults.has(Fault::ClockSkew),
-        Some(ErrorKind::SourceCredentialRefused) => faults.has(Fault::ClockSkew),
+        Some(ErrorKind::SourceDenied) => {
+            faults.has(Fault::Denied) || faults.has(Fault::ClockSkew) || refuses(Store::S3)
+        }
+        Some(ErrorKind::SourceCredentialRefused) => {
+            faults.has(Fault::ClockSkew) || refuses(Store::S3)
+        }
         Some(ErrorKind::DestinationCredentialRefused) => {
-            faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired)
+            faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired) || refuses(Store::Gcs)
         }
         Some(ErrorKind::ChecksumRefused | ErrorKind::SourceChecksumMismatch) => {
             faults.has(Fault::Corrupted)

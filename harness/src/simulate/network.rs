@@ -238,7 +238,18 @@ impl World {
     ) -> Option<(Response<Bytes>, Body)> {
         let now = self.now();
         let sessions = self.gcs.borrow().sessions.len() as u64;
+        let refused = self.scenario.circumstances.refused.as_ref();
+        let refused = refused.filter(|(span, by, ..)| {
+            *by == store && span.contains(&now) && wire.session().is_none()
+        });
         let mut served = match store {
+            _ if let Some(&(_, _, status, word)) = refused => {
+                let head = match store {
+                    Store::S3 => s3::error(status, word),
+                    Store::Gcs => gcs::error(status, word, "The credential is refused."),
+                };
+                Some((head, Body::default()))
+            }
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
                 Some((head, body.unwrap_or_default()))

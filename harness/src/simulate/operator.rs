@@ -48,8 +48,27 @@ impl World {
 
     /// A reconcile has failed: somebody looks, mends what it is, and begins another.
     pub(super) fn reconcile_later(&self) {
-        let mended = self.faults.borrow().until().saturating_sub(self.now());
-        self.reconcile_after(mended + LATER);
+        self.reconcile_after(self.calm().saturating_sub(self.now()) + LATER);
+    }
+
+    /// When nothing of what the seed has drawn goes wrong any more.
+    fn calm(&self) -> u64 {
+        let refused = self.scenario.circumstances.refused.as_ref();
+        let refused = refused.map_or(0, |(span, ..)| span.end);
+        self.faults.borrow().until().max(refused)
+    }
+
+    /// Nothing moves any more: somebody replays what is in quarantine, once. Whether there is something.
+    pub(super) fn mend(self: &Rc<Self>) -> bool {
+        let is_due = self.scenario.circumstances.is_mended && !self.judge.borrow().is_mended;
+        if !is_due || self.selector(By::All).is_none() {
+            return false;
+        }
+        self.judge.borrow_mut().is_mended = true;
+        self.after(self.calm().saturating_sub(self.now()), |world| {
+            world.act(Selector::All(true), false, false);
+        });
+        true
     }
 }
 
@@ -67,23 +86,26 @@ impl World {
 
     /// Some entry of the quarantine by its id or its kind, or all.
     fn selector(&self, by: By) -> Option<Selector> {
-        let entries: Vec<_> = self.with_object(&self.ledger(), |object| {
-            let stored = object.storage.iter();
-            let entries =
-                stored.filter_map(|(name, text)| Some((name.strip_prefix(QUARANTINE)?, text)));
-            entries
-                .map(|(id, text)| (id.to_owned(), text.clone()))
-                .collect()
-        });
+        let entries = self.entries();
         let place = self.rng.borrow_mut().place(entries.len());
-        let (id, text) = entries.get(place)?;
-        let entry: Value = serde_json::from_str(text).ok()?;
+        let (id, entry) = entries.get(place)?;
         Some(match by {
             By::Id => Selector::Id(id.clone()),
             By::Kind => {
                 Selector::Kind(serde_json::from_value(entry["error"]["kind"].clone()).ok()?)
             }
             By::All => Selector::All(true),
+        })
+    }
+
+    /// All that is in the ledger's quarantine.
+    pub(super) fn entries(&self) -> Vec<(String, Value)> {
+        let read = |(name, text): (&String, &String)| {
+            let id = name.strip_prefix(QUARANTINE)?.to_owned();
+            Some((id, serde_json::from_str(text).unwrap_or_default()))
+        };
+        self.with_object(&self.ledger(), |object| {
+            object.storage.iter().filter_map(read).collect()
         })
     }
 
