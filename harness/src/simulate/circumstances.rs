@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::network::Store;
+use super::world::ISOLATES;
 use crate::rng::Rng;
 
 /// What somebody does once something has come to quarantine.
@@ -25,6 +26,9 @@ pub(super) enum By {
     All,
 }
 
+/// From when until when, in milliseconds.
+pub(super) type Span = Range<u64>;
+
 #[derive(Debug)]
 pub(super) struct Circumstances {
     /// The first comes with the first entry, and so on.
@@ -33,10 +37,39 @@ pub(super) struct Circumstances {
     pub(super) is_mended: bool,
     /// Who refuses our credential, with which status and words.
     pub(super) refused: Option<(Span, Store, u16, &'static str)>,
+    /// The route is another for a while.
+    pub(super) change: Option<Change>,
 }
 
-/// From when until when, in milliseconds.
-pub(super) type Span = Range<u64>;
+/// The route is another for a while, and each isolate sees it some time later.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    span: Span,
+    lags: [u64; ISOLATES],
+}
+
+/// What of a route changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Source,
+    Destination,
+    Parts,
+    Removed,
+}
+
+impl Change {
+    /// Whether `isolate` knows of it.
+    pub(super) fn is_seen(&self, isolate: usize, now: u64) -> bool {
+        let lag = self.lags[isolate];
+        now >= lag && self.span.contains(&(now - lag))
+    }
+
+    /// When everybody knows that it is over.
+    pub(super) fn end(&self) -> u64 {
+        self.span.end + self.lags.iter().max().unwrap_or(&0)
+    }
+}
 
 impl Circumstances {
     pub(super) fn draw(seed: u64) -> Self {
@@ -65,8 +98,14 @@ impl Circumstances {
             ]);
             (span(&mut rng, 1_800_000), store, status, word)
         });
+        let change = rng.chance(1, 10).then(|| Change {
+            kind: rng.pick(&[Kind::Source, Kind::Destination, Kind::Parts, Kind::Removed]),
+            span: span(&mut rng, 7_200_000),
+            lags: std::array::from_fn(|_| rng.below(300_000)),
+        });
         Self {
             deeds,
+            change,
             is_mended,
             refused,
         }

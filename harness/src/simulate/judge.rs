@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Object};
+use super::gcs::{Commit, Object, in_any_bucket};
 use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
@@ -76,11 +76,14 @@ impl Judge {
     /// The log names parts that could not be deleted, for somebody to delete them.
     pub(super) fn parts_left(&mut self, line: &Value) {
         let destination = line["destination"].as_str().unwrap_or_default();
-        let prefix = destination.strip_prefix(&format!("gs://{}/", super::gcs::BUCKET));
-        self.left.push(prefix.unwrap_or_default().to_owned());
+        let name = destination
+            .strip_prefix("gs://")
+            .and_then(|rest| rest.split_once('/'));
+        self.left.push(name.map_or("", |(_, name)| name).to_owned());
     }
 
     fn key_of(&self, name: &str) -> Option<String> {
+        let name = in_any_bucket(name);
         if name.starts_with(&self.folder) {
             return None;
         }
@@ -139,7 +142,7 @@ impl Judge {
         if self.key_of(name).is_none() {
             return;
         }
-        if !self.unbraked.contains(name) {
+        if !self.unbraked.contains(in_any_bucket(name)) {
             self.deletes.push(now);
         }
         let is_ours = self
@@ -240,6 +243,7 @@ impl Judge {
             }
         }
         self.braked(world, &faults);
+        let change = world.scenario.circumstances.change.as_ref();
         let left = world.entries().into_iter().filter(|_| self.is_mended);
         for (id, entry) in left {
             let kind = &entry["error"]["kind"];
@@ -260,6 +264,9 @@ impl Judge {
             let is_equal = match (s3.current(key), found) {
                 (Some(version), Some(object)) => {
                     is_copy(object, version) && (!world.route.tags || has_tag(object, version))
+                        // No event of it led anywhere, and then no listing tells.
+                        || change.is_some()
+                            && s3.past(key).any(|(_, old)| is_copy(object, old) && old.looks_as(version))
                 }
                 (Some(_), None) => false,
                 (None, Some(_)) => !self.route.propagates_deletes(),
@@ -282,11 +289,8 @@ impl Judge {
                 ));
             }
         }
-        for name in gcs
-            .objects
-            .keys()
-            .filter(|name| name.starts_with(&self.folder))
-        {
+        let names = gcs.objects.keys().map(|name| in_any_bucket(name));
+        for name in names.filter(|name| name.starts_with(&self.folder)) {
             let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
             // One empty object, which a later large object deletes: its write was given up and came through after
             // all, or what was to follow failed, and the ledger knew the answer by then.
@@ -412,6 +416,7 @@ fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
         Some(ErrorKind::SourceDenied) => {
             faults.has(Fault::Denied) || faults.has(Fault::ClockSkew) || refuses(Store::S3)
         }
+        Some(ErrorKind::RouteMissing) => scenario.circumstances.change.is_some(),
         Some(ErrorKind::SourceCredentialRefused) => {
             faults.has(Fault::ClockSkew) || refuses(Store::S3)
         }

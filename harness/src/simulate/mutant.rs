@@ -64,6 +64,8 @@ pub enum Mutant {
     LedgerLost,
     /// An entry of the quarantine is.
     EntryLost,
+    /// An isolate keeps the configuration that it saw first.
+    RoutesRemembered,
     /// What is replayed goes nowhere.
     ReplayLost,
     /// Whatever is replayed is released.

@@ -10,13 +10,13 @@ use causeway_shared::ledger::Selector;
 use causeway_shared::walk::{Kind, Request};
 use serde_json::Value;
 
-use super::circumstances::{By, Deed};
+use super::circumstances::{By, Change, Deed};
 use super::durable::object_name;
 use super::platform::SimulatedPlatform;
 use super::world::{Owner, World};
 
 /// A reconcile that could not begin is tried again after this long, in milliseconds.
-const LATER: u64 = 60_000;
+pub(super) const LATER: u64 = 60_000;
 
 impl World {
     /// A reconcile is begun after `delay` milliseconds, or, if one is under way then, when it has
@@ -55,7 +55,9 @@ impl World {
     fn calm(&self) -> u64 {
         let refused = self.scenario.circumstances.refused.as_ref();
         let refused = refused.map_or(0, |(span, ..)| span.end);
-        self.faults.borrow().until().max(refused)
+        let changed = self.scenario.circumstances.change.as_ref();
+        let changed = changed.map_or(0, Change::end);
+        self.faults.borrow().until().max(refused).max(changed)
     }
 
     /// Nothing moves any more: somebody replays what is in quarantine, once. Whether there is something.

@@ -25,7 +25,7 @@ use super::world::{Owner, World};
 #[derive(Clone)]
 pub(super) struct SimulatedPlatform {
     world: Rc<World>,
-    isolate: usize,
+    pub(super) isolate: usize,
     owner: Owner,
 }
 
@@ -92,7 +92,9 @@ impl Platform for SimulatedPlatform {
     }
 
     fn routes(&self) -> Result<Rc<Routes>, ConfigError> {
-        Ok(Rc::clone(&self.world.routes))
+        let remembers = self.is(Mutant::RoutesRemembered);
+        let now = if remembers { 0 } else { self.world.now() };
+        Ok(Rc::clone(self.world.routes(self.isolate, now)))
     }
 
     fn sqs_queues(&self) -> Result<Rc<Vec<sqs::Queue>>, ConfigError> {

@@ -3,6 +3,7 @@
 //! should not is `mutant`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use causeway_shared::host::{Platform as _, ledger};
@@ -26,6 +27,8 @@ pub(super) struct SimulatedPort {
     start: u64,
     open: Option<Open>,
     memory: Memory,
+    /// When it was made.
+    since: u64,
     /// The brake lets one copy be deleted.
     has_permit: bool,
 }
@@ -50,6 +53,7 @@ impl SimulatedPort {
             start,
             open: None,
             memory: Memory::default(),
+            since: world.now(),
             has_permit: false,
         }
     }
@@ -63,6 +67,23 @@ impl SimulatedPort {
 
     fn take_open(&mut self) -> Result<Open, TransportError> {
         self.open.take().ok_or_else(|| broken("no body is open"))
+    }
+
+    /// Bytes go where the configuration leads that the isolate had when the transfer began.
+    fn judge_place(&self, uri: &http::Uri) {
+        let routes = self.world.routes(self.platform.isolate, self.since);
+        let route = routes.get(&self.world.route.name);
+        let route = route.filter(|route| route.source == self.world.route.source);
+        let leads = |route: &Arc<Route>| {
+            uri.path()
+                .contains(&format!("/b/{}/o", route.destination.bucket))
+        };
+        if !route.is_some_and(leads) {
+            let mut judge = self.world.judge.borrow_mut();
+            judge.object(
+                "something is written under a configuration that the isolate no longer has",
+            );
+        }
     }
 
     fn is(&self, mutant: Mutant) -> bool {
@@ -96,6 +117,9 @@ impl Port for SimulatedPort {
             return Ok(reply);
         }
         let uri = request.uri().clone();
+        if uri.path().ends_with("/compose") {
+            self.judge_place(&uri);
+        }
         let is_delete = request.method() == Method::DELETE;
         if is_delete && !self.has_permit {
             self.world.note_unbraked(uri.path());
@@ -168,6 +192,7 @@ impl Port for SimulatedPort {
         if !fits && !is_lenient {
             return Err(broken("the body has another length than is to be sent"));
         }
+        self.judge_place(sink.request.uri());
         mutant::spoil_sink(&self.world, &mut sink);
         let body = open.rest.take(length);
         open.left -= length.min(open.left);

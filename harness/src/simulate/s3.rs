@@ -257,9 +257,18 @@ impl S3 {
             return refused(status, code);
         }
         let path = request.uri().path().strip_prefix('/');
-        let Some((BUCKET, key)) = path.and_then(|path| path.split_once('/')) else {
+        let Some((bucket, key)) = path.and_then(|path| path.split_once('/')) else {
             return refused(404, "NoSuchBucket");
         };
+        if bucket != BUCKET {
+            // There is nothing in it.
+            return Self::new(false).get_in(request, key);
+        }
+        self.get_in(request, key)
+    }
+
+    fn get_in(&self, request: &Request<()>, key: &str) -> (Response<Bytes>, Option<Body>) {
+        let refused = |status, code| (error(status, code), None);
         let query = request.uri().query().unwrap_or_default();
         if key.is_empty() {
             return (self.list(query), None);

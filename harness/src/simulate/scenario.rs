@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::circumstances::Circumstances;
+use super::circumstances::{Circumstances, Kind};
 use super::s3::{BUCKET, Checksums, Put};
 use crate::rng::Rng;
 
@@ -140,6 +140,32 @@ impl Scenario {
             None => table["parts"] = json!(false),
         }
         table
+    }
+
+    /// Name and table of the route while it is another.
+    pub(super) fn other_table(&self) -> (&'static str, Value) {
+        let mut table = self.table();
+        let mut name = "ROUTE_SIMULATED";
+        let change = self.circumstances.change.as_ref();
+        match change.map_or(Kind::Parts, |change| change.kind) {
+            Kind::Source => table["source"] = json!("s3://elsewhere/in/"),
+            Kind::Destination => table["destination"] = json!("gs://elsewhere/out/"),
+            Kind::Parts if self.parts_above.is_none() => {
+                table["parts"] = json!(true);
+                table["parts_above_mib"] = json!(64);
+            }
+            Kind::Parts => {
+                table["parts"] = json!(false);
+                table
+                    .as_object_mut()
+                    .map(|fields| fields.remove("parts_above_mib"));
+            }
+            Kind::Removed => {
+                table["source"] = json!("s3://elsewhere/in/");
+                name = "ROUTE_OTHER";
+            }
+        }
+        (name, table)
     }
 
     /// Whether an object that has to go in one request may be too large for the time that one has.

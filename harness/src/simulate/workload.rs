@@ -10,9 +10,10 @@ use percent_encoding::percent_decode_str;
 use super::body::Body;
 use super::fault::Fault;
 use super::mutant::Mutant;
+use super::operator::LATER;
 use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
 use super::scenario::{Timed, Write};
-use super::world::World;
+use super::world::{ISOLATES, World};
 
 impl World {
     /// Everything that the scenario has will happen in its time.
@@ -26,6 +27,9 @@ impl World {
         }
         if let Some(time) = self.scenario.reconciled_at {
             self.reconcile_after(time);
+        }
+        if let Some(change) = &self.scenario.circumstances.change {
+            self.reconcile_after(change.end() + LATER);
         }
         let until = self.faults.borrow().until();
         self.after(until, |world| {
@@ -151,7 +155,8 @@ impl World {
             .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
             .is_some();
         let arrives = !failed || self.rng.borrow_mut().chance(1, 2);
-        let sorted = hints::sort(records, &self.routes, None, timestamp(self.now()));
+        let routes = self.routes(self.rng.borrow_mut().place(ISOLATES), self.now());
+        let sorted = hints::sort(records, routes, None, timestamp(self.now()));
         for message in sorted.into_iter().flat_map(|sorted| sorted.messages) {
             if arrives {
                 self.put(Queue::Hints, &message, Duration::ZERO);

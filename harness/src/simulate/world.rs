@@ -62,7 +62,8 @@ pub(super) struct World {
     pub(super) scenario: Scenario,
     pub(super) mutant: Option<Mutant>,
     pub(super) route: Arc<Route>,
-    pub(super) routes: Rc<Routes>,
+    /// As they are, and as they are while something of them is changed.
+    routes: [Rc<Routes>; 2],
     pub(super) rng: RefCell<Rng>,
     pub(super) faults: RefCell<Faults>,
     pub(super) s3: RefCell<S3>,
@@ -139,9 +140,13 @@ impl<T: 'static> Slot<T> {
 impl World {
     pub(super) fn new(scenario: Scenario, mutant: Option<Mutant>, is_told: bool) -> Rc<Self> {
         let seed = scenario.seed;
-        let route = Route::parse("ROUTE_SIMULATED", scenario.table())
-            .expect("the tables that are drawn are good");
-        let routes = Routes::new([route]).expect("one route contradicts no other");
+        let routes = |name, table| {
+            let route = Route::parse(name, table).expect("the tables that are drawn are good");
+            Routes::new([route]).expect("one route contradicts no other")
+        };
+        let (name, table) = scenario.other_table();
+        let others = routes(name, table);
+        let routes = routes("ROUTE_SIMULATED", scenario.table());
         let route = Arc::clone(routes.iter().next().expect("it was just put there"));
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),
@@ -172,7 +177,7 @@ impl World {
             scenario,
             mutant,
             route,
-            routes: Rc::new(routes),
+            routes: [routes, others].map(Rc::new),
         };
         let isolates = (0..ISOLATES).map(|_| world.new_isolate()).collect();
         world.isolates.replace(isolates);
@@ -218,6 +223,13 @@ impl World {
     pub(super) fn time_at(&self, isolate: usize) -> Timestamp {
         let skew = self.isolates.borrow()[isolate].skew;
         timestamp(self.now()) + jiff::SignedDuration::from_millis(skew)
+    }
+
+    /// The configuration that `isolate` has at `now`.
+    pub(super) fn routes(&self, isolate: usize, now: u64) -> &Rc<Routes> {
+        let change = self.scenario.circumstances.change.as_ref();
+        let is_changed = change.is_some_and(|change| change.is_seen(isolate, now));
+        &self.routes[usize::from(is_changed)]
     }
 
     pub(super) fn access(&self, isolate: usize) -> Arc<Access> {

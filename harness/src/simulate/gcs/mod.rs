@@ -228,6 +228,11 @@ impl Gcs {
     }
 }
 
+/// The name in its bucket of what is called `name` among all.
+pub(super) fn in_any_bucket(name: &str) -> &str {
+    name.split_once("//").map_or(name, |(_, name)| name)
+}
+
 /// A resource as a reply shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -246,7 +251,7 @@ struct Shown<'a> {
 impl Object {
     fn shown(&self) -> Shown<'_> {
         Shown {
-            name: &self.name,
+            name: in_any_bucket(&self.name),
             generation: self.generation.to_string(),
             size: self.body.length().to_string(),
             crc32c: BASE64_STANDARD.encode(self.crc32c.to_be_bytes()),
