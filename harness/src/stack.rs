@@ -42,6 +42,8 @@ pub struct StackOptions {
     pub silent: bool,
     /// Where the worker's Durable Objects are kept ([`RuntimeOptions::storage`]).
     pub storage: Option<PathBuf>,
+    /// For how long nothing waits in a queue ([`RuntimeOptions::longest_wait`]).
+    pub longest_wait: Option<u32>,
     /// Where the worker's console goes.
     pub log: LogSink,
 }
@@ -138,6 +140,7 @@ impl LocalStack {
         let worker = RuntimeOptions {
             bindings,
             replace_routes: true,
+            longest_wait: options.longest_wait,
             port: options.ports.worker,
             storage: options.storage,
             log,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ErrorKind, Fault};
+use crate::error::{ErrorKind, Fault, TransferError};
 use crate::ledger::{Histogram, Ledger, Quarantined, Record};
 use crate::route::Route;
 use crate::walk::Walk;
@@ -44,6 +44,10 @@ pub struct RouteStatus {
     pub recent: VecDeque<Record>,
     /// Entries that are in quarantine now.
     pub quarantined: u64,
+    /// Keys that failed while the quarantine was full; a reconcile finds them.
+    pub overflowed: u64,
+    /// Why hints wait in the queue; none where they do not.
+    pub breaker: Option<BreakerStatus>,
     /// How many keys the source had when all of them were last counted, by a backfill or a reconcile.
     pub objects: Option<u64>,
     /// The last backfills and reconciles that have ended, newest first.
@@ -130,13 +134,43 @@ pub struct Entries {
     pub next: Option<String>,
 }
 
-/// What one call to replay or to drop did: some hundred entries at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What one call to replay or to drop did. It looks at a hundred entries at most, so that it may have done nothing
+/// and there still be more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// Entries replayed or dropped.
     pub count: u64,
     /// Whether there are more.
     pub more: bool,
+    /// What to give as `after` to go on behind those that were looked at; none at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Taken {
+    /// So many were, and the next page begins behind `next`.
+    #[must_use]
+    pub fn new(count: u64, next: Option<String>) -> Self {
+        let more = next.is_some();
+        Self { count, more, next }
+    }
+}
+
+/// Why a route's hints wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerStatus {
+    /// Since when.
+    pub since: Timestamp,
+    /// When one of them is carried out, to find out whether it goes on.
+    pub next_attempt_at: Timestamp,
+    /// The last refusal's kind.
+    pub kind: ErrorKind,
+    /// Whose it is.
+    pub fault: Fault,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
 }
 
 impl RouteStatus {
@@ -157,6 +191,8 @@ impl RouteStatus {
             event_to_commit: Delays::of(&ledger.event_to_commit),
             recent: ledger.recent.clone(),
             quarantined: ledger.quarantined,
+            overflowed: ledger.overflowed,
+            breaker: ledger.breaker.shown().map(BreakerStatus::new),
             objects: ledger.objects,
             walks: ledger.walks.clone(),
             brake: mirrored.map(|Route { brake, .. }| BrakeStatus {
@@ -164,6 +200,19 @@ impl RouteStatus {
                 limit: brake.limit(ledger.objects),
                 window_s: brake.window,
             }),
+        }
+    }
+}
+
+impl BreakerStatus {
+    fn new((since, next_attempt_at, error): (Timestamp, Timestamp, &TransferError)) -> Self {
+        Self {
+            since,
+            next_attempt_at,
+            kind: error.kind,
+            fault: error.kind.fault(),
+            message: error.message.clone(),
+            advice: error.advice.clone(),
         }
     }
 }
@@ -225,6 +274,6 @@ mod tests {
         assert!(status.counts.is_empty() && status.quarantined == 0 && status.walks.is_empty());
         let taken: Taken =
             serde_json::from_value(json!({"count": 3, "more": true, "sun": 1})).unwrap();
-        assert_eq!((taken.count, taken.more), (3, true));
+        assert_eq!((taken.count, taken.more, taken.next), (3, true, None));
     }
 }

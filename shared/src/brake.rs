@@ -66,18 +66,36 @@ impl Brake {
 }
 
 impl BrakeState {
-    /// Asks for one delete at `now`, in a bucket that had so many `objects` when they were last
-    /// counted. What is granted counts for the window, and up to a slot longer; what is not, does
-    /// not count.
-    pub fn ask(&mut self, brake: &Brake, objects: Option<u64>, now: Timestamp) -> DeletePermit {
+    /// Asks for up to `count` deletes at `now`, in a bucket that had so many `objects` when they were last
+    /// counted. Gives how many are granted, and what to say of the first. What is granted counts for the window,
+    /// and up to a slot longer; what is not, does not count.
+    pub fn ask(
+        &mut self,
+        brake: &Brake,
+        objects: Option<u64>,
+        now: Timestamp,
+        count: u32,
+    ) -> (u32, DeletePermit) {
         let (deletes, limit) = (self.deletes(brake, now), brake.limit(objects));
-        if deletes >= limit {
-            return DeletePermit::Braked { deletes, limit };
+        let left = u32::try_from(limit.saturating_sub(deletes)).unwrap_or(u32::MAX);
+        let granted = count.min(left);
+        if granted == 0 {
+            return (0, DeletePermit::Braked { deletes, limit });
         }
         let slot = brake.slot();
         let begins = now.as_second().div_euclid(slot) * slot;
-        *self.0.entry(begins).or_default() += 1;
-        DeletePermit::Granted
+        *self.0.entry(begins).or_default() += granted;
+        (granted, DeletePermit::Granted)
+    }
+
+    /// So many of those that were granted are not used: the last ones do not count.
+    pub fn returned(&mut self, mut count: u32) {
+        for granted in self.0.values_mut().rev() {
+            let less = count.min(*granted);
+            *granted -= less;
+            count -= less;
+        }
+        self.0.retain(|_, granted| *granted > 0);
     }
 
     /// How many deletes count at `now`; older ones are forgotten. So are those of a clock that was
@@ -110,16 +128,19 @@ mod tests {
     fn after_as_many_as_are_allowed_nothing_goes_until_they_are_out_of_the_window() {
         let mut state = BrakeState::default();
         for second in [0, 100, 599] {
-            assert_eq!(state.ask(&BRAKE, None, at(second)), DeletePermit::Granted);
+            assert_eq!(
+                state.ask(&BRAKE, None, at(second), 1).1,
+                DeletePermit::Granted
+            );
         }
         let braked = DeletePermit::Braked {
             deletes: 3,
             limit: 3,
         };
-        assert_eq!(state.ask(&BRAKE, None, at(600)), braked);
+        assert_eq!(state.ask(&BRAKE, None, at(600), 1).1, braked);
         // What was refused does not count: the first one's slot ends, and one more may go.
-        assert_eq!(state.ask(&BRAKE, None, at(610)), DeletePermit::Granted);
-        assert_eq!(state.ask(&BRAKE, None, at(611)), braked);
+        assert_eq!(state.ask(&BRAKE, None, at(610), 1).1, DeletePermit::Granted);
+        assert_eq!(state.ask(&BRAKE, None, at(611), 1).1, braked);
     }
 
     #[test]
@@ -144,14 +165,33 @@ mod tests {
             deletes: 0,
             limit: 0,
         };
-        assert_eq!(state.ask(&none, None, at(0)), braked);
+        assert_eq!(state.ask(&none, None, at(0), 1).1, braked);
+    }
+
+    #[test]
+    fn several_are_granted_at_once_and_what_is_returned_does_not_count() {
+        let mut state = BrakeState::default();
+        assert_eq!(
+            state.ask(&BRAKE, None, at(0), 2),
+            (2, DeletePermit::Granted)
+        );
+        assert_eq!(
+            state.ask(&BRAKE, None, at(20), 9),
+            (1, DeletePermit::Granted)
+        );
+        state.returned(2);
+        assert_eq!(state.deletes(&BRAKE, at(20)), 1);
+        assert_eq!(state.ask(&BRAKE, None, at(20), 9).0, 2);
+        assert_eq!(state.ask(&BRAKE, None, at(20), 9).0, 0);
+        state.returned(100);
+        assert_eq!(state.deletes(&BRAKE, at(20)), 0);
     }
 
     #[test]
     fn what_is_stored_is_read_again() {
         let mut state = BrakeState::default();
         for _ in 0..2 {
-            state.ask(&BRAKE, None, at(9));
+            state.ask(&BRAKE, None, at(9), 1);
         }
         let text = serde_json::to_string(&state).unwrap();
         let mut read: BrakeState = serde_json::from_str(&text).unwrap();

@@ -8,9 +8,10 @@ use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Authority;
 use crate::gcs::{is_absent, is_lost_race, is_page, refusal};
 use crate::port::{Port, TransportError};
-use crate::renew::{ask_aws, later, renew};
+use crate::renew::{ask_aws, renew};
 use crate::retry::Attempts;
 use crate::s3::{self, Refusal};
+use crate::time::later;
 
 /// A port, and what is needed to speak to both sides over it.
 pub(crate) struct Client<'a, P> {

@@ -11,6 +11,7 @@ pub mod access;
 pub mod api;
 pub mod aws;
 pub mod brake;
+pub mod breaker;
 mod client;
 pub mod composite;
 pub mod credentials;

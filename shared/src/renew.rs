@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::access::{Access, RefreshStep};
 use crate::credentials::CacheState;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Authority, TransportError};
 use crate::port::Port;
+use crate::time::later;
 
 /// How often whoever waits for another's asking looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -113,14 +113,6 @@ fn cannot_sign(reason: &str) -> TransferError {
         format!("GOOGLE_CREDENTIALS cannot sign: {reason}."),
         "Set the secret to the JSON key file of a service account, unchanged.",
     )
-}
-
-/// So long after `now`.
-pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
-    SignedDuration::try_from(wait)
-        .ok()
-        .and_then(|wait| now.checked_add(wait).ok())
-        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -22,9 +22,12 @@ pub const DELIVERIES: u32 = 30;
 /// damaged stays so.
 pub const DELIVERIES_OF_DAMAGED: u32 = 3;
 
-/// The same where a store or a service refuses what a person probably has to mend: half a minute at
-/// most, in which a mistake of the moment has passed.
-pub const DELIVERIES_OF_REFUSED: u32 = 5;
+/// The same where a store or a service refuses what a person probably has to mend: some 15 minutes, in which a
+/// permission that was given arrives, and a mistake of the moment has passed.
+pub const DELIVERIES_OF_REFUSED: u32 = 11;
+
+/// How often a walk tries that for one page: half a minute at most, because a person waits for what it says.
+const PAGES_OF_REFUSED: u32 = 5;
 
 /// Attempts at that within one delivery: whatever went before, one such answer is never the last word.
 pub const ATTEMPTS_AT_REFUSED: u32 = 2;
@@ -101,6 +104,15 @@ pub fn after_delivery(error: &TransferError, delivery: u32, seed: u64) -> Dispos
         return Disposition::Quarantine;
     }
     Disposition::RetryAfter(in_queue(error, delivery, seed))
+}
+
+/// What to do in a walk whose attempt `attempt` (from 1) at a page ended in `error`.
+#[must_use]
+pub fn after_page(error: &TransferError, attempt: u32, seed: u64) -> Disposition {
+    if error.kind.is_doubtful() && attempt >= PAGES_OF_REFUSED {
+        return Disposition::Quarantine;
+    }
+    after_delivery(error, attempt, seed)
 }
 
 /// How often what failed with `error` is tried: in one delivery, and in how many deliveries.
@@ -222,9 +234,28 @@ mod tests {
         }
         let last = after_delivery(&denied, DELIVERIES_OF_REFUSED, 7);
         assert_eq!(last, Disposition::Quarantine);
+        let page = |attempt| after_page(&denied, attempt, 7);
+        assert!(matches!(page(1), Disposition::RetryAfter(_)));
+        assert_eq!(page(PAGES_OF_REFUSED), Disposition::Quarantine);
         // Also in a delivery that comes late because of something else.
         assert!(in_hand(&denied, 1, 7).is_some());
         assert_eq!(in_hand(&denied, ATTEMPTS_AT_REFUSED, 7), None);
+    }
+
+    #[test]
+    fn what_is_refused_is_tried_for_a_quarter_of_an_hour() {
+        let denied = error(ErrorKind::SourceDenied, None);
+        let waits = |seed| {
+            let each = (1..DELIVERIES_OF_REFUSED).map(|delivery| {
+                match after_delivery(&denied, delivery, seed) {
+                    Disposition::RetryAfter(wait) => wait.as_secs(),
+                    Disposition::Quarantine => panic!("quarantined after {delivery}"),
+                }
+            });
+            each.sum::<u64>()
+        };
+        let mean = (0..500).map(waits).sum::<u64>() / 500;
+        assert!((12 * 60..20 * 60).contains(&mean), "{mean}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! alone would be a fortieth of what deploys. What is no time is `None`.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use ::http::header::DATE;
 use ::http::{Response, StatusCode};
@@ -227,6 +228,14 @@ pub(crate) fn read_option<'de, D: Deserializer<'de>>(
     let text = Option::<String>::deserialize(deserializer)?;
     let time = text.map(|text| rfc3339(&text).ok_or_else(|| D::Error::custom("no time")));
     time.transpose()
+}
+
+/// So long after `now`. The sum of both would bring jiff's error texts into what deploys.
+pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    SignedDuration::try_from(wait)
+        .ok()
+        .and_then(|wait| now.checked_add(wait).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

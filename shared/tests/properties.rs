@@ -228,7 +228,8 @@ proptest! {
             let within = |reach: i64| {
                 granted.iter().filter(|&&second| second > now - reach).count() as u64
             };
-            match state.ask(&brake, objects, Timestamp::from_second(now).unwrap()) {
+            let now_at = Timestamp::from_second(now).unwrap();
+            match state.ask(&brake, objects, now_at, 1).1 {
                 DeletePermit::Granted => {
                     prop_assert!(within(reach) < limit);
                     granted.push(now);

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 pub use contract::{Answer, Contract};
 pub use event::{event, write_event};
 pub use lane::{Lane, content, noise};
-pub use stack::{SHARED_LANES, Stack, shared};
+pub use stack::{LONGEST_WAIT, SHARED_LANES, Stack, shared};
 pub use sts::{AUDIENCE, Asked, Role, TokenServices};
 pub use witness::{Seen, Witness};
 

@@ -13,6 +13,10 @@ use crate::{Lane, Witness, toolchain};
 /// How many tests can take a [`Lane`] of the [`shared`] stack.
 pub const SHARED_LANES: usize = 48;
 
+/// For how many seconds a message waits at most. What is given up after five hours is then given up within one
+/// minute.
+pub const LONGEST_WAIT: u32 = 1;
+
 /// A running stack.
 pub struct Stack {
     /// The three servers.
@@ -60,6 +64,7 @@ impl Stack {
             let limit = options.bindings.entry(limit);
             limit.or_insert_with(|| "off".into());
         }
+        options.longest_wait.get_or_insert(LONGEST_WAIT);
         let witness = Witness::default();
         let routes: BTreeMap<_, _> = (0..lanes)
             .map(|n| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
 const LAYERS: [&[&str]; 15] = [
-    &["sigv4", "event", "brake", "jwt"],
+    &["sigv4", "event", "brake", "breaker", "jwt"],
     &["sender"],
     &["s3", "gcs", "bigquery", "route", "sqs"],
     &["credentials"],

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use causeway_shared::error::ConfigError;
-use causeway_shared::host::{Class, Delivered, Level, Platform, Queue, RouteAccess, Storage};
+use causeway_shared::host::{
+    Class, Delivered, Isolate, Level, Platform, Queue, RouteAccess, Storage,
+};
 use causeway_shared::route::Routes;
 use causeway_shared::sqs;
 use futures::future::join;
@@ -19,6 +21,10 @@ use worker::durable::{ListOptions, State};
 use crate::config::Config;
 use crate::platform::{self, Message, Stub, set};
 use crate::port::WorkerdPort;
+
+thread_local! {
+    static ISOLATE: Rc<Isolate> = Rc::default();
+}
 
 /// The platform, as the variables and bindings of wrangler.toml give it.
 #[derive(Clone)]
@@ -67,6 +73,10 @@ impl Platform for Workerd {
 
     async fn call(&self, class: Class, name: &str, report: String) -> Result<String, String> {
         object(&self.0, class, name)?.post(&report).await
+    }
+
+    fn isolate(&self) -> Rc<Isolate> {
+        ISOLATE.with(Rc::clone)
     }
 
     fn log(&self, level: Level, line: &Value) {

@@ -11,7 +11,7 @@ use crate::host::{DurableStorage, Workerd};
 pub struct PartsCoordinator(coordinator::PartsCoordinator<Workerd, DurableStorage>);
 
 /// That of a route's ledger.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct RouteLedger(ledger::RouteLedger<Workerd, DurableStorage>);
 
 /// That of a walk.
@@ -46,6 +46,11 @@ impl DurableObject for RouteLedger {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         Response::ok(self.0.answer(&request.text().await?).await?)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.0.alarm().await?;
+        Response::empty()
     }
 }
 

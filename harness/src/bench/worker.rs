@@ -192,6 +192,7 @@ pub(super) async fn start(
         // What it says is read, as it would be elsewhere, and dropped.
         log: LogSink::default(),
         storage: None,
+        longest_wait: None,
     };
     Runtime::start(toolchain, options)
         .await

@@ -52,8 +52,7 @@ Examples:
 Nothing is done to the object or its copy: the worker only forgets that they may differ. The key's
 next event finds out again. On a terminal it asks before it does it.
 
-With --json: {\"route\", \"dropped\", \"more\"}, \"more\" being true when entries have come meanwhile; with
-\"error\" when it broke off after some.";
+With --json: {\"route\", \"dropped\"}; with \"error\" when it broke off after some.";
 
 /// See what could not be done and why, or forget it
 #[derive(Debug, Args)]

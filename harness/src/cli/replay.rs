@@ -24,8 +24,7 @@ What became of it: `causeway status ROUTE`.
 The worker is CAUSEWAY_URL or --url, its token CAUSEWAY_ADMIN_TOKEN or --token; where neither is
 set, the local stack's.
 
-With --json: {\"route\", \"replayed\", \"more\"}, \"more\" being true when entries have come, or come back,
-meanwhile; with \"error\" when it broke off after some.";
+With --json: {\"route\", \"replayed\"}; with \"error\" when it broke off after some.";
 
 /// Try again what is in quarantine
 #[derive(Debug, Args)]

@@ -71,8 +71,7 @@ pub(super) struct Chosen {
     selection: Selection,
     /// For people: `s3://b/k`, `all 12 entries`
     pub(super) name: String,
-    /// Entries that stand there, or more. An entry that is replayed and fails comes back; going on
-    /// beyond these would replay it for ever.
+    /// Entries that stand there, or more
     most: u64,
     /// Whether `most` is the very number
     exact: bool,
@@ -199,7 +198,7 @@ pub(super) fn refuse_a_name(option: &str, prefix: &str) -> Result<(), Failure> {
     ))
 }
 
-/// Calls the worker until nothing of what was chosen is left, and says what was done.
+/// Has the worker look at each entry once, and says what was done.
 pub(super) async fn act(
     worker: &AdminClient,
     action: Action,
@@ -212,21 +211,19 @@ pub(super) async fn act(
         Action::Drop => "dropped",
     };
     let bar = output.counter(chosen.exact.then_some(chosen.most));
-    let (mut done, mut more) = (0, true);
+    let (mut done, mut next) = (0, None);
     let outcome: Result<(), ClientError> = loop {
-        let batch = match worker.act(action, route, &chosen.selection).await {
-            Ok(batch) => batch,
+        let after = next.take();
+        let page = worker.act(action, route, &chosen.selection, after.as_deref());
+        let page = match page.await {
+            Ok(page) => page,
             Err(error) => break Err(error),
         };
-        done += batch.count;
-        more = batch.more;
+        done += page.count;
         bar.set_position(done);
-        if !more || done >= chosen.most {
+        next = page.next;
+        if next.is_none() {
             break Ok(());
-        }
-        if batch.count == 0 {
-            let what = format!("the worker says that there is more, but {verb} nothing");
-            break Err(ClientError::failed(what));
         }
     };
     bar.finish_and_clear();
@@ -247,10 +244,7 @@ pub(super) async fn act(
                 _ => entries(done),
             };
             output.line(&shown(&format!("{verb} {what}")));
-            if more && failure.is_none() {
-                output.line("more have come meanwhile, or come back; run it again for those");
-            }
-            let mut json = json!({ "route": route, verb: done, "more": more });
+            let mut json = json!({ "route": route, verb: done });
             if let Some(failure) = &failure {
                 json["error"] = failure.json();
             }

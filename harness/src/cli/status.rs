@@ -89,12 +89,31 @@ fn overview(routes: &[RouteStatus]) -> Vec<String> {
             human(status.bytes),
             delay(status.event_to_commit.p50_ms),
             delay(status.event_to_commit.p99_ms),
-            status.quarantined.to_string(),
+            quarantined(status),
             status.brake.as_ref().map_or_else(|| "-".to_owned(), brake),
             others.collect::<Vec<_>>().join(", "),
         ]
     });
-    table(&headings, rows)
+    let mut lines = table(&headings, rows);
+    for status in routes {
+        if let Some(breaker) = &status.breaker {
+            let route = &status.route;
+            let advice = &breaker.advice;
+            let since = time(breaker.since);
+            lines.push(shown(&format!(
+                "{route}: hints wait since {since} ({}). {advice}",
+                breaker.kind
+            )));
+        }
+    }
+    lines
+}
+
+fn quarantined(status: &RouteStatus) -> String {
+    match status.overflowed {
+        0 => status.quarantined.to_string(),
+        more => format!("{}, and {more} that had no room", status.quarantined),
+    }
 }
 
 fn brake(brake: &BrakeStatus) -> String {
@@ -126,7 +145,16 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
     }
     let bytes = status.bytes;
     fact("bytes", &format!("{bytes} ({})", human(bytes)));
-    fact("in quarantine", &status.quarantined.to_string());
+    fact("in quarantine", &quarantined(status));
+    if let Some(breaker) = &status.breaker {
+        let next = time(breaker.next_attempt_at);
+        fact(
+            "hints wait",
+            &format!("since {}; the next is tried at {next}", time(breaker.since)),
+        );
+        fact("because", &format!("{}: {}", breaker.kind, breaker.message));
+        fact("what to do", &breaker.advice);
+    }
     if let Some(objects) = status.objects {
         fact(
             "keys at the source",

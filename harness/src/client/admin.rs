@@ -170,12 +170,13 @@ impl AdminClient {
         self.0.post(&path, String::new()).await.map_err(of_route)
     }
 
-    /// Acts on some of the entries selected. Call it again while there are more.
+    /// Acts on a page of the entries selected, of those after `after`. Call it again with the page's `next`.
     pub async fn act(
         &self,
         action: Action,
         route: &str,
         selection: &Selection,
+        after: Option<&str>,
     ) -> Result<Taken, ClientError> {
         let below = match action {
             Action::Replay { .. } => "/quarantine/replay",
@@ -184,6 +185,9 @@ impl AdminClient {
         let mut body = json!(selection);
         if action == (Action::Replay { release: true }) {
             body["release"] = json!(true);
+        }
+        if let Some(after) = after {
+            body["after"] = json!(after);
         }
         let body = body.to_string();
         let answer = self.0.post(&path(route, below)?, body).await;

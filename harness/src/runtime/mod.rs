@@ -41,6 +41,9 @@ pub struct RuntimeOptions {
     /// The folder in which its Durable Objects' storage and alarms outlive it; none: they are gone
     /// with it. What is in its queues is gone with it either way.
     pub storage: Option<PathBuf>,
+    /// The platform's queues, and the alarms of large objects, let nothing wait for longer than so many
+    /// seconds. None: as long as they are told.
+    pub longest_wait: Option<u32>,
     /// Where the worker's console output goes.
     pub log: LogSink,
 }
@@ -66,6 +69,7 @@ struct ScriptOptions<'a> {
     bindings: &'a Map<String, Value>,
     replace_routes: bool,
     storage: Option<&'a Path>,
+    longest_wait: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +121,7 @@ impl Runtime {
             bindings: &options.bindings,
             replace_routes: options.replace_routes,
             storage: options.storage.as_deref(),
+            longest_wait: options.longest_wait,
         })?;
         first.push(b'\n');
         // A runner that has died already says why on its standard error.

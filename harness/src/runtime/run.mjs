@@ -1,7 +1,7 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes, storage. Each further line is what the platform does of itself: {"cron"} whose time has
+// replaceRoutes, storage, longestWait. Each further line is what the platform does of itself: {"cron"} whose time has
 // come, or {"queue","message"}, which it moves to the queue bound as that. Standard output is JSON lines:
 // {"ready":{url,workerd}} once, {"log":{level,message}} for what the worker writes to its console.
 // Closing standard input ends it, however the parent ended.
@@ -17,10 +17,45 @@ function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-async function modules(folder) {
+// The worker, on a platform where no message and no alarm of a large object waits for longer than `seconds`:
+// what takes hours to give up can then be tested.
+const hasty = (seconds) => `
+import Worker, * as all from "./index.js";
+export * from "./index.js";
+const longest = ${seconds};
+const shortened = (options) => ({ ...options, delaySeconds: Math.min(options?.delaySeconds ?? 0, longest) });
+const queue = (bound) => ({
+  send: (message, options) => bound.send(message, shortened(options)),
+  sendBatch: (messages, options) => bound.sendBatch(messages, shortened(options)),
+});
+const queues = (env) => {
+  const bound = ["HINTS", "PARTS", "DEAD_LETTERS"].filter((name) => typeof env[name]?.sendBatch === "function");
+  return { ...env, ...Object.fromEntries(bound.map((name) => [name, queue(env[name])])) };
+};
+export default class extends Worker {
+  queue(batch) {
+    for (const message of batch.messages) {
+      const retry = message.retry.bind(message);
+      message.retry = (options) => retry(shortened(options));
+    }
+    return Worker.prototype.queue.call({ env: queues(this.env), ctx: this.ctx }, batch);
+  }
+}
+export class PartsCoordinator extends all.PartsCoordinator {
+  constructor(state, env) {
+    const set = state.storage.setAlarm.bind(state.storage);
+    state.storage.setAlarm = (time, options) => set(Math.min(time, Date.now() + 1000 * longest), options);
+    super(state, queues(env));
+  }
+}
+`;
+
+async function modules(folder, longestWait) {
   const wasm = (await readdir(folder)).filter((name) => name.endsWith(".wasm"));
   const module = async (type, file) => ({ type, path: file, contents: await readFile(file) });
+  const entry = path.join(folder, "hasty.js");
   return Promise.all([
+    ...(longestWait ? [{ type: "ESModule", path: entry, contents: hasty(longestWait) }] : []),
     module("ESModule", path.join(folder, "index.js")),
     ...wasm.map((name) => module("CompiledWasm", path.join(folder, name))),
   ]);
@@ -70,7 +105,7 @@ async function mainWorker(options) {
     queueProducers: Object.fromEntries(
       Object.entries(worker.queueProducers ?? {}).filter(([name]) => !(name in options.bindings)),
     ),
-    modules: await modules(options.bundle),
+    modules: await modules(options.bundle, options.longestWait),
     modulesRoot: options.bundle,
     // Every request of ours would go through a worker of Miniflare's that takes out a header which
     // none of them has.

@@ -86,7 +86,7 @@ impl Memory {
     async fn alarm(&self) -> Result<(), String> {
         match self {
             Self::Coordinator(object) => object.alarm().await,
-            Self::Ledger(_) => Ok(()),
+            Self::Ledger(object) => object.alarm().await,
             Self::Walk(object) => object.alarm().await,
         }
     }

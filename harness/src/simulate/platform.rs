@@ -7,7 +7,7 @@ use std::time::Duration;
 use causeway_shared::brake::DeletePermit;
 use causeway_shared::error::ConfigError;
 use causeway_shared::host::{
-    BATCH_BYTES, BATCH_MESSAGES, Class, Level, Platform, Queue, RouteAccess, to_json,
+    BATCH_BYTES, BATCH_MESSAGES, Class, Isolate, Level, Platform, Queue, RouteAccess, to_json,
 };
 use causeway_shared::message::Message;
 use causeway_shared::route::Routes;
@@ -143,7 +143,7 @@ impl Platform for SimulatedPlatform {
     async fn call(&self, class: Class, name: &str, report: String) -> Result<String, String> {
         let is_start = class == Class::PartsCoordinator && report.starts_with("{\"Start\"");
         if self.is(Mutant::BrakeNotAsked) && report.starts_with("{\"MayDelete\"") {
-            return Ok(to_json(&DeletePermit::Granted));
+            return Ok(to_json(&(1, DeletePermit::Granted)));
         }
         let name = object_name(class, name);
         let answer = self.world.call(&name, report).await;
@@ -152,6 +152,10 @@ impl Platform for SimulatedPlatform {
             return Ok("\"Underway\"".to_owned());
         }
         answer
+    }
+
+    fn isolate(&self) -> Rc<Isolate> {
+        self.world.memory_of(self.isolate)
     }
 
     fn log(&self, level: Level, line: &Value) {

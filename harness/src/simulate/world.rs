@@ -15,6 +15,7 @@ use bytes::Bytes;
 use causeway_shared::access::{Access, Endpoints, GcsAccess, S3Access};
 use causeway_shared::credentials::GoogleCredential;
 use causeway_shared::gcs::ServiceAccount;
+use causeway_shared::host::Isolate as Memory;
 use causeway_shared::route::{Route, Routes};
 use causeway_shared::sigv4::Credentials;
 use http::Response;
@@ -54,6 +55,8 @@ type Act = Box<dyn FnOnce(&Rc<World>)>;
 /// An isolate of the worker.
 pub(super) struct Isolate {
     pub(super) access: Arc<Access>,
+    /// What the glue remembers.
+    pub(super) memory: Rc<Memory>,
     /// How wrong its clock is, in milliseconds.
     pub(super) skew: i64,
 }
@@ -207,6 +210,7 @@ impl World {
         });
         Isolate {
             access: Arc::new(access),
+            memory: Rc::default(),
             skew,
         }
     }
@@ -230,6 +234,10 @@ impl World {
         let change = self.scenario.circumstances.change.as_ref();
         let is_changed = change.is_some_and(|change| change.is_seen(isolate, now));
         &self.routes[usize::from(is_changed)]
+    }
+
+    pub(super) fn memory_of(&self, isolate: usize) -> Rc<Memory> {
+        Rc::clone(&self.isolates.borrow()[isolate].memory)
     }
 
     pub(super) fn access(&self, isolate: usize) -> Arc<Access> {

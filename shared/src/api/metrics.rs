@@ -14,7 +14,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const SEPARATOR: char = '\u{1f}';
 
 /// Name, type and help of each family, in the order of the sections.
-const FAMILIES: [[&str; 3]; 6] = [
+const FAMILIES: [[&str; 3]; 8] = [
     [
         "causeway_outcomes_total",
         "counter",
@@ -25,6 +25,16 @@ const FAMILIES: [[&str; 3]; 6] = [
         "causeway_quarantined",
         "gauge",
         "Keys that are in quarantine now.",
+    ],
+    [
+        "causeway_overflowed_total",
+        "counter",
+        "Keys that failed while the quarantine was full.",
+    ],
+    [
+        "causeway_breaker_open",
+        "gauge",
+        "1 while a route's hints wait because a store refuses all of them.",
     ],
     [
         "causeway_source_objects",
@@ -46,7 +56,16 @@ const FAMILIES: [[&str; 3]; 6] = [
 /// The samples of the route `name`.
 #[must_use]
 pub fn samples(name: &str, ledger: &Ledger) -> String {
-    let [outcomes, bytes, quarantined, objects, accepted, event] = FAMILIES.map(|family| family[0]);
+    let [
+        outcomes,
+        bytes,
+        quarantined,
+        overflowed,
+        breaker,
+        objects,
+        accepted,
+        event,
+    ] = FAMILIES.map(|family| family[0]);
     let route = format!("route=\"{}\"", escaped(name));
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -62,6 +81,8 @@ pub fn samples(name: &str, ledger: &Ledger) -> String {
     };
     single(bytes, Some(ledger.bytes));
     single(quarantined, Some(ledger.quarantined));
+    single(overflowed, Some(ledger.overflowed));
+    single(breaker, Some(ledger.breaker.shown().is_some().into()));
     single(objects, ledger.objects);
     for (name, delays) in [
         (accepted, &ledger.accepted_to_commit),

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::join3;
@@ -15,14 +16,16 @@ use jiff::SignedDuration;
 use super::coordinator::Handle;
 use super::settle::{Decision, Delivery, settle};
 use super::{
-    Delivered, Platform, Queue, RouteAccess, hints, ledger, log, part, put, put_after, to_json,
+    Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_after,
+    put_all_after, to_json,
 };
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
 use crate::event::{self, EventError, Notification};
 use crate::ledger::Record;
-use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
+use crate::message::{CarriedSession, Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
+use crate::retry::DELIVERIES;
 use crate::route::Routes;
 use crate::transfer::{Ending, Outcome, Transfer};
 
@@ -41,6 +44,9 @@ const PARTS_AT_ONCE: usize = 6;
 /// No transfer is begun later than this after the batch: a transfer may take 13 of the 15 minutes that a
 /// consumer has, and what is under way when they end is lost.
 const BEGIN_WITHIN: SignedDuration = SignedDuration::from_secs(90);
+
+/// How long after an isolate died GCS may still commit what it sent.
+const LATE_UPLOAD: Duration = Duration::from_mins(15);
 
 /// How long a message waits when the worker is misconfigured, in seconds: at first, and at most. Its hundred
 /// deliveries then last for four days.
@@ -96,11 +102,20 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
     // What the ledgers are to say, by route.
     let records = RefCell::new(BTreeMap::<String, Vec<Record>>::new());
     let not_begun = RefCell::new(Vec::new());
+    // By route, and for how long.
+    let held = RefCell::new(BTreeMap::<&str, (Duration, Vec<usize>)>::new());
     let began = platform.now();
     let is_late = || platform.now().duration_since(began) > BEGIN_WITHIN;
     let run = async |fold: Fold| {
         if is_late() {
             return not_begun.borrow_mut().extend(fold.members);
+        }
+        let leader = &hints[fold.leader()];
+        if let Some(wait) = gate::wait(platform, leader).await {
+            let mut held = held.borrow_mut();
+            let (longest, members) = held.entry(&leader.route).or_default();
+            *longest = wait.max(*longest);
+            return members.extend(fold.members);
         }
         let record = carry_out(platform, fold, &hints, &deliveries).await;
         if let Some((route, record)) = record {
@@ -118,9 +133,16 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
         }),
     )
     .await;
-    give_back(platform, &not_begun.into_inner(), &hints, &deliveries).await;
+    give_back(platform, &not_begun.into_inner(), None, &hints, &deliveries).await;
+    for (route, (wait, members)) in held.into_inner() {
+        log::held(platform, route, members.len(), wait);
+        give_back(platform, &members, Some(wait), &hints, &deliveries).await;
+    }
     for (route, records) in records.into_inner() {
         ledger::record(platform, &route, records).await;
+    }
+    for route in platform.isolate().with_permits() {
+        ledger::return_permits(platform, &route).await;
     }
 }
 
@@ -135,19 +157,23 @@ fn misconfigured_delay(delivery: u32) -> u32 {
 }
 
 /// Returns `members` to the queue as new messages, so that a delivery in which no transfer began uses up no retry.
+/// Those that their route's breaker holds come after that `wait`.
 async fn give_back<M: Delivered>(
     platform: &impl Platform,
     members: &[usize],
+    wait: Option<Duration>,
     hints: &[HintMessage],
     deliveries: &[Delivery<M>],
 ) {
     let copies = members.iter().map(|&member| {
         to_json(&HintMessage {
             returns: deliveries[member].count().saturating_sub(1),
+            held: wait.is_some(),
             ..hints[member].clone()
         })
     });
-    let sent = put(platform, Queue::Hints, &copies.collect::<Vec<_>>()).await;
+    let copies: Vec<_> = copies.collect();
+    let sent = put_all_after(platform, Queue::Hints, &copies, wait.unwrap_or_default()).await;
     for &member in members {
         match sent {
             Ok(()) => deliveries[member].acknowledge(),
@@ -165,12 +191,20 @@ async fn carry_out<P: Platform, M: Delivered>(
     deliveries: &[Delivery<M>],
 ) -> Option<(String, Record)> {
     let leader = &fold.message(hints);
+    let count = deliveries[fold.leader()].count();
+    let died = |&member: &usize| deliveries[member].count() > 1;
     let started = platform.now();
     let result = match transfer(platform, leader).await {
-        Ok(Ending::Settled(outcome)) => Ok(outcome),
-        Err(error) => Err(error),
+        Ok(Ending::Settled(outcome))
+            if !is_unsure(platform, leader, &outcome) || !fold.members.iter().any(died) =>
+        {
+            Ok(outcome)
+        }
+        Ok(Ending::Carry { session, .. }) if is_in_vain(leader, &session, count) => {
+            Err(carried_in_vain(session.furthest))
+        }
         Ok(goes_on) => {
-            let taken = hand_over(platform, leader, goes_on).await;
+            let taken = hand_over(platform, leader, goes_on, count).await;
             if let Err(reason) = &taken {
                 log::not_handed_over(platform, leader, reason);
             }
@@ -182,7 +216,11 @@ async fn carry_out<P: Platform, M: Delivered>(
             }
             return None;
         }
+        Err(error) => Err(error),
     };
+    if let Err(error) = &result {
+        gate::refused(platform, leader, error).await;
+    }
     let elapsed = log::milliseconds_since(platform, started);
     let mut record = None;
     for &member in &fold.members {
@@ -194,6 +232,19 @@ async fn carry_out<P: Platform, M: Delivered>(
         }
     }
     record.map(|record| (leader.route.clone(), record))
+}
+
+/// Whether `outcome` may not last: where source and copy are gone, GCS may still commit what an earlier delivery
+/// sent before it died.
+fn is_unsure(platform: &impl Platform, message: &HintMessage, outcome: &Outcome) -> bool {
+    let propagates = || {
+        let routes = platform.routes().ok();
+        let route = routes
+            .as_ref()
+            .and_then(|routes| routes.get(&message.route));
+        route.is_some_and(|route| route.propagates_deletes())
+    };
+    matches!(outcome, Outcome::SourceGone | Outcome::ListedGone) && propagates()
 }
 
 /// What the ledger is to say of `message`.
@@ -209,15 +260,51 @@ fn record_of(
     }
 }
 
-/// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another
-/// message. It answers for the hint once this gives `true`.
+/// Whether more of the object than ever was sent in `session`, or more of its checksum is known.
+fn is_further(message: &HintMessage, session: &CarriedSession) -> bool {
+    let covered = |session: &CarriedSession| {
+        let running = session.running.as_ref();
+        running.map_or(0, |running| running.offset)
+    };
+    message.session.as_ref().is_none_or(|before| {
+        session.etag != before.etag
+            || session.furthest > before.furthest
+            || session.uri == before.uri && covered(session) > covered(before)
+    })
+}
+
+/// Whether `session` would be carried on for ever: each delivery begins an upload and none comes further.
+fn is_in_vain(message: &HintMessage, session: &CarriedSession, count: u32) -> bool {
+    count >= DELIVERIES && !is_further(message, session)
+}
+
+fn carried_in_vain(furthest: u64) -> TransferError {
+    TransferError::new(
+        ErrorKind::DestinationUnavailable,
+        format!("GCS lost each upload of the object; none came further than {furthest} bytes."),
+        "Look at the state of Google Cloud Storage, and replay the object.",
+    )
+}
+
+/// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another message.
+/// One that carries a session on counts the `count` deliveries on, if none of them came further; one that looks
+/// again comes when nothing can be on its way any more. Whoever it is answers for the hint once this gives `true`.
 async fn hand_over(
     platform: &impl Platform,
     message: &HintMessage,
     ending: Ending,
+    count: u32,
 ) -> Result<bool, String> {
     match ending {
-        Ending::Settled(_) => Ok(true),
+        Ending::Settled(outcome) => {
+            let again = HintMessage {
+                returns: 0,
+                ..message.clone()
+            };
+            put_after(platform, Queue::Hints, &again, LATE_UPLOAD).await?;
+            log::looks_again(platform, message, &outcome, LATE_UPLOAD);
+            Ok(true)
+        }
         Ending::Parts(order) => {
             let name = order.coordinator();
             let line = log::in_parts(&order);
@@ -230,6 +317,11 @@ async fn hand_over(
         Ending::Carry { session, delay } => {
             let line = log::carried(message, &session);
             let next = HintMessage {
+                returns: if is_further(message, &session) {
+                    0
+                } else {
+                    count
+                },
                 session: Some(session),
                 ..message.clone()
             };

@@ -1,5 +1,7 @@
 //! What the log says: one line of JSON an outcome. No line holds a secret.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -97,6 +99,44 @@ pub(super) fn carried(message: &HintMessage, session: &CarriedSession) -> Value 
     let mut line = json!({"event": "carried-on", "bytes": session.size});
     name(&mut line, message);
     line
+}
+
+/// Logs that so many hints of `route` wait for its breaker.
+pub(super) fn held(platform: &impl Platform, route: &str, count: usize, wait: Duration) {
+    let delay_s = whole_seconds(wait);
+    let line = json!({"event": "held", "route": route, "hints": count, "delay_s": delay_s});
+    info(platform, &line);
+}
+
+/// Logs that the breaker of `route` opens because of `error`.
+pub(super) fn breaker_opens(platform: &impl Platform, route: &str, error: &TransferError) {
+    let line = json!({
+        "event": "breaker-opens", "route": route, "kind": error.kind, "fault": error.kind.fault(),
+        "message": error.message, "advice": error.advice,
+    });
+    trouble(platform, &line);
+}
+
+/// Logs that it closes.
+pub(super) fn breaker_closes(platform: &impl Platform, route: &str) {
+    info(
+        platform,
+        &json!({"event": "breaker-closes", "route": route}),
+    );
+}
+
+/// Logs that both sides are looked at again after `delay`, because `outcome` may not last.
+pub(super) fn looks_again(
+    platform: &impl Platform,
+    message: &HintMessage,
+    outcome: &Outcome,
+    delay: Duration,
+) {
+    let mut line = json!({
+        "event": "looks-again", "outcome": outcome.name(), "delay_s": whole_seconds(delay),
+    });
+    name(&mut line, message);
+    info(platform, &line);
 }
 
 /// Logs that an object stays with its message, because nobody took it over.

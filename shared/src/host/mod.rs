@@ -2,7 +2,7 @@
 //! queues, alarms and storage, over two small traits. The worker and the simulator run these very lines;
 //! what a runtime adds is [`Platform`], [`Storage`] and [`Delivered`].
 //!
-//! [`batch`] carries a batch of hints and parts out, `settle` says what becomes of each message;
+//! [`batch`] carries a batch of hints and parts out, `gate` says which wait, `settle` what becomes of each message;
 //! [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes what is
 //! given up into a ledger; [`log`] is what people read of all that.
 //!
@@ -10,8 +10,10 @@
 
 pub mod batch;
 pub mod coordinator;
+mod gate;
 mod held;
 pub mod hints;
+mod isolate;
 pub mod ledger;
 pub mod log;
 mod part;
@@ -36,6 +38,8 @@ use crate::error::{ConfigError, TransferError};
 use crate::port::Port;
 use crate::route::{Route, Routes};
 use crate::sqs;
+
+pub use isolate::Isolate;
 
 /// Everything that the world does for the glue, but for an object's bytes, which are [`Port`]'s.
 ///
@@ -92,6 +96,9 @@ pub trait Platform {
         name: &str,
         report: String,
     ) -> impl Future<Output = Result<String, String>>;
+
+    /// What the isolate remembers from batch to batch.
+    fn isolate(&self) -> Rc<Isolate>;
 
     /// Writes a line of the log. No line holds a secret.
     fn log(&self, level: Level, line: &Value);
@@ -251,10 +258,21 @@ pub async fn put(
     queue: Queue,
     messages: &[String],
 ) -> Result<(), String> {
+    put_all_after(platform, queue, messages, Duration::ZERO).await
+}
+
+/// The same, to be delivered after `delay`.
+///
+/// # Errors
+/// Why the queue took no more.
+async fn put_all_after(
+    platform: &impl Platform,
+    queue: Queue,
+    messages: &[String],
+    delay: Duration,
+) -> Result<(), String> {
     for batch in batches(messages) {
-        platform
-            .enqueue(queue, &messages[batch], Duration::ZERO)
-            .await?;
+        platform.enqueue(queue, &messages[batch], delay).await?;
     }
     Ok(())
 }

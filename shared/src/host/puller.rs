@@ -17,9 +17,9 @@ use serde_json::json;
 use super::{Class, Platform, Queue as Ours, Storage, from_json, hints, log, put, to_json};
 use crate::event::{self, Notification};
 use crate::port::Port as _;
-use crate::renew::later;
 use crate::route::Routes;
 use crate::sqs::{self, BATCH, Queue, Received};
+use crate::time::later;
 
 /// Where the queue's URL is stored.
 const URL: &str = "url";

@@ -5,14 +5,19 @@
 //! the platform, after every delivery had ended without an answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{Delivered, Platform, from_json, ledger, log};
+use super::{Delivered, Platform, Queue, from_json, ledger, log, put_all_after};
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{DeadLetter, Message};
 use crate::route::UNROUTED;
 
-/// The longest wait for a ledger that does not answer, in seconds.
+/// The first wait for a ledger that does not answer, in seconds, and the longest.
+const FIRST_DELAY: u32 = 30;
 const LONGEST_DELAY: u32 = 3600;
+
+/// After so many deliveries a message is put into the queue anew: half of what the queue allows.
+const DELIVERIES: u32 = 50;
 
 /// Puts a batch into quarantine. Each message is acknowledged once it is there.
 pub async fn consume<M: Delivered>(platform: &impl Platform, messages: Vec<M>) {
@@ -42,12 +47,28 @@ pub async fn consume<M: Delivered>(platform: &impl Platform, messages: Vec<M>) {
             Err(reason) => {
                 log::ledger_silent(platform, &route, &reason);
                 for message in messages {
-                    let delay = 30_u32.saturating_mul(message.count());
-                    message.again_after(delay.min(LONGEST_DELAY));
+                    wait(platform, &message).await;
                 }
             }
         }
     }
+}
+
+/// Has `message` come again. Nothing catches what this queue gives up, so it is put there once more in time.
+async fn wait(platform: &impl Platform, message: &impl Delivered) {
+    let delay = FIRST_DELAY
+        .saturating_mul(message.count())
+        .min(LONGEST_DELAY);
+    if message.count() >= DELIVERIES {
+        let (text, wait) = ([message.text()], Duration::from_secs(delay.into()));
+        if put_all_after(platform, Queue::DeadLetters, &text, wait)
+            .await
+            .is_ok()
+        {
+            return message.acknowledge();
+        }
+    }
+    message.again_after(delay);
 }
 
 /// The letter of a message that the platform gave up.

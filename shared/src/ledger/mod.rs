@@ -5,6 +5,7 @@
 //! decision about an object is made from it; what is in quarantine stands beside it ([`Quarantined`]).
 
 mod histogram;
+mod load;
 mod quarantine;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,9 +14,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use histogram::Histogram;
+pub use load::Load;
 pub use quarantine::{Quarantined, Selector};
 
 use crate::brake::{Brake, BrakeState, DeletePermit};
+use crate::breaker::Breaker;
 use crate::error::{ErrorKind, TransferError, cut, read_kind_option};
 use crate::event::KEY_BYTES;
 use crate::json::without;
@@ -136,6 +139,12 @@ impl Record {
         cut(&mut self.key, KEY_BYTES);
     }
 
+    /// Whether both stores let the worker do what it has to do at them.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        matches!(&*self.outcome, "copied" | "deleted" | "identical")
+    }
+
     /// Whether the destination is now as it should be: an older failure of the key is mended.
     #[must_use]
     pub fn settles(&self) -> bool {
@@ -168,6 +177,10 @@ pub struct Ledger {
     pub walks: VecDeque<Walk>,
     /// The deletes that were granted lately.
     pub brake: BrakeState,
+    /// Whether the route's hints are held back.
+    pub breaker: Breaker,
+    /// How many keys failed for which there was no more room in quarantine.
+    pub overflowed: u64,
     /// Where parts were found to be deletable (bucket and folder), and when, in seconds of Unix.
     pub deletable: VecDeque<(String, i64)>,
 }
@@ -247,9 +260,9 @@ impl Ledger {
         self.deletable.truncate(PLACES);
     }
 
-    /// Asks the brake for one delete.
-    pub fn ask(&mut self, brake: &Brake, now: Timestamp) -> DeletePermit {
-        self.brake.ask(brake, self.objects, now)
+    /// Asks the brake for up to `count` deletes, as [`BrakeState::ask`] has it.
+    pub fn ask(&mut self, brake: &Brake, now: Timestamp, count: u32) -> (u32, DeletePermit) {
+        self.brake.ask(brake, self.objects, now, count)
     }
 }
 

@@ -94,6 +94,7 @@ impl Quarantined {
             session: None,
             followed: false,
             returns: 0,
+            held: false,
             released: is_released,
             failures: self.failures,
             first_failed_at: Some(self.first_failed_at),

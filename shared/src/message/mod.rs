@@ -46,6 +46,9 @@ pub struct HintMessage {
     /// back, or they were given back before they were begun.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub returns: u32,
+    /// It waited because the breaker of its route was open, which may be so still.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// A person has said that the delete is meant: the brake is not asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
@@ -95,6 +98,7 @@ impl HintMessage {
             followed: false,
             one_stream: false,
             returns: 0,
+            held: false,
             released: false,
             failures: 0,
             first_failed_at: None,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TransferError;
-use crate::renew::later;
 use crate::retry::unreplayable;
+use crate::time::later;
 
 /// A part that was being copied when its run ended may appear until then: a consumer has 15 minutes.
 const LATE: Duration = Duration::from_mins(16);

@@ -10,8 +10,8 @@ use super::PartCopy;
 use super::coordinator::{Started, Verdict};
 use crate::composite::CompositeCopy;
 use crate::error::TransferError;
-use crate::renew::later;
 use crate::retry::{Disposition, after_delivery};
+use crate::time::later;
 
 /// Without a part for this long, one of those that are missing is sent again, to see whether they wait in a backlog
 /// or are lost: longer than a part's longest wait for a retry and its copy together.

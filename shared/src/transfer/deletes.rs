@@ -40,7 +40,7 @@ impl Transfer {
         if !self.is_ours(object) {
             return Ok(Self::done(Outcome::Kept { generation }));
         }
-        if self.granted || self.message.released {
+        if self.effects.granted || self.message.released {
             return self.delete(generation);
         }
         self.state = State::Asking(generation);
@@ -48,10 +48,10 @@ impl Transfer {
     }
 
     fn both_gone(&self) -> Next {
-        match self.deleted {
+        match self.effects.deleted {
             Some(generation) => Ok(Self::done(Outcome::Deleted { generation })),
             // It would stand there for good, with no event left to take it away.
-            None if self.ambiguous => Err(unavailable(
+            None if self.effects.ambiguous => Err(unavailable(
                 "An upload whose reply was lost may still arrive, and its source is gone.",
             )),
             None => Ok(Self::done(self.gone())),
@@ -73,7 +73,7 @@ impl Transfer {
     ) -> Next {
         match leave {
             Ok(DeletePermit::Granted) => {
-                self.granted = true;
+                self.effects.granted = true;
                 self.delete(generation)
             }
             Ok(DeletePermit::Braked { deletes, limit }) => Err(self.braked(deletes, limit)),
@@ -102,26 +102,24 @@ impl Transfer {
     }
 
     fn delete(&mut self, generation: Generation) -> Next {
+        let request = self.address.delete(generation)?;
         self.state = State::Deleting(generation);
-        Ok(Step::Send(
-            Authority::Google,
-            self.address.delete(generation)?,
-        ))
+        Ok(Step::Send(Authority::Google, request))
     }
 
     pub(super) fn deleted(&mut self, reply: &Response<Bytes>, generation: Generation) -> Next {
         match reply.status() {
             StatusCode::OK | StatusCode::NO_CONTENT if !is_page(reply) => {
-                self.deleted = Some(generation);
+                self.effects.deleted = Some(generation);
                 // It was for this one.
-                self.granted = false;
+                self.effects.granted = false;
                 self.recheck(Outcome::Deleted { generation }, None)
             }
             _ if is_absent(reply) || is_lost_race(reply) => self.look_again(),
             _ => {
                 let error = self.refused(reply);
                 if is_unclear(&error) {
-                    self.deleted = Some(generation);
+                    self.effects.deleted = Some(generation);
                 }
                 Err(error)
             }
@@ -138,7 +136,7 @@ impl Transfer {
         if !self.route.propagates_deletes() {
             return Ok(Self::done(outcome));
         }
-        self.created = Some(generation);
+        self.effects.created = Some(generation);
         self.recheck(outcome, Some(etag))
     }
 

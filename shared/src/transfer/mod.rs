@@ -5,14 +5,15 @@
 //! somebody else moved, so everything is looked at again. Only a small object may be tried at once
 //! as if nothing stood there, because a 412 then costs little.
 //!
-//! `source` asks what there is, `upload` and `session` (with `underway` and `progress`) write it, `deletes`
-//! takes it away, `etag` doubts an MD5 that is none; `step` is what goes between them and the runtime, and
-//! this file holds what they share. Nothing here does I/O: [`crate::drive`] carries the steps out.
+//! `source` asks what there is, `upload` and `session` (with `slices`, `underway` and `progress`) write it,
+//! `deletes` takes it away, `etag` doubts an MD5 that is none; `step` is what goes between them and the runtime,
+//! and this file holds what they share. Nothing here does I/O: [`crate::drive`] carries the steps out.
 
 mod deletes;
 mod etag;
 mod progress;
 mod session;
+mod slices;
 mod source;
 mod step;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::exchange::{Side, TransportError};
 use crate::gcs::{Generation, Object, ObjectAddress, check_name};
 use crate::mapping::Less;
 use crate::message::HintMessage;
+use crate::plan::Session;
 use crate::retry::Attempts;
 use crate::route::Route;
 use crate::s3::SourceObject;
@@ -39,7 +41,7 @@ pub use step::{Ending, Event, LISTED_GONE, Outcome, Step};
 
 use etag::{EtagMd5, Measure};
 use progress::Progress;
-use underway::{Piece, Underway};
+use underway::{Phase, Underway};
 use upload::Upload;
 
 /// A session goes on with another message once checksums have run over so much here, too: an invocation has CPU
@@ -49,7 +51,7 @@ const DIGESTED: u64 = 16 << 30;
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
 
-/// One hint on its way along one route.
+/// One hint on its way along one route. What only some states have is in [`State`].
 #[derive(Debug)]
 pub struct Transfer {
     access: Arc<Access>,
@@ -57,29 +59,22 @@ pub struct Transfer {
     message: HintMessage,
     address: ObjectAddress,
     seed: u128,
+    /// The time of the last event.
+    now: Timestamp,
     state: State,
     destination: Destination,
-    upload: Option<Upload>,
-    session: Option<Underway>,
     progress: Progress,
     /// How many bytes checksums have run over here.
     digested: u64,
     /// When a session is to go on with another message.
-    until: Option<Timestamp>,
+    until: Timestamp,
     /// From when on what failed is not begun once more here, but in another delivery.
-    again_until: Option<Timestamp>,
+    again_until: Timestamp,
     /// Those that failed; none when there is progress.
     attempts: Attempts,
     /// 412s so far.
     looks: u32,
-    /// A write was sent whose reply never came: the object found later may be our own.
-    ambiguous: bool,
-    /// What this transfer wrote where nothing had stood, or may have.
-    created: Option<Generation>,
-    /// What this transfer deleted, or may have.
-    deleted: Option<Generation>,
-    /// The brake lets this delete go.
-    granted: bool,
+    effects: Effects,
     /// A refused credential was got anew, or could not be.
     renewed: bool,
     reading: Reading,
@@ -87,6 +82,18 @@ pub struct Transfer {
     less: Less,
     /// Whether an ETag that looks like an MD5 is one.
     etag_md5: EtagMd5,
+}
+
+/// What this transfer did at the destination, or may have done: what it finds there later may be its own work.
+#[derive(Debug, Default)]
+struct Effects {
+    /// A write was sent whose reply never came.
+    ambiguous: bool,
+    /// What was written where nothing had stood.
+    created: Option<Generation>,
+    deleted: Option<Generation>,
+    /// The brake counted a delete that was not made yet.
+    granted: bool,
 }
 
 /// How the source is being read.
@@ -98,9 +105,11 @@ struct Reading {
     is_broken_off: bool,
 }
 
+/// What the last step asked for, and what lives until its answer.
 #[derive(Debug)]
 enum State {
-    Idle,
+    /// Before the start, with the session that came with the message.
+    Idle(Option<Box<Underway>>),
     /// The destination's resource was asked for.
     Looking,
     /// The source was asked for.
@@ -108,38 +117,19 @@ enum State {
     /// The source's tags were asked for, while its body is open.
     Tagging(Box<SourceObject>),
     /// The whole body is being read into memory.
-    Buffering,
+    Buffering(Box<Upload>),
     /// The one upload request is under way.
-    Uploading,
+    Uploading(Box<Upload>),
     /// A session was asked for.
-    Starting,
-    /// Bytes are on their way to the session, up to `end`; `rest` of the open body follow by
-    /// themselves.
-    Sending {
-        end: u64,
-        rest: u64,
-    },
-    /// What is left of the open body behind `end` is being read into memory.
-    Holding {
-        end: u64,
-        rest: u64,
-    },
-    /// The last piece is on its way.
-    Finishing,
-    /// After a break: waiting before the session's status is asked.
-    Pausing,
-    /// The session's status was asked.
-    Querying,
-    /// The source was asked for some bytes of the same object.
-    Reopening(Piece),
-    /// Bytes that GCS has are being read for their checksum.
-    CatchingUp(Piece),
-    /// The source was asked for half of its bytes.
-    Measuring(Measure),
-    /// They are being read for their checksum.
-    Measured(Measure),
+    Starting(Box<Upload>, Session),
+    /// The upload's session exists.
+    InSession(Box<Underway>, Phase),
     /// The session is being given up because of an error.
     Cancelling(TransferError),
+    /// The source was asked for half of the object's bytes.
+    Measuring(Measure),
+    /// That half is being read for its checksum.
+    Measured(Measure),
     /// The brake was asked whether this generation may be deleted.
     Asking(Generation),
     /// This generation is being deleted.
@@ -203,22 +193,18 @@ impl Transfer {
             route,
             message,
             seed,
-            state: State::Idle,
+            now: Timestamp::MIN,
             destination: Destination::Unknown,
-            upload: None,
             progress: session.as_ref().map_or_else(Progress::default, |carried| {
                 Progress::of(&carried.etag, carried.furthest)
             }),
-            session: session.map(Underway::taken_up),
+            state: State::Idle(session.map(Underway::taken_up).map(Box::new)),
             digested: 0,
-            until: None,
-            again_until: None,
+            until: Timestamp::MAX,
+            again_until: Timestamp::MAX,
             attempts: Attempts::default(),
             looks: 0,
-            ambiguous: false,
-            created: None,
-            deleted: None,
-            granted: false,
+            effects: Effects::default(),
             renewed: false,
             reading: Reading::default(),
             less: Less::default(),
@@ -229,11 +215,9 @@ impl Transfer {
     /// Takes what came of the last step and gives the next. `now` is the time of the call. To be
     /// called with [`Event::Start`] first, and again after each step until `Done` or `Failed`.
     pub fn advance(&mut self, event: Event, now: Timestamp) -> Step {
-        let step = self.next(event, now).or_else(|error| self.fail(error, now));
-        step.unwrap_or_else(|error| {
-            self.state = State::Ended;
-            Step::Failed(error)
-        })
+        self.now = now;
+        self.next(event)
+            .unwrap_or_else(|error| self.conclude(error))
     }
 
     /// With what its requests get their credentials.
@@ -242,37 +226,27 @@ impl Transfer {
         &self.access
     }
 
-    fn next(&mut self, event: Event, now: Timestamp) -> Next {
+    fn next(&mut self, event: Event) -> Next {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
-            (State::Idle, Event::Start) => self.begin(now),
+            (State::Idle(session), Event::Start) => self.begin(session),
             (State::Looking, Event::Reply(reply)) => self.looked(&reply),
             (State::Opening, Event::Reply(reply)) => self.opened(&reply),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
-            (State::Buffering, Event::Digested(digests)) => self.buffered(&digests),
-            (State::Uploading, Event::Reply(reply)) => self.uploaded(&reply),
-            (State::Starting, Event::Reply(reply)) => self.started(&reply),
-            (State::Sending { end, rest }, Event::Reply(reply)) => {
-                self.sent(&reply, (end, rest), now)
+            (State::Buffering(upload), Event::Digested(digests)) => self.buffered(upload, &digests),
+            (State::Uploading(upload), Event::Reply(reply)) => self.uploaded(&upload, &reply),
+            (State::Starting(upload, plan), Event::Reply(reply)) => {
+                self.started(*upload, plan, &reply)
             }
-            (State::Holding { end, rest }, Event::Digested(digests)) => {
-                self.held(digests, (end, rest), now)
-            }
-            (State::Finishing, Event::Reply(reply)) => self.finished(&reply, now),
-            (State::Pausing, Event::Woken) => self.query(),
-            (State::Querying, Event::Reply(reply)) => self.queried(&reply, now),
-            (State::Reopening(piece), Event::Reply(reply)) => self.reopened(&reply, piece, now),
-            (State::CatchingUp(piece), Event::Digested(digests)) => {
-                self.caught_up(digests, piece, now)
-            }
+            (State::InSession(session, phase), event) => Ok(self.in_session(session, phase, event)),
+            (
+                State::Cancelling(error),
+                Event::Reply(_) | Event::TransportError(_) | Event::Unauthorized(_),
+            ) => Err(error),
             (State::Measuring(measure), Event::Reply(reply)) => self.half_opened(&reply, measure),
             (State::Measured(measure), Event::Digested(digests)) => {
                 self.half_measured(&digests, measure)
             }
-            (
-                State::Cancelling(error),
-                Event::Reply(_) | Event::TransportError(_) | Event::Unauthorized(_),
-            ) => self.conclude(error, now),
             (State::Asking(generation), Event::DeletePermit(leave)) => {
                 self.leave_given(leave, generation)
             }
@@ -281,106 +255,51 @@ impl Transfer {
                 self.rechecked(&reply, outcome, etag.as_ref())
             }
             (State::Waiting, Event::Woken) => self.look(),
-            (state, Event::TransportError(lost)) => self.lost(&state, &lost, now),
-            (_, Event::Unauthorized(error)) => self.unauthorized(error, now),
-            (state, event) => Err(TransferError::new(
-                ErrorKind::OutOfTurn,
-                format!("{} does not answer {state:?}.", event.name()),
-                "This is a bug of the runtime's port; please report it.",
-            )),
+            (state, Event::TransportError(lost)) => Err(self.lost(&state, &lost)),
+            (_, Event::Unauthorized(error)) => Err(self.unauthorized(error)),
+            (_, event) => Err(out_of_turn(&event)),
         }
     }
 
-    /// A broken request or body, in a state where that is an error.
-    fn lost(&mut self, state: &State, lost: &TransportError, now: Timestamp) -> Next {
-        let opening = matches!(
-            state,
-            State::Opening
-                | State::Tagging(_)
-                | State::Reopening(_)
-                | State::Measuring(_)
-                | State::Rechecking { .. }
-        );
-        let reading = matches!(
-            state,
-            State::Buffering | State::Holding { .. } | State::CatchingUp(_) | State::Measured(_)
-        );
-        // Some of the runtime's sentences have their full stop already.
-        let detail = lost.detail.trim_end_matches('.');
-        let error = if opening || reading || lost.side == Side::Source {
-            TransferError::new(
-                if opening {
-                    ErrorKind::SourceUnavailable
-                } else {
-                    ErrorKind::SourceBroken
-                },
-                format!("Reading from S3 broke off: {detail}."),
-                "Nothing to do: it is tried again.",
-            )
-        } else {
-            TransferError::new(
-                ErrorKind::DestinationUnavailable,
-                format!("GCS gave no answer: {detail}."),
-                "Nothing to do: it is tried again.",
-            )
-        };
-        self.ambiguous |= matches!(
-            state,
-            State::Uploading | State::Sending { .. } | State::Finishing | State::Querying
-        );
-        if let State::Deleting(generation) = state {
-            self.deleted = Some(*generation);
-        }
-        if self.session.is_some() {
-            return self.interrupted(error, now);
-        }
-        Err(error)
-    }
-
-    /// Nothing was sent. A session waits as it does after a break; what a token service refuses is not
-    /// asked for once more.
-    fn unauthorized(&mut self, error: TransferError, now: Timestamp) -> Next {
-        self.renewed |= !error.kind.is_transient();
-        if self.session.is_some() {
-            return self.interrupted(error, now);
-        }
-        Err(error)
-    }
-
-    /// An error: first it is seen what becomes of a session, then the error is weighed.
-    fn fail(&mut self, error: TransferError, now: Timestamp) -> Next {
-        match self.session.take() {
-            Some(session) => {
-                let error = self.learn(error, session.checksums().from);
-                self.leave(session, error)
+    /// A broken request or body, outside of a session.
+    fn lost(&mut self, state: &State, lost: &TransportError) -> TransferError {
+        let of_source = match state {
+            State::Opening | State::Tagging(_) | State::Measuring(_) | State::Rechecking { .. } => {
+                Some(ErrorKind::SourceUnavailable)
             }
-            None => self.conclude(error, now),
-        }
+            State::Buffering(_) | State::Measured(_) => Some(ErrorKind::SourceBroken),
+            State::Uploading(_) => {
+                self.effects.ambiguous = true;
+                None
+            }
+            State::Deleting(generation) => {
+                self.effects.deleted = Some(*generation);
+                None
+            }
+            _ => None,
+        };
+        broken_off(lost, of_source)
+    }
+
+    /// Nothing was sent. What a token service refuses is not asked for once more.
+    fn unauthorized(&mut self, error: TransferError) -> TransferError {
+        self.renewed |= !error.kind.is_transient();
+        error
     }
 
     /// Starts over if the error is one that passes, and ends otherwise.
-    fn conclude(&mut self, mut error: TransferError, now: Timestamp) -> Next {
-        if let Some(upload) = self.upload.take() {
-            error = self.learn(error, upload.source.checksums.from);
-            let less = upload.less_than(self.less, &self.route, &self.address.name);
-            if let Some(less) = less.filter(|_| error.is_of_metadata()) {
-                self.less = less;
-                return self.look();
-            }
-        }
+    fn conclude(&mut self, error: TransferError) -> Step {
         // Once: nothing is sent as before.
-        if error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved() {
-            return self.look();
-        }
-        if self.access.forget_refused(&error, &mut self.renewed) {
-            return self.look();
+        let is_doubted = error.kind == ErrorKind::ChecksumRefused && self.is_etag_disproved();
+        if is_doubted || self.access.forget_refused(&error, &mut self.renewed) {
+            return self.look().unwrap_or_else(Step::Failed);
         }
         let wait = self.backoff(&error);
-        let Some(wait) = wait.filter(|_| self.again_until.is_none_or(|until| now < until)) else {
-            return Err(error);
+        let Some(wait) = wait.filter(|_| self.now < self.again_until) else {
+            return Step::Failed(error);
         };
         self.state = State::Waiting;
-        Ok(wait_until(now, wait))
+        self.wait(wait)
     }
 
     /// Counts an attempt that ended in `error`; gives the wait before the next, if there is one.
@@ -389,11 +308,36 @@ impl Transfer {
         let seed = self.seed as u64;
         self.attempts.wait(error, seed)
     }
+
+    fn wait(&self, wait: Duration) -> Step {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        Step::WaitUntil(self.after(wait))
+    }
+
+    fn after(&self, wait: SignedDuration) -> Timestamp {
+        self.now.checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
 }
 
-fn wait_until(now: Timestamp, wait: Duration) -> Step {
-    let time = SignedDuration::try_from(wait)
-        .ok()
-        .and_then(|wait| now.checked_add(wait).ok());
-    Step::WaitUntil(time.unwrap_or(Timestamp::MAX))
+/// The error of a broken request or body. `of_source` is its kind where nothing but the source can have broken.
+fn broken_off(lost: &TransportError, of_source: Option<ErrorKind>) -> TransferError {
+    // Some of the runtime's sentences have their full stop already.
+    let detail = lost.detail.trim_end_matches('.');
+    let is_of_source = lost.side == Side::Source;
+    let (kind, message) = match of_source.or(is_of_source.then_some(ErrorKind::SourceBroken)) {
+        Some(kind) => (kind, format!("Reading from S3 broke off: {detail}.")),
+        None => (
+            ErrorKind::DestinationUnavailable,
+            format!("GCS gave no answer: {detail}."),
+        ),
+    };
+    TransferError::new(kind, message, "Nothing to do: it is tried again.")
+}
+
+fn out_of_turn(event: &Event) -> TransferError {
+    TransferError::new(
+        ErrorKind::OutOfTurn,
+        format!("{} does not answer the last step.", event.name()),
+        "This is a bug of the runtime's port; please report it.",
+    )
 }

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer, Upload};
+use super::underway::Underway;
+use super::upload::Upload;
+use super::{Destination, Ending, LOOKS, Next, Outcome, State, Step, Transfer};
 use crate::access::Read;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Authority;
@@ -13,18 +15,18 @@ use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::retry;
 use crate::route::OnConflict;
-use crate::s3::{Refusal, SourceObject, no_validator, read_tags, refusal as s3_refusal};
+use crate::s3::{Refusal, SourceObject, if_match, no_validator, read_tags, refusal as s3_refusal};
 
 impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
     /// stood at the destination. A hint without a size is most probably of a delete: where it is to
     /// be carried over, the destination must have been seen before.
-    pub(super) fn begin(&mut self, now: Timestamp) -> Next {
+    pub(super) fn begin(&mut self, session: Option<Box<Underway>>) -> Next {
         let carry_after = SignedDuration::from_secs(self.route.carry_after.into());
-        self.until = now.checked_add(carry_after).ok();
-        self.again_until = now.checked_add(retry::AGAIN_WITHIN).ok();
-        if self.session.is_some() {
-            return self.query();
+        self.until = self.after(carry_after);
+        self.again_until = self.after(retry::AGAIN_WITHIN);
+        if let Some(session) = session {
+            return Ok(self.query(session));
         }
         if self.address.name.is_empty() {
             return Ok(Self::done(Outcome::FolderMarker));
@@ -39,12 +41,11 @@ impl Transfer {
         }
     }
 
-    /// Asks what stands at the destination. All that was known before is forgotten.
+    /// Asks what stands at the destination.
     pub(super) fn look(&mut self) -> Next {
-        self.upload = None;
-        self.session = None;
+        let request = self.address.get()?;
         self.state = State::Looking;
-        Ok(Step::Send(Authority::Google, self.address.get()?))
+        Ok(Step::Send(Authority::Google, request))
     }
 
     /// Somebody else wrote the destination between our look and our write.
@@ -91,6 +92,23 @@ impl Transfer {
         let hint = &self.message.hint;
         let request = self.access.s3.get_object(&hint.bucket, &hint.key, read)?;
         Ok(Step::Open(request))
+    }
+
+    /// Reads the bytes of `span` from the source, of the object with this validator.
+    pub(super) fn read_span(&self, span: Option<(u64, u64)>, etag: &str) -> Next {
+        self.read_source(&Read {
+            span,
+            if_match: if_match(etag).filter(|_| !self.reading.is_match_refused),
+        })
+    }
+
+    /// Whether `reply`, to a read of some bytes, says that the object is another, and may be wrong about
+    /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells.
+    pub(super) fn doubts_match(&mut self, reply: &Response<Bytes>) -> bool {
+        let is_new =
+            reply.status() == StatusCode::PRECONDITION_FAILED && !self.reading.is_match_refused;
+        self.reading.is_match_refused |= is_new;
+        is_new
     }
 
     pub(super) fn opened(&mut self, reply: &Response<Bytes>) -> Next {
@@ -164,20 +182,20 @@ impl Transfer {
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())
         });
-        self.start_upload(Upload {
+        self.start_upload(Box::new(Upload {
             checksum: source.checksums.shared,
             proof: source.checksums.proof(),
             source,
             provenance,
             plan,
             precondition,
-        })
+        }))
     }
 
     /// The object is there; perhaps it was ours, and only the reply was lost.
     fn already_there(&self, object: &Object, source: &SourceObject) -> Outcome {
         let generation = object.generation();
-        if !self.ambiguous && self.created != Some(generation) {
+        if !self.effects.ambiguous && self.effects.created != Some(generation) {
             return Outcome::Identical { generation };
         }
         Outcome::Copied {

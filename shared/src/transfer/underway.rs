@@ -3,7 +3,6 @@
 use crate::error::TransferError;
 use crate::integrity::{Digest, Digests};
 use crate::message::{CarriedSession, Running};
-use crate::s3::StoredChecksums;
 
 /// A session that is under way in this transfer.
 #[derive(Debug)]
@@ -21,6 +20,25 @@ pub(super) struct Underway {
     pub(super) began_at: u64,
     /// What was computed over the whole, once that is known.
     pub(super) whole: Option<Digests>,
+}
+
+/// What a session waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// Bytes are on their way to it, up to `end`; `rest` of the open body follow by themselves.
+    Sending { end: u64, rest: u64 },
+    /// What is left of the open body behind `end` is being read into memory.
+    Holding { end: u64, rest: u64 },
+    /// The last piece is on its way.
+    Finishing,
+    /// After a break: waiting before its status is asked.
+    Pausing,
+    /// Its status was asked.
+    Querying,
+    /// The source was asked for some bytes of the same object.
+    Reopening(Piece),
+    /// Bytes that GCS has are being read for their checksum.
+    CatchingUp(Piece),
 }
 
 /// What is read from the source next.
@@ -57,16 +75,6 @@ impl Underway {
             began_at: furthest,
             whole: None,
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn slice(&self) -> u64 {
-        self.carried.plan.slice
-    }
-
-    /// What S3 has of its bytes.
-    pub(super) fn checksums(&self) -> &StoredChecksums {
-        &self.carried.stored
     }
 
     /// How many bytes the running checksums cover; `None` where there are none.

@@ -60,37 +60,32 @@ impl Upload {
 }
 
 impl Transfer {
-    pub(super) fn start_upload(&mut self, upload: Upload) -> Next {
-        let size = upload.source.size;
-        let object = self.object_of(&upload);
+    pub(super) fn start_upload(&mut self, upload: Box<Upload>) -> Next {
         self.reading.is_broken_off = false;
-        let ask = match upload.plan {
-            Plan::Single => return self.send_whole(upload),
+        match upload.plan {
+            Plan::Single => self.send_whole(upload),
             Plan::Buffered(digest) => {
-                self.state = State::Buffering;
-                Step::Hold {
-                    length: size,
-                    digest,
-                }
+                let length = upload.source.size;
+                self.state = State::Buffering(upload);
+                Ok(Step::Hold { length, digest })
             }
-            Plan::Parts(parts) => return Ok(self.order(upload, object, parts)),
-            Plan::Session(_) => {
-                self.state = State::Starting;
+            Plan::Parts(parts) => Ok(self.order(*upload, parts)),
+            Plan::Session(plan) => {
+                let (object, size) = (self.object_of(&upload), upload.source.size);
                 let start = start_session(&self.address, &object, size, upload.precondition)?;
-                Step::Send(Authority::Google, start)
+                self.state = State::Starting(upload, plan);
+                Ok(Step::Send(Authority::Google, start))
             }
-        };
-        self.upload = Some(upload);
-        Ok(ask)
+        }
     }
 
     /// What the coordinator is to make.
-    fn order(&self, upload: Upload, object: Object, parts: Parts) -> Step {
+    fn order(&self, upload: Upload, parts: Parts) -> Step {
         let order = CompositeCopy {
             message: self.message.clone(),
             bucket: self.address.bucket.clone(),
             folder: parts_folder(&self.route.destination),
-            object,
+            object: self.object_of(&upload),
             precondition: upload.precondition,
             etag: upload.source.validator(),
             stored: upload.source.checksums,
@@ -100,8 +95,7 @@ impl Transfer {
         Step::Done(Ending::Parts(Box::new(order)))
     }
 
-    pub(super) fn buffered(&mut self, digests: &Digests) -> Next {
-        let mut upload = self.upload.take().ok_or_else(no_upload)?;
+    pub(super) fn buffered(&mut self, mut upload: Box<Upload>, digests: &Digests) -> Next {
         upload.prove(digests)?;
         self.send_whole(upload)
     }
@@ -113,12 +107,11 @@ impl Transfer {
     }
 
     /// Sends the open body in one request.
-    fn send_whole(&mut self, upload: Upload) -> Next {
+    fn send_whole(&mut self, upload: Box<Upload>) -> Next {
         let object = self.object_of(&upload);
         let sink = multipart_upload(&self.address, &object, upload.precondition, self.seed)?;
         let length = upload.source.size;
-        self.upload = Some(upload);
-        self.state = State::Uploading;
+        self.state = State::Uploading(upload);
         Ok(Step::Pipe {
             pass: Authority::Google,
             sink,
@@ -127,24 +120,35 @@ impl Transfer {
         })
     }
 
-    pub(super) fn uploaded(&mut self, reply: &Response<Bytes>) -> Next {
+    pub(super) fn uploaded(&mut self, upload: &Upload, reply: &Response<Bytes>) -> Next {
         let read = match reply.status() {
             StatusCode::OK | StatusCode::CREATED => Object::read(reply),
             _ if is_lost_race(reply) => return self.look_again(),
             _ => Err(self.refused(reply)),
         };
         match read {
-            Ok(object) => self.committed(&object),
+            Ok(object) => self.committed(upload, &object),
             Err(error) => {
-                self.ambiguous |= is_unclear(&error);
-                Err(error)
+                self.effects.ambiguous |= is_unclear(&error);
+                self.refuse(upload, error)
             }
         }
     }
 
+    /// GCS refused `upload`: once more without some of its metadata, if that is the reason.
+    pub(super) fn refuse(&mut self, upload: &Upload, error: TransferError) -> Next {
+        let error = self.learn(error, upload.source.checksums.from);
+        if error.is_of_metadata()
+            && let Some(less) = upload.less_than(self.less, &self.route, &self.address.name)
+        {
+            self.less = less;
+            return self.look();
+        }
+        Err(error)
+    }
+
     /// GCS has committed; what it says of the object must be what was sent.
-    fn committed(&mut self, object: &Object) -> Next {
-        let upload = self.upload.take().ok_or_else(no_upload)?;
+    fn committed(&mut self, upload: &Upload, object: &Object) -> Next {
         let size = upload.source.size;
         if let Some(checksum) = upload.checksum {
             let verified = object.verify(size, checksum);
@@ -173,14 +177,6 @@ pub(super) fn is_unclear(error: &TransferError) -> bool {
     matches!(
         error.kind,
         ErrorKind::DestinationUnavailable | ErrorKind::DestinationUnexpected
-    )
-}
-
-pub(super) fn no_upload() -> TransferError {
-    TransferError::new(
-        ErrorKind::OutOfTurn,
-        "There is no upload under way.",
-        "This is a bug; please report it.",
     )
 }
 

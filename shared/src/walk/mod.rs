@@ -320,7 +320,7 @@ impl Walk {
     /// given up.
     pub fn failed(&mut self, error: TransferError, now: Timestamp, seed: u64) -> Option<Duration> {
         self.failures += 1;
-        match retry::after_delivery(&error, self.failures, seed) {
+        match retry::after_page(&error, self.failures, seed) {
             Disposition::RetryAfter(wait) if self.end.is_none() => Some(wait),
             _ => {
                 self.ends(Outcome::Failed, Some(error), now);

@@ -182,6 +182,7 @@ impl Cell {
             Action::Replay { release: false },
             &lane.route,
             &Selection::All(true),
+            None,
         );
         assert_eq!(replayed.await.unwrap().count, 1);
         so_far

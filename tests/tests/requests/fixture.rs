@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use causeway_harness::gcs::{ServiceAccount, ServiceAccountKey};
 use causeway_harness::runtime::{Runtime, RuntimeOptions};
-use causeway_tests::{Witness, toolchain, write_event};
+use causeway_tests::{LONGEST_WAIT, Witness, toolchain, write_event};
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
@@ -69,6 +69,7 @@ impl Fixture {
         let options = RuntimeOptions {
             bindings,
             replace_routes: true,
+            longest_wait: Some(LONGEST_WAIT),
             log,
             ..RuntimeOptions::default()
         };

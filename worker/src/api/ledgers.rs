@@ -28,7 +28,10 @@ impl Call<'_> {
             ["transfers", id] => Report::Transfer((*id).to_owned()),
             ["quarantine"] => Report::List(query),
             ["quarantine", "replay"] => replay(body)?,
-            _ => Report::Drop(selector(body)?),
+            _ => {
+                let (selector, after) = selector(body)?;
+                Report::Drop(selector, after)
+            }
         };
         let answer = self.told(name, &report).await?;
         match report {
@@ -50,7 +53,7 @@ fn transfers(query: &Query) -> Result<Report, Reply> {
     })
 }
 
-/// `release` beside a selector.
+/// A selector, with `release` and `after` beside it.
 fn replay(body: &[u8]) -> Result<Report, Reply> {
     let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}, with "release": true if deletes among them are meant"#;
     let fields: Value = parsed(body, expected)?;
@@ -60,15 +63,24 @@ fn replay(body: &[u8]) -> Result<Report, Reply> {
         _ => return Err(Reply::problem(400, format!("Send {expected}."))),
     };
     let rest = without(without_bom(body), &["release"]).unwrap_or_default();
-    let selector = selector(rest.as_bytes())?;
-    Ok(Report::Replay { selector, release })
+    let (selector, after) = selector(rest.as_bytes())?;
+    Ok(Report::Replay(selector, release, after))
 }
 
-fn selector(body: &[u8]) -> Result<Selector, Reply> {
+/// A selector, with `after` beside it.
+fn selector(body: &[u8]) -> Result<(Selector, Option<String>), Reply> {
     let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}"#;
-    match parsed(body, expected)? {
+    let fields: Value = parsed(body, expected)?;
+    let after = match &fields["after"] {
+        Value::Null if fields.get("after").is_none() => None,
+        Value::String(after) if !is_long(after) => Some(after.clone()),
+        _ => return Err(Reply::problem(400, "after is a page's next.")),
+    };
+    let rest = without(without_bom(body), &["after"]).unwrap_or_default();
+    match parsed(rest.as_bytes(), expected)? {
         Selector::Id(id) if is_long(&id) => Err(Reply::problem(400, "No id is as long.")),
-        selector => Ok(selector),
+        Selector::Id(_) if after.is_some() => Err(Reply::problem(400, "One entry has no pages.")),
+        selector => Ok((selector, after)),
     }
 }
 

@@ -8,6 +8,10 @@ use crate::ledger::{Quarantined, Record, Selector};
 use crate::message::{DeadLetter, HintMessage};
 use crate::route::Routes;
 
+/// The most entries: an object's storage takes 10 GB, and one has some two kilobytes. Of more keys only their
+/// number is kept.
+const MOST: u64 = 1_000_000;
+
 /// What the names of quarantine's entries begin with.
 pub const QUARANTINE: &str = "quarantine/";
 
@@ -34,6 +38,14 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         for letter in letters {
             let id = letter.id();
             let before = self.entry(&id).await?;
+            // A reconcile finds what a hint was of; of what is none there is little.
+            let is_hint = letter.message["hint"].is_object();
+            if before.is_none() && is_hint && self.ledger.with(|ledger| ledger.quarantined)? >= MOST
+            {
+                self.ledger.with(|ledger| ledger.overflowed += 1)?;
+                self.store().await?;
+                continue;
+            }
             let entry = Quarantined::new(letter, before.as_ref());
             let counted = self.ledger.with(|ledger| {
                 ledger.quarantined += u64::from(before.is_none());
@@ -70,7 +82,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         let mut entries = self.read(query.after.as_deref()).await?;
         let more = entries.len() > query.limit;
         entries.truncate(query.limit);
-        let next = entries.last().filter(|_| more).map(|(id, _)| after(id));
+        let next = entries.last().filter(|_| more).map(|(id, _)| behind(id));
         entries.retain(|(_, entry)| {
             let key = entry.object().map_or("", |(_, key)| key);
             query.kind.is_none_or(|kind| entry.error.kind == kind)
@@ -86,35 +98,37 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         })
     }
 
-    /// The first page of entries that `selector` means, and whether there may be more.
+    /// A page of the entries behind `after` that `selector` means, and where the next one begins.
     pub(super) async fn select(
         &self,
         selector: &Selector,
-    ) -> Result<(Vec<(String, Quarantined)>, bool), String> {
+        after: Option<&str>,
+    ) -> Result<(Vec<(String, Quarantined)>, Option<String>), String> {
         if let Selector::Id(id) = selector {
             let entry = self.entry(id).await?;
             return Ok((
                 entry.map(|entry| (id.clone(), entry)).into_iter().collect(),
-                false,
+                None,
             ));
         }
-        let mut after = None;
-        loop {
-            let mut entries = self.read(after.as_deref()).await?;
-            let more = entries.len() > PAGE;
-            entries.truncate(PAGE);
-            after = entries.last().map(|(id, _)| id.clone());
-            entries.retain(|(id, entry)| selector.takes(id, entry));
-            if !(entries.is_empty() && more) {
-                return Ok((entries, more));
-            }
-        }
+        let mut entries = self.read(after).await?;
+        let is_more = entries.len() > PAGE;
+        entries.truncate(PAGE);
+        let last = entries.last().filter(|_| is_more);
+        let next = last.map(|(id, _)| behind(id));
+        entries.retain(|(id, entry)| selector.takes(id, entry));
+        Ok((entries, next))
     }
 
     /// Sends messages back to their queue and forgets them once it has them. Of what is no hint goes what came;
     /// where only its beginning is here, it stays.
-    pub(super) async fn replay(&self, selector: &Selector, release: bool) -> Result<Taken, String> {
-        let (entries, more) = self.select(selector).await?;
+    pub(super) async fn replay(
+        &self,
+        selector: &Selector,
+        release: bool,
+        after: Option<&str>,
+    ) -> Result<Taken, String> {
+        let (entries, next) = self.select(selector, after).await?;
         let routes = self.platform.routes().map_err(|error| error.to_string())?;
         let (mut replayed, mut messages) = (Vec::new(), Vec::new());
         for (id, entry) in entries {
@@ -129,8 +143,6 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             }
         }
         put(&self.platform, Queue::Hints, &messages).await?;
-        // A page of nothing but what cannot be replayed would come again and again.
-        let more = more && !replayed.is_empty();
         let count = replayed.len() as u64;
         // Meanwhile a key may have failed once more: that stays.
         let mut unchanged = Vec::new();
@@ -140,7 +152,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             }
         }
         self.remove(unchanged).await?;
-        Ok(Taken { count, more })
+        Ok(Taken::new(count, next))
     }
 
     pub(super) async fn entry(&self, id: &str) -> Result<Option<Quarantined>, String> {
@@ -176,7 +188,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
 }
 
 /// What to give for the page behind the entry `id`. An older version kept longer ones than can be asked for.
-fn after(id: &str) -> String {
+fn behind(id: &str) -> String {
     let mut after = id.to_owned();
     if id.len() > LONGEST {
         cut(&mut after, LONGEST - 4);

@@ -5,20 +5,27 @@
 //! the coordinators, the walks and the API.
 
 mod entries;
+mod gather;
+mod report;
+mod tell;
+#[cfg(test)]
+mod tests;
 
-use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 use super::held::{Held, Stored};
-use super::{Class, Platform, Storage, from_json, log, to_json};
+use super::{Platform, Storage, from_json, to_json};
 use crate::api::{Entry, RouteStatus, Taken, Transfer, Transfers, metrics};
 use crate::brake::{Brake, DeletePermit};
-use crate::error::ErrorKind;
-use crate::ledger::{Ledger, Record, Selector};
-use crate::message::DeadLetter;
-use crate::route::{Route, UNROUTED};
-use crate::walk::Walk;
+use crate::breaker::Passage;
+use crate::ledger::{Ledger, Load, Record};
 
 pub use entries::QUARANTINE;
+pub use report::{Query, Report};
+pub(super) use tell::{
+    is_deletable, note_deletable, objects, quarantine, record, return_permits, walked,
+};
+pub use tell::{may_delete, tell};
 
 /// Where all but the quarantine is stored.
 pub const LEDGER: &str = "ledger";
@@ -32,72 +39,13 @@ pub const PAGE: usize = 100;
 /// The longest value of a parameter, in characters: an id has a bucket and a key.
 pub const LONGEST: usize = 1280;
 
-/// What it is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Report {
-    /// These were done.
-    Record(Vec<Record>),
-    /// Somebody wants to delete once.
-    MayDelete(Brake),
-    /// These are for quarantine.
-    Quarantine(Vec<DeadLetter>),
-    /// This walk has ended.
-    Walked(Box<Walk>),
-    /// How many objects had the source, when all were last counted?
-    Objects,
-    /// Could parts be deleted there lately?
-    IsDeletable(String),
-    /// They could.
-    Deletable(String),
-    /// Answered with a [`RouteStatus`] of the route of that name.
-    Status(String),
-    /// Answered with the [`metrics::samples`] of the route of that name, which are no JSON.
-    Metrics(String),
-    /// Answered with [`Transfers`].
-    Transfers {
-        /// How many, at most.
-        limit: usize,
-        /// The number of the record that they are older than.
-        after: Option<u64>,
-    },
-    /// Answered with the last [`Transfer`] of that id, or null.
-    Transfer(String),
-    /// Answered with [`crate::api::Entries`].
-    List(Query),
-    /// These are to be sent back to the queue; answered with [`Taken`].
-    Replay {
-        /// Which.
-        selector: Selector,
-        /// Whether deletes among them are meant, whatever the reason that they are here for.
-        release: bool,
-    },
-    /// These are to be forgotten; answered with [`Taken`].
-    Drop(Selector),
-    /// The ledger of this name has something in quarantine. Told to the ledger of what belongs to no route.
-    Register(String),
-    /// Answered by that one with the names that it was told.
-    Ledgers,
-}
-
-/// Which items of a list are looked at, in the quarantine or elsewhere.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Query {
-    /// Only those with this reason.
-    pub kind: Option<ErrorKind>,
-    /// Only keys that begin with this.
-    pub key: Option<String>,
-    /// Only items after this one.
-    pub after: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-}
-
 /// The Durable Object.
 #[derive(Debug)]
 pub struct RouteLedger<P, S> {
     platform: P,
     storage: S,
     ledger: Held<Ledger>,
+    load: RefCell<Load>,
 }
 
 impl Stored for Ledger {
@@ -116,6 +64,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             platform,
             storage,
             ledger: Held::default(),
+            load: RefCell::default(),
         }
     }
 
@@ -136,13 +85,34 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
 
     async fn take(&self, report: Report) -> Result<String, String> {
         Ok(match report {
-            Report::Record(records) => {
-                self.mend(&records).await?;
-                self.ledger.with(|ledger| ledger.record(records))?;
+            Report::Record(records) => to_json(&self.note(records).await?),
+            report @ Report::Gather(..) => {
+                self.gather(&report).await?;
+                to_json(&())
+            }
+            Report::MayDelete(brake, count) => to_json(&self.may_delete(&brake, count).await?),
+            Report::NotDeleted(count) => {
+                self.ledger.with(|ledger| ledger.brake.returned(count))?;
                 self.store().await?;
                 to_json(&())
             }
-            Report::MayDelete(brake) => to_json(&self.may_delete(&brake).await?),
+            Report::Refused(key, error) => {
+                let now = self.platform.now();
+                let judged = self.ledger.with(|ledger| {
+                    let opens = ledger.breaker.refused(&key, error, now);
+                    (opens, ledger.breaker.ask(now))
+                })?;
+                self.store().await?;
+                to_json(&judged)
+            }
+            Report::Passage => {
+                let now = self.platform.now();
+                let passage = self.ledger.with(|ledger| ledger.breaker.ask(now))?;
+                if passage == Passage::Attempt {
+                    self.store().await?;
+                }
+                to_json(&passage)
+            }
             Report::Quarantine(letters) => {
                 self.quarantine(letters).await?;
                 to_json(&())
@@ -178,14 +148,13 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 self.ledger.with(last)?
             }
             Report::List(query) => to_json(&self.list(&query).await?),
-            Report::Replay { selector, release } => {
-                to_json(&self.replay(&selector, release).await?)
+            Report::Replay(selector, release, after) => {
+                to_json(&self.replay(&selector, release, after.as_deref()).await?)
             }
-            Report::Drop(selector) => {
-                let (taken, more) = self.select(&selector).await?;
+            Report::Drop(selector, after) => {
+                let (taken, next) = self.select(&selector, after.as_deref()).await?;
                 let ids = taken.into_iter().map(|(id, _)| id).collect();
-                let count = self.remove(ids).await?;
-                to_json(&Taken { count, more })
+                to_json(&Taken::new(self.remove(ids).await?, next))
             }
             Report::Register(name) => {
                 let name = format!("{NAMES}{name}");
@@ -204,14 +173,27 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         })
     }
 
+    /// Takes in what was done. Gives whether it is told too much, and whether that closes the breaker.
+    async fn note(&self, records: Vec<Record>) -> Result<(bool, bool), String> {
+        self.mend(&records).await?;
+        let has_passed = records.iter().any(Record::passed);
+        let closes = self.ledger.with(|ledger| {
+            ledger.record(records);
+            has_passed && ledger.breaker.passed()
+        })?;
+        self.store().await?;
+        let is_busy = self.load.borrow_mut().call(self.platform.now());
+        Ok((is_busy, closes))
+    }
+
     /// Asks the brake; what it grants is counted before anybody hears of it.
-    async fn may_delete(&self, brake: &Brake) -> Result<DeletePermit, String> {
+    async fn may_delete(&self, brake: &Brake, count: u32) -> Result<(u32, DeletePermit), String> {
         let now = self.platform.now();
-        let leave = self.ledger.with(|ledger| ledger.ask(brake, now))?;
-        if leave == DeletePermit::Granted {
+        let answer = self.ledger.with(|ledger| ledger.ask(brake, now, count))?;
+        if answer.0 > 0 {
             self.store().await?;
         }
-        Ok(leave)
+        Ok(answer)
     }
 
     /// What there is to be seen of the route `name`, as JSON.
@@ -222,82 +204,4 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         self.ledger
             .with(|ledger| to_json(&RouteStatus::new(name, route, ledger, now)))
     }
-}
-
-/// Tells the ledger `name` something; gives its answer as it is.
-///
-/// # Errors
-/// The platform's words; so for all that follow.
-pub async fn tell(platform: &impl Platform, name: &str, report: &Report) -> Result<String, String> {
-    platform
-        .call(Class::RouteLedger, name, to_json(report))
-        .await
-}
-
-/// Writes `records` into the ledger of `route`. They are for people: without them nothing is lost but
-/// a count.
-pub(super) async fn record(platform: &impl Platform, route: &str, records: Vec<Record>) {
-    let written = tell(platform, route, &Report::Record(records)).await;
-    if let Err(reason) = written {
-        log::ledger_silent(platform, route, &reason);
-    }
-}
-
-/// Asks the brake of `route` for one delete.
-///
-/// # Errors
-/// The platform's words.
-pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<DeletePermit, String> {
-    let report = Report::MayDelete(route.brake);
-    from_json(&tell(platform, &route.name, &report).await?)
-}
-
-/// Puts `letters` into the quarantine of `name`; they are there when this returns. The name goes first: what is
-/// there is then found, whatever becomes of the route.
-///
-/// # Errors
-/// The platform's words.
-pub(super) async fn quarantine(
-    platform: &impl Platform,
-    name: &str,
-    letters: Vec<DeadLetter>,
-) -> Result<(), String> {
-    if name != UNROUTED {
-        let report = Report::Register(name.to_owned());
-        tell(platform, UNROUTED, &report).await?;
-    }
-    let report = Report::Quarantine(letters);
-    tell(platform, name, &report).await.map(drop)
-}
-
-/// How many objects the source had when all were last counted.
-///
-/// # Errors
-/// The platform's words.
-pub(super) async fn objects(platform: &impl Platform, route: &str) -> Result<Option<u64>, String> {
-    from_json(&tell(platform, route, &Report::Objects).await?)
-}
-
-/// Whether parts could be deleted at `place` lately, as the ledger of `route` knows it.
-pub(super) async fn is_deletable(platform: &impl Platform, route: &str, place: &str) -> bool {
-    let report = Report::IsDeletable(place.to_owned());
-    let known = tell(platform, route, &report).await;
-    known.is_ok_and(|known| known == "true")
-}
-
-/// Writes down that they could. Without it they are tried again.
-pub(super) async fn note_deletable(platform: &impl Platform, route: &str, place: String) {
-    if let Err(reason) = tell(platform, route, &Report::Deletable(place)).await {
-        log::ledger_silent(platform, route, &reason);
-    }
-}
-
-/// Writes down a walk that has ended, and what it counted.
-///
-/// # Errors
-/// The platform's words.
-pub(super) async fn walked(platform: &impl Platform, walk: Walk) -> Result<(), String> {
-    let route = walk.route.clone();
-    let report = Report::Walked(Box::new(walk));
-    tell(platform, &route, &report).await.map(drop)
 }

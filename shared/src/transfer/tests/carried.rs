@@ -236,7 +236,10 @@ fn a_session_is_carried_on_before_its_checksums_have_used_up_the_cpu() {
     run.answer(source(size, KMS_ETAG)).answer(session());
     let mut start = 0;
     while !matches!(run.step, Step::Done(_)) {
-        let slice = run.transfer.session.as_ref().unwrap().slice();
+        let State::InSession(session, _) = &run.transfer.state else {
+            panic!("{:?}", run.transfer.state)
+        };
+        let slice = session.carried.plan.slice;
         run.answer(span(start, slice, size, KMS_ETAG));
         start += slice;
         run.answer(persisted(start));
