@@ -318,7 +318,9 @@ impl Judge {
                     .and_then(|key| self.route.destination_name(key));
                 name.as_deref() == Some(session.name())
             };
-            if !session.is_orphan && !queues.dead.iter().any(is_given_up) {
+            // Nor does anybody carry one on that leads to a former destination.
+            let is_left = session.is_orphan || change.is_some();
+            if !is_left && !queues.dead.iter().any(is_given_up) {
                 self.violations.push(format!(
                     "an upload session for {:?} was left open",
                     session.name()

@@ -117,17 +117,21 @@ impl World {
         self.judge.borrow_mut().acts(&selector, drops, release);
         self.spawn(Owner::Operator, 0, async move {
             let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
-            let report = if drops {
-                ledger::Report::Drop(selector)
-            } else {
-                ledger::Report::Replay { selector, release }
-            };
-            world.tell(5, || format!("an operator: {report:?}"));
+            world.tell(5, || {
+                format!("an operator: {selector:?}, drops: {drops}, releases: {release}")
+            });
+            let mut after = None;
             loop {
+                let (selector, after_it) = (selector.clone(), after.clone());
+                let report = if drops {
+                    ledger::Report::Drop(selector, after_it)
+                } else {
+                    ledger::Report::Replay(selector, release, after_it)
+                };
                 let told = ledger::tell(&platform, &world.route.name, &report).await;
                 match told.and_then(|taken| from_json::<Taken>(&taken)) {
-                    Ok(Taken { more: false, .. }) => break,
-                    Ok(_) => {}
+                    Ok(Taken { next: None, .. }) => break,
+                    Ok(taken) => after = taken.next,
                     Err(_) => world.sleep(LATER).await,
                 }
             }
