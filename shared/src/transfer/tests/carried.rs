@@ -73,7 +73,7 @@ fn a_session_of_another_bucket_is_not_carried_on() {
     session.bucket = "elsewhere".into();
     let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
     message.session = Some(Box::new(session));
-    Run::of_message(access(), &message).expect("send GET /dst/k");
+    Run::of_message(access(), &message).expect(LOOK);
 }
 
 #[test]
