@@ -294,18 +294,7 @@ impl Storage for SimulatedStorage {
     }
 
     async fn put(&self, entries: Vec<(String, String)>) -> Result<(), String> {
-        if entries.iter().any(|(_, value)| value.len() > VALUE_LIMIT) {
-            let mut judge = self.world.judge.borrow_mut();
-            judge.object("a value is larger than storage takes");
-        }
-        let all = |storage: &Self| {
-            for (key, value) in entries {
-                if !storage.loses(&key) {
-                    storage.with(|stored| stored.insert(key, value));
-                }
-            }
-        };
-        self.change(all).await
+        self.replace(Vec::new(), entries).await
     }
 
     async fn replace(
@@ -313,15 +302,16 @@ impl Storage for SimulatedStorage {
         keys: Vec<String>,
         entries: Vec<(String, String)>,
     ) -> Result<(), String> {
+        if entries.iter().any(|(_, value)| value.len() > VALUE_LIMIT) {
+            let mut judge = self.world.judge.borrow_mut();
+            judge.object("a value is larger than storage takes");
+        }
         let all = |storage: &Self| {
-            for key in keys {
-                storage.with(|stored| stored.remove(&key));
-            }
-            for (key, value) in entries {
-                if !storage.loses(&key) {
-                    storage.with(|stored| stored.insert(key, value));
-                }
-            }
+            let (world, now) = (&storage.world, storage.world.now());
+            world.judge.borrow_mut().taken_out(&keys, now);
+            storage.with(|stored| stored.retain(|key, _| !keys.contains(key)));
+            let kept = entries.into_iter().filter(|(key, _)| !storage.loses(key));
+            storage.with(|stored| stored.extend(kept));
         };
         self.change(all).await
     }

@@ -4,123 +4,89 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rng::Rng;
 
-/// A fault that a seed may draw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
-    /// The connection breaks before the request arrives.
-    ResetBefore,
-    /// It breaks while an upload's body is on its way.
-    ResetWithin,
-    /// The request took effect; its reply is lost.
-    ResetAfter,
-    /// The request took effect, and is answered 503.
-    Late503,
-    Status408,
-    Status429,
-    Status500,
-    Status503,
-    /// No answer until the port gives up; the request may arrive long after that.
-    Stalled,
-    /// The body that is read ends early.
-    Truncated,
-    /// It breaks.
-    SourceReset,
-    /// A byte of it arrives as another, or one of an upload's does.
-    Corrupted,
-    /// The object is overwritten while it is read.
-    SourceChanged,
-    /// The source refuses the read.
-    Denied,
-    /// GCS no longer takes the token.
-    TokenExpired,
-    /// GCS forgets a session.
-    SessionExpired,
-    /// A worker's isolate ends in the middle of everything.
-    IsolateCrashed,
-    /// A Durable Object's isolate does.
-    ObjectCrashed,
-    /// An isolate's clock is wrong.
-    ClockSkew,
-    /// An event is sent more than once.
-    EventDuplicated,
-    /// It comes late, after later ones.
-    EventDelayed,
-    /// An event of long ago is sent again.
-    EventStale,
-    /// An event is never sent; a reconcile is begun some time after.
-    EventLost,
-    /// A message is delivered twice at once.
-    MessageDuplicated,
-    /// A queue does not take a message, or took it and does not say so.
-    QueueRefused,
-    /// A call to a Durable Object gives no answer.
-    CallLost,
-    /// An object's storage does not answer; what was to be stored may be.
-    StorageRefused,
+/// What a fault can happen to: requests by their kind; what is none of them is no request.
+pub(super) type At = u8;
+/// A request to S3.
+pub(super) const SOURCE: At = 1;
+/// One to a session.
+pub(super) const SESSION: At = 2;
+/// One that reads of GCS.
+pub(super) const LOOK: At = 4;
+/// Any other.
+pub(super) const WRITE: At = 8;
+const ANY: At = SOURCE | SESSION | LOOK | WRITE;
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident $text:literal $at:expr;)+) => {
+        /// A fault that a seed may draw.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(super) enum Fault { $($(#[$doc])* $name,)+ }
+
+        impl Fault {
+            pub(super) const ALL: &[Self] = &[$(Self::$name),+];
+
+            pub(super) fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            fn at(self) -> At {
+                match self { $(Self::$name => $at),+ }
+            }
+        }
+    };
 }
 
-impl Fault {
-    pub(super) const ALL: [Self; 27] = [
-        Self::ResetBefore,
-        Self::ResetWithin,
-        Self::ResetAfter,
-        Self::Late503,
-        Self::Status408,
-        Self::Status429,
-        Self::Status500,
-        Self::Status503,
-        Self::Stalled,
-        Self::Truncated,
-        Self::SourceReset,
-        Self::Corrupted,
-        Self::SourceChanged,
-        Self::Denied,
-        Self::TokenExpired,
-        Self::SessionExpired,
-        Self::IsolateCrashed,
-        Self::ObjectCrashed,
-        Self::ClockSkew,
-        Self::EventDuplicated,
-        Self::EventDelayed,
-        Self::EventStale,
-        Self::EventLost,
-        Self::MessageDuplicated,
-        Self::QueueRefused,
-        Self::CallLost,
-        Self::StorageRefused,
-    ];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::ResetBefore => "reset-before",
-            Self::ResetWithin => "reset-within",
-            Self::ResetAfter => "reset-after",
-            Self::Late503 => "committed-503",
-            Self::Status408 => "408",
-            Self::Status429 => "429",
-            Self::Status500 => "500",
-            Self::Status503 => "503",
-            Self::Stalled => "stalled",
-            Self::Truncated => "truncated",
-            Self::SourceReset => "source-reset",
-            Self::Corrupted => "corrupted",
-            Self::SourceChanged => "source-changed",
-            Self::Denied => "denied",
-            Self::TokenExpired => "token-expired",
-            Self::SessionExpired => "session-expired",
-            Self::IsolateCrashed => "isolate-crashed",
-            Self::ObjectCrashed => "object-crashed",
-            Self::ClockSkew => "clock-skew",
-            Self::EventDuplicated => "event-duplicated",
-            Self::EventDelayed => "event-delayed",
-            Self::EventStale => "event-stale",
-            Self::EventLost => "event-lost",
-            Self::MessageDuplicated => "message-duplicated",
-            Self::QueueRefused => "queue-refused",
-            Self::CallLost => "call-lost",
-            Self::StorageRefused => "storage-refused",
-        }
-    }
+faults! {
+    /// The connection breaks before the request arrives.
+    ResetBefore "reset-before" ANY;
+    /// It breaks while an upload's body is on its way.
+    ResetWithin "reset-within" SESSION | WRITE;
+    /// The request took effect; its reply is lost.
+    ResetAfter "reset-after" SESSION | WRITE;
+    /// The request took effect, and is answered 503.
+    Late503 "committed-503" SESSION | WRITE;
+    Status408 "408" ANY;
+    Status429 "429" ANY;
+    Status500 "500" ANY;
+    Status503 "503" ANY;
+    /// No answer until the port gives up; the request may arrive long after that.
+    Stalled "stalled" ANY;
+    /// The body that is read ends early.
+    Truncated "truncated" SOURCE;
+    /// It breaks.
+    SourceReset "source-reset" SOURCE;
+    /// A byte of it arrives as another, or one of an upload's does.
+    Corrupted "corrupted" SOURCE | SESSION | WRITE;
+    /// The object is overwritten while it is read.
+    SourceChanged "source-changed" SOURCE;
+    /// The source refuses the read.
+    Denied "denied" SOURCE;
+    /// GCS no longer takes the token.
+    TokenExpired "token-expired" LOOK | WRITE;
+    /// GCS forgets a session.
+    SessionExpired "session-expired" SESSION;
+    /// A worker's isolate ends in the middle of everything.
+    IsolateCrashed "isolate-crashed" 0;
+    /// A Durable Object's isolate does.
+    ObjectCrashed "object-crashed" 0;
+    /// An isolate's clock is wrong.
+    ClockSkew "clock-skew" 0;
+    /// An event is sent more than once.
+    EventDuplicated "event-duplicated" 0;
+    /// It comes late, after later ones.
+    EventDelayed "event-delayed" 0;
+    /// An event of long ago is sent again.
+    EventStale "event-stale" 0;
+    /// An event is never sent; a reconcile is begun some time after.
+    EventLost "event-lost" 0;
+    /// A message is delivered twice at once.
+    MessageDuplicated "message-duplicated" 0;
+    /// A queue does not take a message, or took it and does not say so.
+    QueueRefused "queue-refused" 0;
+    /// A call to a Durable Object gives no answer.
+    CallLost "call-lost" 0;
+    /// An object's storage does not answer; what was to be stored may be.
+    StorageRefused "storage-refused" 0;
 }
 
 /// A seed's faults: which kinds, how often, until when; and what was injected so far.
@@ -145,7 +111,8 @@ impl Faults {
         let mut rng = Rng::new(seed, 3);
         let share = rng.pick(&[0, 1, 3, 5, 9]);
         let kinds = Fault::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|fault| match fault {
                 // Each ends a key in quarantine: rare, or nothing else would be seen.
                 Fault::Denied | Fault::ClockSkew => rng.chance(share, 60),
@@ -168,13 +135,22 @@ impl Faults {
         self.until
     }
 
-    /// Whether one of `among` happens at `now`, and which.
-    pub(super) fn strike(&mut self, among: &[Fault], now: u64) -> Option<(Fault, u32)> {
+    /// Whether one of `among` happens at `now`, or, where that is empty, one that meets requests of the kind `at`;
+    /// and which.
+    pub(super) fn strike(&mut self, among: &[Fault], at: At, now: u64) -> Option<(Fault, u32)> {
         let is_over = now >= self.until || self.drawn >= self.most;
         if is_over || self.kinds.is_empty() || !self.rng.chance(self.rate, 1000) {
             return None;
         }
-        let fault = self.rng.pick(among);
+        let fault = if among.is_empty() {
+            let meets: Vec<_> = Fault::ALL
+                .iter()
+                .filter(|fault| fault.at() & at != 0)
+                .collect();
+            *meets[self.rng.place(meets.len())]
+        } else {
+            self.rng.pick(among)
+        };
         if !self.kinds.contains(&fault) {
             return None;
         }

@@ -2,21 +2,22 @@
 //!
 //! Looks at what the two stores hold and at the dead letters, and knows nothing of how they came there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
 use causeway_shared::composite::parts_folder;
 use causeway_shared::error::ErrorKind;
-use causeway_shared::host::Class;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
+use causeway_shared::ledger::Selector;
 use causeway_shared::route::{OnConflict, Route};
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::durable::object_name;
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Object};
+use super::gcs::{Commit, Object, in_any_bucket};
+use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
 use super::scenario::Scenario;
@@ -37,6 +38,16 @@ pub(super) struct Judge {
     standing: BTreeMap<String, (u64, usize)>,
     /// When copies were deleted, in milliseconds.
     deletes: Vec<u64>,
+    /// Names that a delete was asked for without the brake's leave.
+    unbraked: BTreeSet<String>,
+    /// Everything was replayed once faults were over.
+    pub(super) is_mended: bool,
+    /// What was replayed, and whether it was released.
+    replays: Vec<(Selector, bool)>,
+    /// How many drops are under way.
+    dropping: u32,
+    /// When the entry of a key was dropped.
+    dropped: BTreeMap<String, u64>,
     /// Runs whose parts were given up.
     left: Vec<String>,
 }
@@ -49,6 +60,11 @@ impl Judge {
             violations: Vec::new(),
             standing: BTreeMap::new(),
             deletes: Vec::new(),
+            unbraked: BTreeSet::new(),
+            is_mended: false,
+            replays: Vec::new(),
+            dropping: 0,
+            dropped: BTreeMap::new(),
             left: Vec::new(),
         }
     }
@@ -60,11 +76,14 @@ impl Judge {
     /// The log names parts that could not be deleted, for somebody to delete them.
     pub(super) fn parts_left(&mut self, line: &Value) {
         let destination = line["destination"].as_str().unwrap_or_default();
-        let prefix = destination.strip_prefix(&format!("gs://{}/", super::gcs::BUCKET));
-        self.left.push(prefix.unwrap_or_default().to_owned());
+        let name = destination
+            .strip_prefix("gs://")
+            .and_then(|rest| rest.split_once('/'));
+        self.left.push(name.map_or("", |(_, name)| name).to_owned());
     }
 
     fn key_of(&self, name: &str) -> Option<String> {
+        let name = in_any_bucket(name);
         if name.starts_with(&self.folder) {
             return None;
         }
@@ -123,7 +142,9 @@ impl Judge {
         if self.key_of(name).is_none() {
             return;
         }
-        self.deletes.push(now);
+        if !self.unbraked.contains(in_any_bucket(name)) {
+            self.deletes.push(now);
+        }
         let is_ours = self
             .standing
             .get(name)
@@ -147,8 +168,7 @@ impl Judge {
                 "{deletes} copies were deleted where {limit} may be"
             ));
         }
-        let ledger = object_name(Class::RouteLedger, &self.route.name);
-        let (counted, entries) = world.with_object(&ledger, |object| {
+        let (counted, entries) = world.with_object(&world.ledger(), |object| {
             let stored = object.storage.get(LEDGER).map(String::as_str);
             let stored: Value = serde_json::from_str(stored.unwrap_or("null")).unwrap_or_default();
             let entries = object
@@ -165,6 +185,43 @@ impl Judge {
                 "the ledger counts {counted} entries, and has {entries}"
             ));
         }
+    }
+
+    /// An operator drops or replays what `selector` means.
+    pub(super) fn acts(&mut self, selector: &Selector, drops: bool, release: bool) {
+        self.dropping += u32::from(drops);
+        if !drops {
+            self.replays.push((selector.clone(), release));
+        }
+    }
+
+    /// That has been done.
+    pub(super) fn has_dropped(&mut self, drops: bool) {
+        self.dropping -= u32::from(drops);
+    }
+
+    /// These were taken out of storage at `now`.
+    pub(super) fn taken_out(&mut self, names: &[String], now: u64) {
+        let entry = format!("{QUARANTINE}{BUCKET}/");
+        let keys = names.iter().filter_map(|name| name.strip_prefix(&entry));
+        let dropped = keys.filter(|_| self.dropping > 0);
+        self.dropped
+            .extend(dropped.map(|key| (key.to_owned(), now)));
+    }
+
+    /// Whether somebody has said that a delete of `key` is meant: of what the brake held back by naming it, and of
+    /// anything by saying so.
+    fn is_released(&self, key: &str, dead: &[Dead]) -> bool {
+        let braked = Some(ErrorKind::DeletesBraked);
+        let mut of_key = dead.iter().filter(|dead| dead.key.as_deref() == Some(key));
+        let was_braked = of_key.any(|dead| dead.kind == braked);
+        self.replays
+            .iter()
+            .any(|(selector, release)| match selector {
+                Selector::Id(id) => id.ends_with(key) && (*release || was_braked),
+                Selector::Kind(kind) => *release || was_braked && Some(*kind) == braked,
+                Selector::All(_) => *release,
+            })
     }
 
     fn at_rest(&mut self, world: &World) {
@@ -186,12 +243,30 @@ impl Judge {
             }
         }
         self.braked(world, &faults);
+        let change = world.scenario.circumstances.change.as_ref();
+        let left = world.entries().into_iter().filter(|_| self.is_mended);
+        for (id, entry) in left {
+            let kind = &entry["error"]["kind"];
+            let is_barred = match kind.as_str() {
+                Some("deletes-braked") => true,
+                Some("destination-denied") => !world.scenario.lets_delete,
+                Some("destination-unavailable") => world.scenario.is_slow(),
+                _ => false,
+            };
+            if !is_barred {
+                self.violations
+                    .push(format!("a replay does not mend {id:?}: {kind}"));
+            }
+        }
         for key in s3.keys() {
             let name = self.route.destination_name(key).unwrap_or_default();
             let found = gcs.objects.get(&name);
             let is_equal = match (s3.current(key), found) {
                 (Some(version), Some(object)) => {
                     is_copy(object, version) && (!world.route.tags || has_tag(object, version))
+                        // No event of it led anywhere, and then no listing tells.
+                        || change.is_some()
+                            && s3.past(key).any(|(_, old)| is_copy(object, old) && old.looks_as(version))
                 }
                 (Some(_), None) => false,
                 (None, Some(_)) => !self.route.propagates_deletes(),
@@ -205,7 +280,8 @@ impl Judge {
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
             let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);
-            if !is_equal && !is_kept && !is_known {
+            let is_dropped = self.dropped.get(key).is_some_and(|&at| at >= changed);
+            if !is_equal && !is_kept && !is_known && !is_dropped {
                 self.object(&format!(
                     "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
                     s3.current(key).map(|version| &version.body),
@@ -213,16 +289,14 @@ impl Judge {
                 ));
             }
         }
-        for name in gcs
-            .objects
-            .keys()
-            .filter(|name| name.starts_with(&self.folder))
-        {
+        let names = gcs.objects.keys().map(|name| in_any_bucket(name));
+        for name in names.filter(|name| name.starts_with(&self.folder)) {
             let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
-            // One empty object, which the next large object deletes: its write was given up and made
-            // again, or outlived its isolate, and came through after all.
-            let outlives = faults.has(Fault::Stalled) || faults.has(Fault::ObjectCrashed);
-            let is_late = name.ends_with("/may-be-deleted") && outlives;
+            // One empty object, which a later large object deletes: its write was given up and came through after
+            // all, or what was to follow failed, and the ledger knew the answer by then.
+            let failed = faults.injected.values().any(|&count| count > 0);
+            let refused = world.scenario.circumstances.refused.is_some();
+            let is_late = name.ends_with("/may-be-deleted") && (failed || refused);
             if world.scenario.lets_delete && !is_named && !is_late {
                 self.violations.push(format!("{name:?} was left behind"));
             }
@@ -236,7 +310,17 @@ impl Judge {
             self.violations.push(kept);
         }
         for session in gcs.sessions.values().filter(|session| session.is_open()) {
-            if !session.is_orphan {
+            // Whoever can write with a session's URI: it goes into no quarantine.
+            let is_given_up = |dead: &Dead| {
+                let name = dead
+                    .key
+                    .as_ref()
+                    .and_then(|key| self.route.destination_name(key));
+                name.as_deref() == Some(session.name())
+            };
+            // Nor does anybody carry one on that leads to a former destination.
+            let is_left = session.is_orphan || change.is_some();
+            if !is_left && !queues.dead.iter().any(is_given_up) {
                 self.violations.push(format!(
                     "an upload session for {:?} was left open",
                     session.name()
@@ -278,11 +362,26 @@ impl World {
         }
     }
 
+    /// Somebody asks GCS to delete what is at `path`, and has no leave of the brake's.
+    pub(super) fn note_unbraked(&self, path: &str) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let mut judge = self.judge.borrow_mut();
+        let Some(key) = judge.key_of(&name) else {
+            return;
+        };
+        if !judge.is_released(&key, &self.queues.borrow().dead) {
+            judge.object(&format!(
+                "{key:?} is deleted, and neither the brake nor a person has said so"
+            ));
+        }
+        judge.unbraked.insert(name.into_owned());
+    }
+
     /// Whether the route's ledger has an entry for `key`.
     fn is_in_quarantine(&self, key: &str) -> bool {
-        let ledger = object_name(Class::RouteLedger, &self.route.name);
         let entry = format!("{QUARANTINE}{BUCKET}/{key}");
-        self.with_object(&ledger, |object| object.storage.contains_key(&entry))
+        self.with_object(&self.ledger(), |object| object.storage.contains_key(&entry))
     }
 
     /// Looks at everything once nothing moves any more.
@@ -308,16 +407,23 @@ fn has_tag(object: &Object, version: &Version) -> bool {
 
 /// Whether the faults of this seed can be the reason why `dead` is in quarantine.
 fn explains(dead: &Dead, faults: &Faults, scenario: &Scenario) -> bool {
+    let refused = scenario.circumstances.refused.as_ref();
+    let refuses = |by| refused.is_some_and(|&(_, store, ..)| store == by);
     let many = faults.injected.values().sum::<u64>() >= MANY_FAULTS;
     match dead.kind {
         // What is refused was granted, each time that it was tried.
         Some(ErrorKind::DeletesBraked) => scenario.brake_deletes < 1000 || !scenario.lets_delete,
-        Some(ErrorKind::DestinationDenied) => !scenario.lets_delete,
+        Some(ErrorKind::DestinationDenied) => !scenario.lets_delete || refuses(Store::Gcs),
         // What refuses a HEAD has no body, and does not say that it is the clock.
-        Some(ErrorKind::SourceDenied) => faults.has(Fault::Denied) || faults.has(Fault::ClockSkew),
-        Some(ErrorKind::SourceCredentialRefused) => faults.has(Fault::ClockSkew),
+        Some(ErrorKind::SourceDenied) => {
+            faults.has(Fault::Denied) || faults.has(Fault::ClockSkew) || refuses(Store::S3)
+        }
+        Some(ErrorKind::RouteMissing) => scenario.circumstances.change.is_some(),
+        Some(ErrorKind::SourceCredentialRefused) => {
+            faults.has(Fault::ClockSkew) || refuses(Store::S3)
+        }
         Some(ErrorKind::DestinationCredentialRefused) => {
-            faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired)
+            faults.has(Fault::ClockSkew) || faults.has(Fault::TokenExpired) || refuses(Store::Gcs)
         }
         Some(ErrorKind::ChecksumRefused | ErrorKind::SourceChecksumMismatch) => {
             faults.has(Fault::Corrupted)

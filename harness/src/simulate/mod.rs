@@ -5,6 +5,7 @@
 //! are models and no emulators: what speaks HTTP over sockets is elsewhere in this crate.
 
 mod body;
+mod circumstances;
 mod delivered;
 mod durable;
 mod fault;

@@ -64,6 +64,12 @@ pub enum Mutant {
     LedgerLost,
     /// An entry of the quarantine is.
     EntryLost,
+    /// An isolate keeps the configuration that it saw first.
+    RoutesRemembered,
+    /// What is replayed goes nowhere.
+    ReplayLost,
+    /// Whatever is replayed is released.
+    ReplayReleases,
     /// How far a walk is, is.
     WalkLost,
     /// Parts are deleted as objects of somebody's are, and kept as versions.

@@ -11,13 +11,13 @@ use http::header::DATE;
 use http::{HeaderValue, Method, Response};
 
 use super::body::Body;
-use super::fault::Fault;
+use super::fault::{At, Fault, LOOK, SESSION, SOURCE, WRITE};
 use super::gcs::{self, Wire};
 use super::s3::{self, timestamp};
 use super::world::{Owner, Slot, World};
 
 /// When a port gives up a small request, in milliseconds.
-const REPLY_TIME: u64 = 60_000;
+pub(super) const REPLY_TIME: u64 = 60_000;
 
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl World {
     ) -> Result<Reply, TransportError> {
         self.crash_point().await;
         let slot = Slot::new(self);
-        let fault = self.strike(kinds(store, &wire));
+        let fault = self.strike_at(kind(store, &wire));
         let time = self.latency() + wire.body.length() / self.scenario.bytes_per_millisecond;
         let mut flight = Flight {
             store,
@@ -238,7 +238,18 @@ impl World {
     ) -> Option<(Response<Bytes>, Body)> {
         let now = self.now();
         let sessions = self.gcs.borrow().sessions.len() as u64;
+        let refused = self.scenario.circumstances.refused.as_ref();
+        let refused = refused.filter(|(span, by, ..)| {
+            *by == store && span.contains(&now) && wire.session().is_none()
+        });
         let mut served = match store {
+            _ if let Some(&(_, _, status, word)) = refused => {
+                let head = match store {
+                    Store::S3 => s3::error(status, word),
+                    Store::Gcs => gcs::error(status, word, "The credential is refused."),
+                };
+                Some((head, Body::default()))
+            }
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
                 Some((head, body.unwrap_or_default()))
@@ -320,62 +331,13 @@ impl World {
     }
 }
 
-/// Which faults a request may meet.
-fn kinds(store: Store, wire: &Wire) -> &'static [Fault] {
-    use Fault::{
-        Corrupted, Denied, Late503, ResetAfter, ResetBefore, ResetWithin, SessionExpired,
-        SourceChanged, SourceReset, Stalled, Status408, Status429, Status500, Status503,
-        TokenExpired, Truncated,
-    };
+/// Of which kind a request is.
+fn kind(store: Store, wire: &Wire) -> At {
     match (store, wire.session().is_some(), wire.head.method()) {
-        (Store::S3, ..) => &[
-            ResetBefore,
-            Status408,
-            Status429,
-            Status500,
-            Status503,
-            Stalled,
-            Truncated,
-            SourceReset,
-            Corrupted,
-            SourceChanged,
-            Denied,
-        ],
-        (Store::Gcs, true, _) => &[
-            ResetBefore,
-            ResetWithin,
-            ResetAfter,
-            Late503,
-            Status408,
-            Status429,
-            Status500,
-            Status503,
-            Stalled,
-            SessionExpired,
-            Corrupted,
-        ],
-        (Store::Gcs, false, &Method::GET) => &[
-            ResetBefore,
-            Status408,
-            Status429,
-            Status500,
-            Status503,
-            Stalled,
-            TokenExpired,
-        ],
-        (Store::Gcs, false, _) => &[
-            ResetBefore,
-            ResetWithin,
-            ResetAfter,
-            Late503,
-            Status408,
-            Status429,
-            Status500,
-            Status503,
-            Stalled,
-            TokenExpired,
-            Corrupted,
-        ],
+        (Store::S3, ..) => SOURCE,
+        (Store::Gcs, true, _) => SESSION,
+        (Store::Gcs, false, &Method::GET) => LOOK,
+        (Store::Gcs, false, _) => WRITE,
     }
 }
 
@@ -411,9 +373,4 @@ fn shown(wire: &Wire) -> String {
     let range = header("content-range").or_else(|| header("range"));
     let words = [Some(uri.path()), condition, range];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
-}
-
-/// What a port waits for a small request.
-pub(super) fn reply_time() -> u64 {
-    REPLY_TIME
 }

@@ -2,14 +2,21 @@
 
 use std::rc::Rc;
 
+use causeway_shared::api::Taken;
+use causeway_shared::host::ledger::{self, QUARANTINE};
 use causeway_shared::host::walk::{Answer, Report, tell};
+use causeway_shared::host::{Class, from_json};
+use causeway_shared::ledger::Selector;
 use causeway_shared::walk::{Kind, Request};
+use serde_json::Value;
 
+use super::circumstances::{By, Change, Deed};
+use super::durable::object_name;
 use super::platform::SimulatedPlatform;
 use super::world::{Owner, World};
 
 /// A reconcile that could not begin is tried again after this long, in milliseconds.
-const LATER: u64 = 60_000;
+pub(super) const LATER: u64 = 60_000;
 
 impl World {
     /// A reconcile is begun after `delay` milliseconds, or, if one is under way then, when it has
@@ -34,9 +41,101 @@ impl World {
         });
     }
 
+    /// What the route's ledger is called among all objects.
+    pub(super) fn ledger(&self) -> Rc<str> {
+        object_name(Class::RouteLedger, &self.route.name)
+    }
+
     /// A reconcile has failed: somebody looks, mends what it is, and begins another.
     pub(super) fn reconcile_later(&self) {
-        let mended = self.faults.borrow().until().saturating_sub(self.now());
-        self.reconcile_after(mended + LATER);
+        self.reconcile_after(self.calm().saturating_sub(self.now()) + LATER);
+    }
+
+    /// When nothing of what the seed has drawn goes wrong any more.
+    fn calm(&self) -> u64 {
+        let refused = self.scenario.circumstances.refused.as_ref();
+        let refused = refused.map_or(0, |(span, ..)| span.end);
+        let changed = self.scenario.circumstances.change.as_ref();
+        let changed = changed.map_or(0, Change::end);
+        self.faults.borrow().until().max(refused).max(changed)
+    }
+
+    /// Nothing moves any more: somebody replays what is in quarantine, once. Whether there is something.
+    pub(super) fn mend(self: &Rc<Self>) -> bool {
+        let is_due = self.scenario.circumstances.is_mended && !self.judge.borrow().is_mended;
+        if !is_due || self.selector(By::All).is_none() {
+            return false;
+        }
+        self.judge.borrow_mut().is_mended = true;
+        self.after(self.calm().saturating_sub(self.now()), |world| {
+            world.act(Selector::All(true), false, false);
+        });
+        true
+    }
+}
+
+impl World {
+    /// Somebody does as `deed` says, in a while.
+    pub(super) fn do_after(&self, deed: Deed) {
+        self.after(deed.after, move |world| {
+            for _ in 0..=u8::from(deed.is_double) {
+                if let Some(selector) = world.selector(deed.by) {
+                    world.act(selector, deed.drops, deed.releases);
+                }
+            }
+        });
+    }
+
+    /// Some entry of the quarantine by its id or its kind, or all.
+    fn selector(&self, by: By) -> Option<Selector> {
+        let entries = self.entries();
+        let place = self.rng.borrow_mut().place(entries.len());
+        let (id, entry) = entries.get(place)?;
+        Some(match by {
+            By::Id => Selector::Id(id.clone()),
+            By::Kind => {
+                Selector::Kind(serde_json::from_value(entry["error"]["kind"].clone()).ok()?)
+            }
+            By::All => Selector::All(true),
+        })
+    }
+
+    /// All that is in the ledger's quarantine.
+    pub(super) fn entries(&self) -> Vec<(String, Value)> {
+        let read = |(name, text): (&String, &String)| {
+            let id = name.strip_prefix(QUARANTINE)?.to_owned();
+            Some((id, serde_json::from_str(text).unwrap_or_default()))
+        };
+        self.with_object(&self.ledger(), |object| {
+            object.storage.iter().filter_map(read).collect()
+        })
+    }
+
+    /// Replays or drops what `selector` means, until it is done.
+    pub(super) fn act(self: &Rc<Self>, selector: Selector, drops: bool, release: bool) {
+        let world = Rc::clone(self);
+        self.judge.borrow_mut().acts(&selector, drops, release);
+        self.spawn(Owner::Operator, 0, async move {
+            let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
+            world.tell(5, || {
+                format!("an operator: {selector:?}, drops: {drops}, releases: {release}")
+            });
+            let mut after = None;
+            loop {
+                let (selector, after_it) = (selector.clone(), after.clone());
+                let report = if drops {
+                    ledger::Report::Drop(selector, after_it)
+                } else {
+                    ledger::Report::Replay(selector, release, after_it)
+                };
+                let told = ledger::tell(&platform, &world.route.name, &report).await;
+                match told.and_then(|taken| from_json::<Taken>(&taken)) {
+                    Ok(Taken { next: None, .. }) => break,
+                    Ok(taken) => after = taken.next,
+                    Err(_) => world.sleep(LATER).await,
+                }
+            }
+            world.judge.borrow_mut().has_dropped(drops);
+        });
     }
 }

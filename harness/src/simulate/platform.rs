@@ -25,7 +25,7 @@ use super::world::{Owner, World};
 #[derive(Clone)]
 pub(super) struct SimulatedPlatform {
     world: Rc<World>,
-    isolate: usize,
+    pub(super) isolate: usize,
     owner: Owner,
 }
 
@@ -57,9 +57,20 @@ impl SimulatedPlatform {
         if self.is(Mutant::SessionForgotten) && has_session() {
             return true;
         }
-        let is_walk = matches!(&self.owner, Owner::Object(name) if name.starts_with("RouteWalk"));
-        if self.is(Mutant::WalkedBefore) && is_walk {
-            let (world, messages) = (Rc::clone(&self.world), messages.to_vec());
+        let is_of = |class| matches!(&self.owner, Owner::Object(name) if name.starts_with(class));
+        if self.is(Mutant::ReplayLost) && is_of("RouteLedger") {
+            return true;
+        }
+        let releases = self.is(Mutant::ReplayReleases) && is_of("RouteLedger");
+        if releases || self.is(Mutant::WalkedBefore) && is_of("RouteWalk") {
+            let mut messages = messages.to_vec();
+            for text in messages
+                .iter_mut()
+                .filter(|text| releases && !text.contains("released"))
+            {
+                *text = text.replacen('{', "{\"released\":true,", 1);
+            }
+            let world = Rc::clone(&self.world);
             self.world.spawn(self.owner.clone(), 1, async move {
                 let _ = world.send(queue, &messages, delay).await;
             });
@@ -81,7 +92,9 @@ impl Platform for SimulatedPlatform {
     }
 
     fn routes(&self) -> Result<Rc<Routes>, ConfigError> {
-        Ok(Rc::clone(&self.world.routes))
+        let remembers = self.is(Mutant::RoutesRemembered);
+        let now = if remembers { 0 } else { self.world.now() };
+        Ok(Rc::clone(self.world.routes(self.isolate, now)))
     }
 
     fn sqs_queues(&self) -> Result<Rc<Vec<sqs::Queue>>, ConfigError> {

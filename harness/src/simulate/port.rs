@@ -3,18 +3,19 @@
 //! should not is `mutant`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use causeway_shared::host::{Platform as _, ledger};
 use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use causeway_shared::route::Route;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use jiff::Timestamp;
 
 use super::body::Body;
 use super::gcs::{Wire, signature};
 use super::mutant::{self, Memory, Mutant};
-use super::network::{Reply, Store, reply_time};
+use super::network::{REPLY_TIME, Reply, Store};
 use super::platform::SimulatedPlatform;
 use super::world::World;
 
@@ -26,6 +27,10 @@ pub(super) struct SimulatedPort {
     start: u64,
     open: Option<Open>,
     memory: Memory,
+    /// When it was made.
+    since: u64,
+    /// The brake lets one copy be deleted.
+    has_permit: bool,
 }
 
 /// An open source body.
@@ -48,6 +53,8 @@ impl SimulatedPort {
             start,
             open: None,
             memory: Memory::default(),
+            since: world.now(),
+            has_permit: false,
         }
     }
 
@@ -60,6 +67,23 @@ impl SimulatedPort {
 
     fn take_open(&mut self) -> Result<Open, TransportError> {
         self.open.take().ok_or_else(|| broken("no body is open"))
+    }
+
+    /// Bytes go where the configuration leads that the isolate had when the transfer began.
+    fn judge_place(&self, uri: &http::Uri) {
+        let routes = self.world.routes(self.platform.isolate, self.since);
+        let route = routes.get(&self.world.route.name);
+        let route = route.filter(|route| route.source == self.world.route.source);
+        let leads = |route: &Arc<Route>| {
+            uri.path()
+                .contains(&format!("/b/{}/o", route.destination.bucket))
+        };
+        if !route.is_some_and(leads) {
+            let mut judge = self.world.judge.borrow_mut();
+            judge.object(
+                "something is written under a configuration that the isolate no longer has",
+            );
+        }
     }
 
     fn is(&self, mutant: Mutant) -> bool {
@@ -93,13 +117,21 @@ impl Port for SimulatedPort {
             return Ok(reply);
         }
         let uri = request.uri().clone();
+        if uri.path().ends_with("/compose") {
+            self.judge_place(&uri);
+        }
+        let is_delete = request.method() == Method::DELETE;
+        if is_delete && !self.has_permit {
+            self.world.note_unbraked(uri.path());
+        }
         let store = if uri.host() == Some("s3") {
             Store::S3
         } else {
             Store::Gcs
         };
         let wire = Wire::of(request);
-        let reply = self.world.exchange(store, wire, None, reply_time()).await?;
+        let reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;
+        self.has_permit &= !(is_delete && reply.head.status().is_success());
         Memory::note(&self.world, &uri, &reply.head);
         Ok(reply.head)
     }
@@ -122,10 +154,7 @@ impl Port for SimulatedPort {
         }
         let uri = request.uri().clone();
         let wire = Wire::of(request);
-        let exchanged = self
-            .world
-            .exchange(Store::S3, wire, None, reply_time())
-            .await;
+        let exchanged = self.world.exchange(Store::S3, wire, None, REPLY_TIME).await;
         let Reply { mut head, body } = exchanged.map_err(|lost| TransportError {
             side: Side::Source,
             ..lost
@@ -163,6 +192,7 @@ impl Port for SimulatedPort {
         if !fits && !is_lenient {
             return Err(broken("the body has another length than is to be sent"));
         }
+        self.judge_place(sink.request.uri());
         mutant::spoil_sink(&self.world, &mut sink);
         let body = open.rest.take(length);
         open.left -= length.min(open.left);
@@ -218,7 +248,9 @@ impl Port for SimulatedPort {
     }
 
     async fn may_delete(&mut self, route: &Route) -> Result<DeletePermit, String> {
-        ledger::may_delete(&self.platform, route).await
+        let permit = ledger::may_delete(&self.platform, route).await;
+        self.has_permit |= permit == Ok(DeletePermit::Granted);
+        permit
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {

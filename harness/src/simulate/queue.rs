@@ -155,7 +155,11 @@ impl World {
             format!("dead letter for {key:?}: {reason}")
         });
         let at = self.now();
-        self.queues.borrow_mut().dead.push(Dead {
+        let dead = &mut self.queues.borrow_mut().dead;
+        if let Some(&deed) = self.scenario.circumstances.deeds.get(dead.len()) {
+            self.do_after(deed);
+        }
+        dead.push(Dead {
             key,
             kind,
             reason,

@@ -37,7 +37,7 @@ pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -
     let world = World::new(scenario, mutant, is_told);
     world.begin();
     let is_over = |steps| steps >= MOST_STEPS || !world.judge.borrow().violations.is_empty();
-    while !is_over(world.steps.get()) && world.step() {}
+    while !is_over(world.steps.get()) && (world.step() || world.mend()) {}
     if world.steps.get() >= MOST_STEPS {
         world.judge.borrow_mut().object("it does not come to rest");
     } else if world.judge.borrow().violations.is_empty() {
@@ -113,6 +113,12 @@ impl Counts {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Runs the seeds that `options` name. `progress` is told how many are done, now and then.
 #[must_use]
 pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary {
@@ -135,29 +141,21 @@ pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary 
             });
             if !ended.violations.is_empty() {
                 stop.fetch_or(options.stops, Ordering::Relaxed);
-                let mut total = total
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                total.1.push((seed, ended.violations));
+                locked(&total).1.push((seed, ended.violations));
             }
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if done.is_multiple_of(64) {
                 progress(done);
             }
         }
-        let mut total = total
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        total.0.add(&counts);
+        locked(&total).0.add(&counts);
     };
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(work);
         }
     });
-    let (counts, mut failed) = total
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (counts, mut failed) = std::mem::take(&mut *locked(&total));
     failed.sort_by_key(|&(seed, _)| seed);
     let elapsed_s = began.elapsed().as_secs_f64();
     Summary {

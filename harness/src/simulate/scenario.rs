@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::circumstances::{Circumstances, Kind};
 use super::s3::{BUCKET, Checksums, Put};
 use crate::rng::Rng;
 
@@ -62,6 +63,7 @@ pub(super) struct Scenario {
     pub(super) reconciled_at: Option<u64>,
     /// Whether the destination keeps versions.
     pub(super) keeps_versions: bool,
+    pub(super) circumstances: Circumstances,
 }
 
 /// Names with all that has to be encoded somewhere.
@@ -116,6 +118,7 @@ impl Scenario {
             brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
             reconciled_at: rng.chance(1, 4).then(|| rng.below(2 * horizon)),
             keeps_versions: rng.chance(1, 3),
+            circumstances: Circumstances::draw(seed),
         }
     }
 
@@ -137,6 +140,32 @@ impl Scenario {
             None => table["parts"] = json!(false),
         }
         table
+    }
+
+    /// Name and table of the route while it is another.
+    pub(super) fn other_table(&self) -> (&'static str, Value) {
+        let mut table = self.table();
+        let mut name = "ROUTE_SIMULATED";
+        let change = self.circumstances.change.as_ref();
+        match change.map_or(Kind::Parts, |change| change.kind) {
+            Kind::Source => table["source"] = json!("s3://elsewhere/in/"),
+            Kind::Destination => table["destination"] = json!("gs://elsewhere/out/"),
+            Kind::Parts if self.parts_above.is_none() => {
+                table["parts"] = json!(true);
+                table["parts_above_mib"] = json!(64);
+            }
+            Kind::Parts => {
+                table["parts"] = json!(false);
+                table
+                    .as_object_mut()
+                    .map(|fields| fields.remove("parts_above_mib"));
+            }
+            Kind::Removed => {
+                table["source"] = json!("s3://elsewhere/in/");
+                name = "ROUTE_OTHER";
+            }
+        }
+        (name, table)
     }
 
     /// Whether an object that has to go in one request may be too large for the time that one has.

@@ -44,7 +44,7 @@ fn nothing_is_found_in_the_code_as_it_is_and_every_fault_happens() {
     }
     let injected: BTreeSet<_> = summary.faults_injected.keys().copied().collect();
     let missing: Vec<_> = Fault::ALL
-        .into_iter()
+        .iter()
         .filter(|fault| !injected.contains(fault.as_str()))
         .collect();
     assert!(missing.is_empty(), "never injected: {missing:?}");

@@ -10,9 +10,10 @@ use percent_encoding::percent_decode_str;
 use super::body::Body;
 use super::fault::Fault;
 use super::mutant::Mutant;
-use super::s3::{self, BUCKET, Change, Checksums, Put, Version, timestamp};
+use super::operator::LATER;
+use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
 use super::scenario::{Timed, Write};
-use super::world::World;
+use super::world::{ISOLATES, World};
 
 impl World {
     /// Everything that the scenario has will happen in its time.
@@ -26,6 +27,9 @@ impl World {
         }
         if let Some(time) = self.scenario.reconciled_at {
             self.reconcile_after(time);
+        }
+        if let Some(change) = &self.scenario.circumstances.change {
+            self.reconcile_after(change.end() + LATER);
         }
         let until = self.faults.borrow().until();
         self.after(until, |world| {
@@ -130,17 +134,14 @@ impl World {
         }
     }
 
-    /// Whether a listing shows this change: not one of tags, nor an object that has the ETag of an
-    /// older one that was written in the same second.
+    /// Whether a listing shows this change: not one of tags, nor an object that looks as an older one does.
     fn can_be_listed(&self, change: &Change) -> bool {
         let s3 = self.s3.borrow();
-        let is_alike = |now: &Version, (_, old): (usize, &Version)| {
-            old.id != now.id && old.etag == now.etag && old.modified / 1000 == now.modified / 1000
-        };
         change.event != s3::TAGGED
-            && s3
-                .current(&change.key)
-                .is_none_or(|now| !s3.past(&change.key).any(|old| is_alike(now, old)))
+            && s3.current(&change.key).is_none_or(|now| {
+                let mut past = s3.past(&change.key).map(|(_, old)| old);
+                !past.any(|old| old.id != now.id && old.looks_as(now))
+            })
     }
 
     /// An event arrives, and is sent again until it is acknowledged: as `worker/src/ingress` does, the
@@ -154,7 +155,8 @@ impl World {
             .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
             .is_some();
         let arrives = !failed || self.rng.borrow_mut().chance(1, 2);
-        let sorted = hints::sort(records, &self.routes, None, timestamp(self.now()));
+        let routes = self.routes(self.rng.borrow_mut().place(ISOLATES), self.now());
+        let sorted = hints::sort(records, routes, None, timestamp(self.now()));
         for message in sorted.into_iter().flat_map(|sorted| sorted.messages) {
             if arrives {
                 self.put(Queue::Hints, &message, Duration::ZERO);

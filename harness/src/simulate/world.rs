@@ -1,12 +1,11 @@
 //! One seed's world: stores, queues, isolates, a clock that jumps from event to event, and the tasks
 //! that run between them.
 //!
-//! An executor of one thread: a heap of events by time, each a closure; a task is polled when what it
+//! An executor of one thread: events by their time, each a closure; a task is polled when what it
 //! waits for has come. What a crash does is dropping tasks, which can happen wherever one waits.
 
 use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use http::Response;
 use jiff::Timestamp;
 
 use super::durable::Durable;
-use super::fault::{Fault, Faults};
+use super::fault::{At, Fault, Faults};
 use super::gcs::Gcs;
 use super::judge::Judge;
 use super::mutant::Mutant;
@@ -53,32 +52,6 @@ struct Task {
 
 type Act = Box<dyn FnOnce(&Rc<World>)>;
 
-struct Entry {
-    time: u64,
-    sequence: u64,
-    act: Act,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time, self.sequence).cmp(&(other.time, other.sequence))
-    }
-}
-
 /// An isolate of the worker.
 pub(super) struct Isolate {
     pub(super) access: Arc<Access>,
@@ -92,7 +65,8 @@ pub(super) struct World {
     pub(super) scenario: Scenario,
     pub(super) mutant: Option<Mutant>,
     pub(super) route: Arc<Route>,
-    pub(super) routes: Rc<Routes>,
+    /// As they are, and as they are while something of them is changed.
+    routes: [Rc<Routes>; 2],
     pub(super) rng: RefCell<Rng>,
     pub(super) faults: RefCell<Faults>,
     pub(super) s3: RefCell<S3>,
@@ -108,7 +82,8 @@ pub(super) struct World {
     sequence: Cell<u64>,
     pub(super) steps: Cell<u64>,
     hash: Cell<u64>,
-    heap: RefCell<BinaryHeap<Reverse<Entry>>>,
+    /// What is to happen: by its time, and what was asked for first is first.
+    events: RefCell<BTreeMap<(u64, u64), Act>>,
     tasks: RefCell<BTreeMap<u64, Task>>,
     current: Cell<u64>,
     /// Whose task is being polled.
@@ -168,9 +143,13 @@ impl<T: 'static> Slot<T> {
 impl World {
     pub(super) fn new(scenario: Scenario, mutant: Option<Mutant>, is_told: bool) -> Rc<Self> {
         let seed = scenario.seed;
-        let route = Route::parse("ROUTE_SIMULATED", scenario.table())
-            .expect("the tables that are drawn are good");
-        let routes = Routes::new([route]).expect("one route contradicts no other");
+        let routes = |name, table| {
+            let route = Route::parse(name, table).expect("the tables that are drawn are good");
+            Routes::new([route]).expect("one route contradicts no other")
+        };
+        let (name, table) = scenario.other_table();
+        let others = routes(name, table);
+        let routes = routes("ROUTE_SIMULATED", scenario.table());
         let route = Arc::clone(routes.iter().next().expect("it was just put there"));
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),
@@ -191,7 +170,7 @@ impl World {
             sequence: Cell::new(0),
             steps: Cell::new(0),
             hash: Cell::new(mix(seed)),
-            heap: RefCell::default(),
+            events: RefCell::default(),
             tasks: RefCell::default(),
             current: Cell::new(0),
             running: RefCell::default(),
@@ -201,7 +180,7 @@ impl World {
             scenario,
             mutant,
             route,
-            routes: Rc::new(routes),
+            routes: [routes, others].map(Rc::new),
         };
         let isolates = (0..ISOLATES).map(|_| world.new_isolate()).collect();
         world.isolates.replace(isolates);
@@ -250,6 +229,13 @@ impl World {
         timestamp(self.now()) + jiff::SignedDuration::from_millis(skew)
     }
 
+    /// The configuration that `isolate` has at `now`.
+    pub(super) fn routes(&self, isolate: usize, now: u64) -> &Rc<Routes> {
+        let change = self.scenario.circumstances.change.as_ref();
+        let is_changed = change.is_some_and(|change| change.is_seen(isolate, now));
+        &self.routes[usize::from(is_changed)]
+    }
+
     pub(super) fn memory_of(&self, isolate: usize) -> Rc<Memory> {
         Rc::clone(&self.isolates.borrow()[isolate].memory)
     }
@@ -260,7 +246,15 @@ impl World {
 
     /// Whether one of `among` happens now.
     pub(super) fn strike(&self, among: &[Fault]) -> Option<Fault> {
-        let struck = self.faults.borrow_mut().strike(among, self.now());
+        self.struck(self.faults.borrow_mut().strike(among, 0, self.now()))
+    }
+
+    /// Whether one of the faults that a request `at` a store can meet happens now.
+    pub(super) fn strike_at(&self, at: At) -> Option<Fault> {
+        self.struck(self.faults.borrow_mut().strike(&[], at, self.now()))
+    }
+
+    fn struck(&self, struck: Option<(Fault, u32)>) -> Option<Fault> {
         let (fault, number) = struck?;
         self.tell(u64::from(number), || {
             format!("fault {number}: {}", fault.as_str())
@@ -288,11 +282,8 @@ impl World {
     pub(super) fn after(&self, delay: u64, act: impl FnOnce(&Rc<Self>) + 'static) {
         let sequence = self.sequence.get();
         self.sequence.set(sequence + 1);
-        self.heap.borrow_mut().push(Reverse(Entry {
-            time: self.now() + delay,
-            sequence,
-            act: Box::new(act),
-        }));
+        let at = (self.now() + delay, sequence);
+        self.events.borrow_mut().insert(at, Box::new(act));
     }
 
     pub(super) fn random(&self) -> u128 {
@@ -424,22 +415,20 @@ impl World {
 
     /// Goes on to the next event; `false` when there is none.
     pub(super) fn step(self: &Rc<Self>) -> bool {
-        let Some(Reverse(entry)) = self.heap.borrow_mut().pop() else {
+        let Some(((time, _), act)) = self.events.borrow_mut().pop_first() else {
             return false;
         };
-        self.now.set(entry.time);
+        self.now.set(time);
         self.steps.set(self.steps.get() + 1);
-        (entry.act)(self);
+        act(self);
         true
     }
 
     /// Takes apart what would keep itself alive.
     pub(super) fn end(&self) {
-        let tasks = self.tasks.take();
-        drop(tasks);
-        let heap = self.heap.take();
-        drop(heap);
-        let objects = self.objects.take();
-        drop(objects);
+        // Each is empty before what was in it ends: that may look.
+        drop(self.tasks.take());
+        drop(self.events.take());
+        drop(self.objects.take());
     }
 }

@@ -170,7 +170,11 @@ impl Transfer {
         seed: u128,
     ) -> Result<Self, TransferError> {
         let mut message = message.clone();
+        let bucket = &route.destination.bucket;
+        // One that leads to where the route led before ends by itself.
         let session = message.session.take().map(|session| *session);
+        let session =
+            session.filter(|session| session.bucket.is_empty() || session.bucket == *bucket);
         let key = &message.hint.key;
         check_reachable(key)?;
         let name = route.destination_name(key).unwrap_or_default();

@@ -48,6 +48,7 @@ impl Transfer {
             etag,
             size,
             furthest: 0,
+            bucket: self.address.bucket.to_string(),
             plan,
             stored: upload.source.checksums,
             running: plan.digest.map(|_| Running::default()),

@@ -29,35 +29,18 @@ pub(in super::super) struct Wire {
     pub(in super::super) ticket: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct ComposeSource {
-    pub(super) name: String,
-    pub(super) generation: Option<u64>,
-    pub(super) if_generation: Option<u64>,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ComposeBody {
-    source_objects: Vec<ComposeItem>,
+    source_objects: Vec<ComposeSource>,
     destination: Said,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ComposeItem {
-    name: String,
+pub(super) struct ComposeSource {
+    pub(super) name: String,
     #[serde(default, deserialize_with = "decimal")]
-    generation: Option<u64>,
-    #[serde(default)]
-    object_preconditions: Conditions,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Conditions {
-    #[serde(default, deserialize_with = "decimal")]
-    if_generation_match: Option<u64>,
+    pub(super) generation: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -141,19 +124,23 @@ impl Gcs {
         let (uri, method) = (wire.head.uri(), wire.head.method());
         let query = uri.query().unwrap_or_default();
         let if_generation = number(query, "ifGenerationMatch");
-        let upload = format!("/upload/storage/v1/b/{BUCKET}/o");
-        if uri.path() == upload && method == Method::POST {
+        let uploaded = uri.path().strip_prefix("/upload");
+        let path = uploaded
+            .unwrap_or(uri.path())
+            .strip_prefix("/storage/v1/b/");
+        let (bucket, rest) = path
+            .and_then(|path| path.split_once("/o"))
+            .ok_or(NO_OBJECT)?;
+        if uploaded.is_some() && method == Method::POST {
             return match parameter(query, "uploadType") {
-                Some("multipart") => self.upload(wire, if_generation),
-                _ => self.begin_session(wire, if_generation),
+                Some("multipart") => self.upload(wire, bucket, if_generation),
+                _ => self.begin_session(wire, bucket, if_generation),
             };
         }
-        let folder = format!("/storage/v1/b/{BUCKET}/o");
-        let rest = uri.path().strip_prefix(&folder).ok_or(NO_OBJECT)?;
         let (name, verb) = rest.rsplit_once('/').unwrap_or((rest, ""));
-        let decoded = |name: &str| percent_decode_str(name).decode_utf8_lossy().into_owned();
+        let decoded = |name: &str| in_bucket(bucket, &percent_decode_str(name).decode_utf8_lossy());
         match (method, name, verb) {
-            (&Method::GET, "", "") => Ok(self.list(query)),
+            (&Method::GET, "", "") => Ok(self.list(bucket, query)),
             (&Method::GET, "", name) => {
                 let object = self.objects.get(&decoded(name)).ok_or(NO_OBJECT)?;
                 Ok(resource(object))
@@ -164,22 +151,17 @@ impl Gcs {
                 Ok(bare(204))
             }
             (&Method::POST, name, "compose") => {
-                let body: ComposeBody =
+                let mut body: ComposeBody =
                     serde_json::from_slice(&wire.prefix).map_err(|_| INVALID)?;
+                for source in &mut body.source_objects {
+                    source.name = in_bucket(bucket, &source.name);
+                }
                 let said = Said {
                     name: decoded(name.trim_start_matches('/')),
                     ..body.destination
                 };
-                let sources: Vec<_> = body
-                    .source_objects
-                    .into_iter()
-                    .map(|item| ComposeSource {
-                        name: item.name,
-                        generation: item.generation,
-                        if_generation: item.object_preconditions.if_generation_match,
-                    })
-                    .collect();
-                Ok(resource(&*self.compose(&said, &sources, if_generation)?))
+                let composed = self.compose(&said, &body.source_objects, if_generation);
+                Ok(resource(&*composed?))
             }
             _ => {
                 self.unknown.push(format!("{method} {uri}"));
@@ -191,9 +173,11 @@ impl Gcs {
     fn upload(
         &mut self,
         wire: &Wire,
+        bucket: &str,
         if_generation: Option<u64>,
     ) -> Result<Response<Bytes>, Refusal> {
-        let said = read_multipart(wire).ok_or(INVALID)?;
+        let mut said = read_multipart(wire).ok_or(INVALID)?;
+        said.name = in_bucket(bucket, &said.name);
         let object = self.commit(&said, wire.body.clone(), if_generation, false)?;
         Ok(resource(&object))
     }
@@ -201,15 +185,17 @@ impl Gcs {
     fn begin_session(
         &mut self,
         wire: &Wire,
+        bucket: &str,
         if_generation: Option<u64>,
     ) -> Result<Response<Bytes>, Refusal> {
-        let said: Said = serde_json::from_slice(&wire.prefix).map_err(|_| INVALID)?;
+        let mut said: Said = serde_json::from_slice(&wire.prefix).map_err(|_| INVALID)?;
+        said.name = in_bucket(bucket, &said.name);
         let total = header(wire.head.headers(), "x-upload-content-length");
         let total = total.and_then(|total| total.parse().ok()).ok_or(INVALID)?;
         let id = self.start_session(said, total, if_generation)?;
         let mut reply = bare(200);
         let location = format!(
-            "http://gcs/upload/storage/v1/b/{BUCKET}/o?uploadType=resumable&upload_id={id}"
+            "http://gcs/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id}"
         );
         let location = location.parse().map_err(|_| INVALID)?;
         reply.headers_mut().insert("location", location);
@@ -253,13 +239,13 @@ impl Gcs {
         Ok(progress(&status))
     }
 
-    fn list(&self, query: &str) -> Response<Bytes> {
+    fn list(&self, bucket: &str, query: &str) -> Response<Bytes> {
         let decoded = |name| {
             let value = parameter(query, name).unwrap_or_default();
             percent_decode_str(value).decode_utf8_lossy().into_owned()
         };
-        let (prefix, after) = (decoded("prefix"), decoded("pageToken"));
-        let from = decoded("startOffset");
+        let (prefix, after) = (in_bucket(bucket, &decoded("prefix")), decoded("pageToken"));
+        let from = in_bucket(bucket, &decoded("startOffset"));
         let mut found = self
             .objects
             .range(prefix.clone()..)
@@ -337,6 +323,14 @@ fn read_multipart(wire: &Wire) -> Option<Said> {
         return None;
     }
     serde_json::from_str(resource).ok()
+}
+
+/// What the object `name` of `bucket` is called among all.
+fn in_bucket(bucket: &str, name: &str) -> String {
+    match bucket {
+        BUCKET => name.to_owned(),
+        _ => format!("{bucket}//{name}"),
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -217,12 +217,6 @@ impl Gcs {
             {
                 return Err(NO_OBJECT);
             }
-            if source
-                .if_generation
-                .is_some_and(|wanted| wanted != found.generation)
-            {
-                return Err(NOT_MET);
-            }
             body.append(&found.body);
         }
         self.commit(said, body, if_generation, true)
@@ -232,6 +226,11 @@ impl Gcs {
     pub(super) fn revoke(&mut self, authorization: &str) {
         self.revoked.push(authorization.to_owned());
     }
+}
+
+/// The name in its bucket of what is called `name` among all.
+pub(super) fn in_any_bucket(name: &str) -> &str {
+    name.split_once("//").map_or(name, |(_, name)| name)
 }
 
 /// A resource as a reply shows it.
@@ -252,7 +251,7 @@ struct Shown<'a> {
 impl Object {
     fn shown(&self) -> Shown<'_> {
         Shown {
-            name: &self.name,
+            name: in_any_bucket(&self.name),
             generation: self.generation.to_string(),
             size: self.body.length().to_string(),
             crc32c: BASE64_STANDARD.encode(self.crc32c.to_be_bytes()),

@@ -67,6 +67,16 @@ fn after_that_the_session_goes_on_with_another_message() {
 }
 
 #[test]
+fn a_session_of_another_bucket_is_not_carried_on() {
+    let (mut session, _) = after_a_slice(6).carried();
+    assert!(!session.bucket.is_empty());
+    session.bucket = "elsewhere".into();
+    let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
+    message.session = Some(Box::new(session));
+    Run::of_message(access(), &message).expect(LOOK);
+}
+
+#[test]
 fn what_was_committed_without_a_reply_is_found() {
     let (session, _) = after_a_slice(6).carried();
     let mut run = taken_up(session);

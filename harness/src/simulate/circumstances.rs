@@ -1,0 +1,113 @@
+//! What a seed draws of the people and the platform around the worker, beside faults: each is rare, and lasts.
+
+use std::ops::Range;
+
+use super::network::Store;
+use super::world::ISOLATES;
+use crate::rng::Rng;
+
+/// What somebody does once something has come to quarantine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deed {
+    /// Milliseconds after the entry came.
+    pub(super) after: u64,
+    pub(super) by: By,
+    pub(super) drops: bool,
+    pub(super) releases: bool,
+    /// From two terminals at once.
+    pub(super) is_double: bool,
+}
+
+/// What entries are named by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By {
+    Id,
+    Kind,
+    All,
+}
+
+/// From when until when, in milliseconds.
+pub(super) type Span = Range<u64>;
+
+#[derive(Debug)]
+pub(super) struct Circumstances {
+    /// The first comes with the first entry, and so on.
+    pub(super) deeds: Vec<Deed>,
+    /// Whether everything is replayed once nothing moves any more.
+    pub(super) is_mended: bool,
+    /// Who refuses our credential, with which status and words.
+    pub(super) refused: Option<(Span, Store, u16, &'static str)>,
+    /// The route is another for a while.
+    pub(super) change: Option<Change>,
+}
+
+/// The route is another for a while, and each isolate sees it some time later.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    span: Span,
+    lags: [u64; ISOLATES],
+}
+
+/// What of a route changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Source,
+    Destination,
+    Parts,
+    Removed,
+}
+
+impl Change {
+    /// Whether `isolate` knows of it.
+    pub(super) fn is_seen(&self, isolate: usize, now: u64) -> bool {
+        let lag = self.lags[isolate];
+        now >= lag && self.span.contains(&(now - lag))
+    }
+
+    /// When everybody knows that it is over.
+    pub(super) fn end(&self) -> u64 {
+        self.span.end + self.lags.iter().max().unwrap_or(&0)
+    }
+}
+
+impl Circumstances {
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, 4);
+        let number = rng.pick(&[0, 0, 1, 2, 6]);
+        let deeds = (0..number).map(|_| Deed {
+            after: rng.pick(&[10, 1_000, 60_000, 1_800_000]),
+            by: rng.pick(&[By::Id, By::Kind, By::All]),
+            drops: rng.chance(1, 8),
+            releases: rng.chance(1, 5),
+            is_double: rng.chance(1, 4),
+        });
+        let deeds = deeds.collect();
+        let is_mended = rng.chance(1, 2);
+        let span = |rng: &mut Rng, most| {
+            let begin = rng.pick(&[0, 1_000, 60_000, 600_000]);
+            let begin = rng.below(begin + 1);
+            begin..begin + rng.between(60_000, most)
+        };
+        let refused = rng.chance(1, 12).then(|| {
+            let (store, status, word) = rng.pick(&[
+                (Store::S3, 403, "InvalidAccessKeyId"),
+                (Store::S3, 403, "AccessDenied"),
+                (Store::Gcs, 401, "authError"),
+                (Store::Gcs, 403, "forbidden"),
+            ]);
+            (span(&mut rng, 1_800_000), store, status, word)
+        });
+        let change = rng.chance(1, 10).then(|| Change {
+            kind: rng.pick(&[Kind::Source, Kind::Destination, Kind::Parts, Kind::Removed]),
+            span: span(&mut rng, 7_200_000),
+            lags: std::array::from_fn(|_| rng.below(300_000)),
+        });
+        Self {
+            deeds,
+            change,
+            is_mended,
+            refused,
+        }
+    }
+}
