@@ -105,9 +105,9 @@ impl Circumstances {
         });
         Self {
             deeds,
-            change,
             is_mended,
             refused,
+            change,
         }
     }
 }

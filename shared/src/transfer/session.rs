@@ -48,7 +48,7 @@ impl Transfer {
             etag,
             size,
             furthest: 0,
-            bucket: self.address.bucket.to_string(),
+            bucket: self.address.bucket.clone(),
             plan,
             stored: upload.source.checksums,
             running: plan.digest.map(|_| Running::default()),
