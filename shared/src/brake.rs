@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Into how many slots a window is cut: as many counts are kept, however many deletes there are.
 const SLOTS: u32 = 60;
 
+/// Of what is left no more than one in so many is granted at once.
+const SHARE: u32 = 8;
+
 /// However small the bucket: so many deletes are no flood. Only of a share; a number is meant.
 pub const ALWAYS: u64 = 10;
 
@@ -78,7 +81,8 @@ impl BrakeState {
     ) -> (u32, DeletePermit) {
         let (deletes, limit) = (self.deletes(brake, now), brake.limit(objects));
         let left = u32::try_from(limit.saturating_sub(deletes)).unwrap_or(u32::MAX);
-        let granted = count.min(left);
+        // Who does not use all of it shall not take from others what is left.
+        let granted = count.min((left / SHARE).max(1)).min(left);
         if granted == 0 {
             return (0, DeletePermit::Braked { deletes, limit });
         }
@@ -169,22 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn several_are_granted_at_once_and_what_is_returned_does_not_count() {
+    fn several_are_granted_at_once_while_many_are_left_and_what_is_returned_does_not_count() {
+        let brake = Brake {
+            deletes: 24,
+            ..BRAKE
+        };
         let mut state = BrakeState::default();
-        assert_eq!(
-            state.ask(&BRAKE, None, at(0), 2),
-            (2, DeletePermit::Granted)
-        );
-        assert_eq!(
-            state.ask(&BRAKE, None, at(20), 9),
-            (1, DeletePermit::Granted)
-        );
-        state.returned(2);
-        assert_eq!(state.deletes(&BRAKE, at(20)), 1);
-        assert_eq!(state.ask(&BRAKE, None, at(20), 9).0, 2);
-        assert_eq!(state.ask(&BRAKE, None, at(20), 9).0, 0);
+        let granted: Vec<_> = (0..25)
+            .map(|_| state.ask(&brake, None, at(0), 2))
+            .take_while(|(granted, _)| *granted > 0)
+            .map(|(granted, _)| granted)
+            .collect();
+        assert_eq!(granted.iter().sum::<u32>(), 24);
+        assert_eq!((granted[0], granted.last()), (2, Some(&1)));
+        state.ask(&brake, None, at(20), 2);
+        assert_eq!(state.deletes(&brake, at(20)), 24);
+        state.returned(3);
+        assert_eq!(state.deletes(&brake, at(20)), 21);
+        assert_eq!(state.ask(&brake, None, at(20), 9).0, 1);
         state.returned(100);
-        assert_eq!(state.deletes(&BRAKE, at(20)), 0);
+        assert_eq!(state.deletes(&brake, at(20)), 0);
     }
 
     #[test]

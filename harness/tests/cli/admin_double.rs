@@ -325,25 +325,33 @@ async fn list(
 async fn act(
     State(ledger): State<Shared>,
     Path((route, action)): Path<(String, String)>,
-    Json(which): Json<Value>,
+    Json(mut which): Json<Value>,
 ) -> Answer {
     let mut ledger = ledger.lock().unwrap();
     let fails_again = ledger.fails_again && action == "replay";
     let Some(entries) = ledger.quarantine.get_mut(&route) else {
         return no_route(&route);
     };
-    let selected = |entry: &Value| {
-        which == json!({ "all": true })
-            || which == json!({ "id": entry["id"] })
-            || which == json!({ "kind": entry["kind"] })
+    let after = which.as_object_mut().unwrap().remove("after");
+    let after = after.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let id = |entry: &Value| entry["id"].as_str().unwrap().to_owned();
+    let mut behind = entries.iter().map(id).filter(|id| after < id.as_str());
+    let page: Vec<_> = match which["id"].as_str() {
+        Some(id) => vec![id.to_owned()],
+        None => behind.by_ref().take(BATCH).collect(),
     };
-    let (mut taken, left): (Vec<_>, Vec<_>) = entries.drain(..).partition(selected);
-    let rest = taken.split_off(taken.len().min(BATCH));
-    let (done, more) = (taken.len(), !rest.is_empty() || fails_again);
-    *entries = left;
-    entries.extend(rest);
-    if fails_again {
-        entries.extend(taken);
+    let is_last = which.get("id").is_some() || behind.next().is_none();
+    let next = page.last().filter(|_| !is_last);
+    let selected = |entry: &Value| {
+        page.contains(&id(entry))
+            && (which == json!({ "all": true })
+                || which == json!({ "id": entry["id"] })
+                || which == json!({ "kind": entry["kind"] }))
+    };
+    let (taken, left): (Vec<_>, Vec<_>) = entries.clone().into_iter().partition(selected);
+    let answer = json!({ "count": taken.len(), "more": !is_last, "next": next });
+    if !fails_again {
+        *entries = left;
     }
-    (StatusCode::OK, Json(json!({ "count": done, "more": more })))
+    (StatusCode::OK, Json(answer))
 }

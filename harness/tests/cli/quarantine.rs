@@ -115,7 +115,7 @@ async fn one_entry_is_replayed_or_dropped() {
     let target = json!({"worker": admin.worker.url()});
     assert_eq!(
         dropped,
-        json!({"route": "photos", "dropped": 1, "more": false, "target": target})
+        json!({"route": "photos", "dropped": 1, "target": target})
     );
     assert_eq!(admin.left().len(), 3);
     for command in [&["replay"][..], &["quarantine", "drop"]] {
@@ -132,16 +132,14 @@ async fn many_entries_are_taken_call_by_call() {
     let replayed = admin
         .json(&["replay", "photos", "--kind", "source-denied"])
         .await;
-    assert_eq!(
-        (&replayed["replayed"], &replayed["more"]),
-        (&json!(4), &json!(false))
-    );
+    assert_eq!(replayed["replayed"], 4);
     assert_eq!(admin.left(), ["bucket/2026/b c"]);
     let calls = admin.calls();
     let replays = calls
         .iter()
         .filter(|call| call.ends_with("/quarantine/replay"));
-    assert_eq!(replays.count(), 2, "{calls:?}");
+    // Five entries stand there, and a call looks at two.
+    assert_eq!(replays.count(), 3, "{calls:?}");
     let said = admin.ok(&["quarantine", "drop", "photos", "--all"]).await;
     assert_eq!(said, "dropped 1 entry\n");
     let said = admin.ok(&["replay", "photos", "--all"]).await;
@@ -156,14 +154,8 @@ async fn what_fails_again_is_not_replayed_for_ever() {
     let admin = Admin::start().await;
     admin.worker.ledger.lock().unwrap().fails_again = true;
     let replayed = admin.json(&["replay", "photos", "--all"]).await;
-    // Five stood there, and a call takes two.
-    assert_eq!(
-        (&replayed["replayed"], &replayed["more"]),
-        (&json!(6), &json!(true))
-    );
+    assert_eq!(replayed["replayed"], 5);
     assert_eq!(admin.left().len(), 5);
-    let said = admin.ok(&["replay", "photos", "--all"]).await;
-    assert!(said.contains("run it again"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,10 +166,7 @@ async fn a_loop_that_breaks_says_how_far_it_came() {
     let run = admin.run(&["replay", "photos", "--all", "--json"]).await;
     assert_eq!(run.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(
-        (&report["replayed"], &report["more"]),
-        (&json!(2), &json!(true))
-    );
+    assert_eq!(report["replayed"], 2);
     let message = "the worker answered 503: The ledger does not answer.";
     assert_eq!(report["error"]["message"], message);
     assert_eq!(admin.left().len(), 3);

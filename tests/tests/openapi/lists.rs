@@ -30,7 +30,7 @@ fn every_item_is_on_one_page_whatever_their_size() {
         let twin = json!({"source": "s3://source-00", "destination": "gs://destination-04/x"});
         let mut served = Served::start(5, &json!({"ROUTE_TWIN": twin})).await;
         let lane = served.stack.lane_number(0);
-        let keys: Vec<_> = (0..7).map(|number| format!("no/{number}")).collect();
+        let keys: Vec<_> = (0..4).map(|number| format!("no/{number}")).collect();
         for key in &keys {
             lane.store().deny(&lane.source, Some(key.as_str())).unwrap();
             lane.put(key, "x", Attributes::default());
@@ -46,7 +46,7 @@ fn every_item_is_on_one_page_whatever_their_size() {
         served
             .ask(Method::POST, "/v1/routes/lane00/events", &body, 202)
             .await;
-        let settled = |answer: &causeway_tests::Answer| answer.json()["quarantined"] == 7;
+        let settled = |answer: &causeway_tests::Answer| answer.json()["quarantined"] == 4;
         served.until("/v1/routes/lane00", settled).await;
         let settled = |answer: &causeway_tests::Answer| answer.json()["quarantined"] == 1;
         served.until("/v1/routes/unrouted", settled).await;
@@ -80,7 +80,7 @@ fn every_item_is_on_one_page_whatever_their_size() {
                 .collect();
             assert_eq!(found, keys);
             let transfers = all(&served, "/v1/routes/lane00/transfers", "transfers", limit).await;
-            assert_eq!(transfers.len(), 7 * deliveries);
+            assert_eq!(transfers.len(), 4 * deliveries);
         }
         let gone = "/v1/sources?after=s3%3A%2F%2Fgone%2F";
         let page = served.ask(Method::GET, gone, &Value::Null, 200).await;

@@ -81,7 +81,7 @@ pub(crate) async fn keys(lane: &Lane<'_>) -> Vec<String> {
 }
 
 /// Has entries replayed or dropped, call by call, and gives how many there were.
-pub(crate) async fn take(lane: &Lane<'_>, verb: &str, selector: Value) -> u64 {
+pub(crate) async fn take(lane: &Lane<'_>, verb: &str, mut selector: Value) -> u64 {
     let mut all = 0;
     loop {
         let path = format!("/quarantine/{verb}");
@@ -90,6 +90,7 @@ pub(crate) async fn take(lane: &Lane<'_>, verb: &str, selector: Value) -> u64 {
         if taken["more"] == json!(false) {
             return all;
         }
+        selector["after"] = taken["next"].clone();
     }
 }
 

@@ -83,12 +83,17 @@ pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<Delet
     };
     let answer = tell(platform, name, &Report::MayDelete(route.brake, count)).await?;
     let (granted, permit): (u32, DeletePermit) = from_json(&answer)?;
-    isolate.of(name, |known| {
-        known.permits += granted.saturating_sub(1);
+    Ok(isolate.of(name, |known| {
+        known.permits += granted;
         known.lease = (2 * granted).min(LEASE);
-        known.braked = (granted == 0).then(|| (later(now, BRAKED), permit));
-    });
-    Ok(permit)
+        // What another asked for at the same time may have brought more than it used.
+        if known.permits > 0 {
+            known.permits -= 1;
+            return DeletePermit::Granted;
+        }
+        known.braked = Some((later(now, BRAKED), permit));
+        permit
+    }))
 }
 
 /// Returns what was granted and is not used, when a batch ends: only what is deleted is to count.
