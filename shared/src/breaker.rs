@@ -106,6 +106,12 @@ impl Breaker {
         std::mem::take(self).since.is_some()
     }
 
+    /// A hint ended well, which does not prove that both stores let one be copied: if it was an attempt, another may
+    /// follow at once.
+    pub fn settled(&mut self, now: Timestamp) {
+        self.next = self.next.map(|_| now);
+    }
+
     /// What a hint may do at `now`. An attempt is given to one.
     pub fn ask(&mut self, now: Timestamp) -> Passage {
         let Some(next) = self.next else {
@@ -199,6 +205,18 @@ mod tests {
         assert!(breaker.passed());
         assert_eq!(breaker.ask(at(0)), Passage::Free);
         assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn an_attempt_that_proves_nothing_is_followed_by_another() {
+        let mut breaker = open();
+        assert_eq!(breaker.ask(at(30)), Passage::Attempt);
+        breaker.settled(at(31));
+        assert_eq!(breaker.ask(at(31)), Passage::Attempt);
+        assert!(matches!(breaker.ask(at(31)), Passage::Held(_)));
+        let mut closed = Breaker::default();
+        closed.settled(at(1));
+        assert_eq!(closed.ask(at(1)), Passage::Free);
     }
 
     #[test]

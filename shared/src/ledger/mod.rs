@@ -139,10 +139,10 @@ impl Record {
         cut(&mut self.key, KEY_BYTES);
     }
 
-    /// Whether both stores let the worker do what it has to do at them.
+    /// Whether both stores let the worker do what it has to do at them. To find a copy identical it only reads.
     #[must_use]
     pub fn passed(&self) -> bool {
-        matches!(&*self.outcome, "copied" | "deleted" | "identical")
+        matches!(&*self.outcome, "copied" | "deleted")
     }
 
     /// Whether the destination is now as it should be: an older failure of the key is mended.

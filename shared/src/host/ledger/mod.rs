@@ -176,13 +176,18 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     /// Takes in what was done. Gives whether it is told too much, and whether that closes the breaker.
     async fn note(&self, records: Vec<Record>) -> Result<(bool, bool), String> {
         self.mend(&records).await?;
+        let now = self.platform.now();
         let has_passed = records.iter().any(Record::passed);
+        let has_settled = records.iter().any(Record::settles);
         let closes = self.ledger.with(|ledger| {
             ledger.record(records);
+            if has_settled {
+                ledger.breaker.settled(now);
+            }
             has_passed && ledger.breaker.passed()
         })?;
         self.store().await?;
-        let is_busy = self.load.borrow_mut().call(self.platform.now());
+        let is_busy = self.load.borrow_mut().call(now);
         Ok((is_busy, closes))
     }
 

@@ -349,7 +349,17 @@ fn hints_wait_while_all_are_refused_and_go_on_when_one_is_not() {
     assert!(block_on(gate::wait(&there, &message("k"))).is_some());
     at(200);
     assert_eq!(block_on(gate::wait(&there, &held)), None);
+    // That something stood there already proves nothing.
     block_on(record(&there, ROUTE, records(1, there.now())));
+    assert!(here.status().breaker.is_some());
+    let copied = Outcome::Copied {
+        generation: crate::gcs::Generation(1),
+        size: 1,
+        proof: crate::integrity::Proof::StoredCrc32c,
+        omitted: None,
+    };
+    let copied = Record::succeeded(&message("k"), &copied, there.now());
+    block_on(record(&there, ROUTE, vec![copied]));
     assert_eq!(here.status().breaker, None);
     assert_eq!(block_on(gate::wait(&there, &held)), None);
     at(400);
