@@ -51,7 +51,7 @@ const DIGESTED: u64 = 16 << 30;
 /// Looks at a destination that others keep writing, before the message goes back to the queue.
 const LOOKS: u32 = 8;
 
-/// One hint on its way along one route. What only some states have is in [`State`].
+/// One hint on its way along one route. What only some states have is in `State`.
 #[derive(Debug)]
 pub struct Transfer {
     access: Arc<Access>,
