@@ -42,7 +42,7 @@ pub struct StackOptions {
     pub silent: bool,
     /// Where the worker's Durable Objects are kept ([`RuntimeOptions::storage`]).
     pub storage: Option<PathBuf>,
-    /// For how long nothing waits in a queue ([`RuntimeOptions::longest_wait`]).
+    /// The longest wait of a message ([`RuntimeOptions::longest_wait`]).
     pub longest_wait: Option<u32>,
     /// Where the worker's console goes.
     pub log: LogSink,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Into how many slots a window is cut: as many counts are kept, however many deletes there are.
 const SLOTS: u32 = 60;
 
-/// Of what is left no more than one in so many is granted at once.
+/// At most this fraction of the remaining deletes, one in 8, is granted at once.
 const SHARE: u32 = 8;
 
 /// However small the bucket: so many deletes are no flood. Only of a share; a number is meant.
@@ -69,9 +69,9 @@ impl Brake {
 }
 
 impl BrakeState {
-    /// Asks for up to `count` deletes at `now`, in a bucket that had so many `objects` when they were last
-    /// counted. Gives how many are granted, and what to say of the first. What is granted counts for the window,
-    /// and up to a slot longer; what is not, does not count.
+    /// Asks for up to `count` deletes at `now`, in a bucket that had `objects` objects at the last count. Gives
+    /// how many are granted, and the answer to the first. Granted deletes count for the window, and up to a slot
+    /// longer; others do not count.
     pub fn ask(
         &mut self,
         brake: &Brake,
@@ -81,7 +81,7 @@ impl BrakeState {
     ) -> (u32, DeletePermit) {
         let (deletes, limit) = (self.deletes(brake, now), brake.limit(objects));
         let left = u32::try_from(limit.saturating_sub(deletes)).unwrap_or(u32::MAX);
-        // Who does not use all of it shall not take from others what is left.
+        // An isolate may not use all that it is granted: some must be left for the others.
         let granted = count.min((left / SHARE).max(1)).min(left);
         if granted == 0 {
             return (0, DeletePermit::Braked { deletes, limit });
@@ -92,7 +92,7 @@ impl BrakeState {
         (granted, DeletePermit::Granted)
     }
 
-    /// So many of those that were granted are not used: the last ones do not count.
+    /// `count` granted deletes were not made: the last ones no longer count.
     pub fn returned(&mut self, mut count: u32) {
         for granted in self.0.values_mut().rev() {
             let less = count.min(*granted);

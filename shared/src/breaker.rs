@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, TransferError, cut};
 use crate::time::later;
 
-/// So many keys have to be refused for one reason, with no success in between, before it opens.
+/// How many keys have to be refused for one reason, with no success in between, before it opens.
 pub const IN_A_ROW: usize = 10;
 
 /// The longest key that is kept, in bytes: what two keys share so far is one to the count.
@@ -24,7 +24,7 @@ const SHORTEST: i64 = 30;
 /// And at most.
 pub const LONGEST: i64 = 15 * 60;
 
-/// Who tries has so long until another may, in seconds: it may have died.
+/// How long the next attempt waits for the result of the last, in seconds: its isolate may have died.
 const ATTEMPT: i64 = 120;
 
 /// What is kept of it.
@@ -52,7 +52,7 @@ pub enum Passage {
     Free,
     /// It is carried out, for all that wait.
     Attempt,
-    /// It waits, so many seconds at least.
+    /// It waits at least this many seconds.
     Held(u32),
 }
 

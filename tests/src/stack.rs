@@ -13,8 +13,7 @@ use crate::{Lane, Witness, toolchain};
 /// How many tests can take a [`Lane`] of the [`shared`] stack.
 pub const SHARED_LANES: usize = 48;
 
-/// For how many seconds a message waits at most. What is given up after five hours is then given up within one
-/// minute.
+/// The longest wait of a message, in seconds: the worker then gives up within a minute what it would try for hours.
 pub const LONGEST_WAIT: u32 = 1;
 
 /// A running stack.

@@ -41,8 +41,8 @@ pub struct RuntimeOptions {
     /// The folder in which its Durable Objects' storage and alarms outlive it; none: they are gone
     /// with it. What is in its queues is gone with it either way.
     pub storage: Option<PathBuf>,
-    /// The platform's queues, and the alarms of large objects, let nothing wait for longer than so many
-    /// seconds. None: as long as they are told.
+    /// The longest wait, in seconds, of a message in a queue and of a large object's alarm. None: as long as
+    /// the worker asks for.
     pub longest_wait: Option<u32>,
     /// Where the worker's console output goes.
     pub log: LogSink,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rng::Rng;
 
-/// What a fault can happen to: requests by their kind; what is none of them is no request.
+/// The kinds of request that a fault can happen to. 0: it happens elsewhere.
 pub(super) type At = u8;
 /// A request to S3.
 pub(super) const SOURCE: At = 1;

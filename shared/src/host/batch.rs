@@ -197,11 +197,11 @@ async fn carry_out<P: Platform, M: Delivered>(
 ) -> Option<(String, Record)> {
     let leader = &fold.message(hints);
     let count = deliveries[fold.leader()].count();
-    let died = |&member: &usize| deliveries[member].count() > 1;
+    let came_before = |&member: &usize| deliveries[member].count() > 1;
     let started = platform.now();
     let result = match transfer(platform, leader).await {
         Ok(Ending::Settled(outcome))
-            if !is_unsure(platform, leader, &outcome) || !fold.members.iter().any(died) =>
+            if !is_unsure(platform, leader, &outcome) || !fold.members.iter().any(came_before) =>
         {
             Ok(outcome)
         }

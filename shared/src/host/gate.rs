@@ -19,7 +19,7 @@ const ASKING: Duration = Duration::from_secs(5);
 /// the breaker was open when the isolate, or the message, last heard of it.
 pub(super) async fn wait(platform: &impl Platform, message: &HintMessage) -> Option<Duration> {
     let (isolate, route, now) = (platform.isolate(), &message.route, platform.now());
-    let held_until = isolate.of(route, |known| known.held_until);
+    let held_until = isolate.of(route).held_until;
     if held_until.is_none() && !message.held {
         return None;
     }
@@ -79,9 +79,7 @@ fn heed(
 
 fn remember(platform: &impl Platform, route: &str, wait: Option<Duration>) {
     let until = wait.map(|wait| later(platform.now(), wait));
-    platform
-        .isolate()
-        .of(route, |known| known.held_until = until);
+    platform.isolate().of(route).held_until = until;
 }
 
 /// How long it is until `until`; nothing where that is over, or no breaker can have said it: the clock was wrong.

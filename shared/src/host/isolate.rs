@@ -1,7 +1,7 @@
 //! What an isolate remembers of routes from batch to batch, so that it need not ask their ledgers each time. Any
 //! of it may be gone at any time, and nothing is lost with it.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 
 use jiff::Timestamp;
 
@@ -26,17 +26,28 @@ pub(super) struct Remembered {
     pub(super) braked: Option<(Timestamp, DeletePermit)>,
 }
 
-impl Isolate {
-    /// Runs `act` on what is remembered of `route`.
-    pub(super) fn of<R>(&self, route: &str, act: impl FnOnce(&mut Remembered) -> R) -> R {
-        let mut routes = self.0.borrow_mut();
-        if let Some((_, known)) = routes.iter_mut().find(|(name, _)| name == route) {
-            return act(known);
+impl Remembered {
+    /// The answer to one delete at `now`, if the brake need not be asked.
+    pub(super) fn take(&mut self, now: Timestamp) -> Option<DeletePermit> {
+        if self.permits > 0 {
+            self.permits -= 1;
+            return Some(DeletePermit::Granted);
         }
-        let mut new = Remembered::default();
-        let done = act(&mut new);
-        routes.push((route.to_owned(), new));
-        done
+        let braked = self.braked.filter(|(until, _)| now < *until);
+        braked.map(|(_, permit)| permit)
+    }
+}
+
+impl Isolate {
+    /// What is remembered of `route`; not to be held over an await.
+    pub(super) fn of(&self, route: &str) -> RefMut<'_, Remembered> {
+        let mut routes = self.0.borrow_mut();
+        let known = routes.iter().position(|(name, _)| name == route);
+        let at = known.unwrap_or(routes.len());
+        if known.is_none() {
+            routes.push((route.to_owned(), Remembered::default()));
+        }
+        RefMut::map(routes, |routes| &mut routes[at].1)
     }
 
     /// The routes that have granted deletes which were not made.

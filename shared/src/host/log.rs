@@ -101,7 +101,7 @@ pub(super) fn carried(message: &HintMessage, session: &CarriedSession) -> Value 
     line
 }
 
-/// Logs that so many hints of `route` wait for its breaker.
+/// Logs that `count` hints of `route` wait for its breaker.
 pub(super) fn held(platform: &impl Platform, route: &str, count: usize, wait: Duration) {
     let delay_s = whole_seconds(wait);
     let line = json!({"event": "held", "route": route, "hints": count, "delay_s": delay_s});
@@ -110,10 +110,8 @@ pub(super) fn held(platform: &impl Platform, route: &str, count: usize, wait: Du
 
 /// Logs that the breaker of `route` opens because of `error`.
 pub(super) fn breaker_opens(platform: &impl Platform, route: &str, error: &TransferError) {
-    let line = json!({
-        "event": "breaker-opens", "route": route, "kind": error.kind, "fault": error.kind.fault(),
-        "message": error.message, "advice": error.advice,
-    });
+    let mut line = with_fields("breaker-opens", error);
+    line["route"] = json!(route);
     trouble(platform, &line);
 }
 

@@ -16,7 +16,7 @@ use crate::route::UNROUTED;
 const FIRST_DELAY: u32 = 30;
 const LONGEST_DELAY: u32 = 3600;
 
-/// After so many deliveries a message is put into the queue anew: half of what the queue allows.
+/// After this many deliveries a message is sent to the queue again as a new one: half of what the queue allows.
 const DELIVERIES: u32 = 50;
 
 /// Puts a batch into quarantine. Each message is acknowledged once it is there.

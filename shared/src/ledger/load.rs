@@ -6,7 +6,7 @@ use jiff::Timestamp;
 /// Calls a second that one ledger answers by itself.
 const CALLS: u32 = 50;
 
-/// The calls of this second and of the one before. In memory only: who begins anew counts anew.
+/// The calls of this second and of the last. Kept in memory only: a restart begins at 0.
 #[derive(Debug, Default)]
 pub struct Load {
     second: i64,

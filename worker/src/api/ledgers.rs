@@ -2,7 +2,6 @@
 //! that. Its answers are passed on as they are.
 
 use causeway_shared::host::ledger::Report;
-use causeway_shared::json::{without, without_bom};
 use causeway_shared::ledger::Selector;
 
 use serde_json::Value;
@@ -10,6 +9,9 @@ use serde_json::Value;
 use super::query::{LONGEST, Query};
 use super::{Call, parsed};
 use crate::reply::Reply;
+
+/// What to send.
+const SELECTOR: &str = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}"#;
 
 impl Call<'_> {
     /// Answers what stands at `path` below the route `name`.
@@ -29,7 +31,7 @@ impl Call<'_> {
             ["quarantine"] => Report::List(query),
             ["quarantine", "replay"] => replay(body)?,
             _ => {
-                let (selector, after) = selector(body)?;
+                let (selector, after) = selector(parsed(body, SELECTOR)?)?;
                 Report::Drop(selector, after)
             }
         };
@@ -53,35 +55,42 @@ fn transfers(query: &Query) -> Result<Report, Reply> {
     })
 }
 
-/// A selector, with `release` and `after` beside it.
+/// A selector, with `release` beside it.
 fn replay(body: &[u8]) -> Result<Report, Reply> {
-    let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}, with "release": true if deletes among them are meant"#;
-    let fields: Value = parsed(body, expected)?;
-    let release = match &fields["release"] {
-        Value::Null if fields.get("release").is_none() => false,
-        Value::Bool(release) => *release,
-        _ => return Err(Reply::problem(400, format!("Send {expected}."))),
+    let mut fields: Value = parsed(body, SELECTOR)?;
+    let release = match removed(&mut fields, "release") {
+        None => false,
+        Some(Value::Bool(release)) => release,
+        Some(_) => return Err(Reply::problem(400, "release is true or false.")),
     };
-    let rest = without(without_bom(body), &["release"]).unwrap_or_default();
-    let (selector, after) = selector(rest.as_bytes())?;
+    let (selector, after) = selector(fields)?;
     Ok(Report::Replay(selector, release, after))
 }
 
-/// A selector, with `after` beside it.
-fn selector(body: &[u8]) -> Result<(Selector, Option<String>), Reply> {
-    let expected = r#"{"id": "bucket/key"}, {"kind": "source-denied"} or {"all": true}"#;
-    let fields: Value = parsed(body, expected)?;
-    let after = match &fields["after"] {
-        Value::Null if fields.get("after").is_none() => None,
-        Value::String(after) if !is_long(after) => Some(after.clone()),
-        _ => return Err(Reply::problem(400, "after is a page's next.")),
+/// A selector, with `after` beside it unless it means one entry.
+fn selector(mut fields: Value) -> Result<(Selector, Option<String>), Reply> {
+    let after = removed(&mut fields, "after");
+    let selector = parsed(fields.to_string().as_bytes(), SELECTOR)?;
+    let after = match (after, &selector) {
+        (_, Selector::Id(id)) if is_long(id) => {
+            return Err(Reply::problem(400, "No id is as long."));
+        }
+        (None, _) => None,
+        (Some(Value::String(after)), Selector::Kind(_) | Selector::All(_)) if !is_long(&after) => {
+            Some(after)
+        }
+        _ => {
+            return Err(Reply::problem(
+                400,
+                "after is a page's next, and one entry has no pages.",
+            ));
+        }
     };
-    let rest = without(without_bom(body), &["after"]).unwrap_or_default();
-    match parsed(rest.as_bytes(), expected)? {
-        Selector::Id(id) if is_long(&id) => Err(Reply::problem(400, "No id is as long.")),
-        Selector::Id(_) if after.is_some() => Err(Reply::problem(400, "One entry has no pages.")),
-        selector => Ok((selector, after)),
-    }
+    Ok((selector, after))
+}
+
+fn removed(fields: &mut Value, name: &str) -> Option<Value> {
+    fields.as_object_mut()?.remove(name)
 }
 
 fn forgotten(id: &str) -> Reply {

@@ -38,7 +38,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         for letter in letters {
             let id = letter.id();
             let before = self.entry(&id).await?;
-            // A reconcile finds what a hint was of; of what is none there is little.
+            // A reconcile finds a hint's key again. Other messages are few, and always kept.
             let is_hint = letter.message["hint"].is_object();
             if before.is_none() && is_hint && self.ledger.with(|ledger| ledger.quarantined)? >= MOST
             {

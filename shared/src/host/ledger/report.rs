@@ -16,9 +16,9 @@ pub enum Report {
     Record(Vec<Record>),
     /// The same, told to a ledger that gathers for the route of that name.
     Gather(String, Vec<Record>),
-    /// Somebody wants to delete, so often at most. Answered with how many may go, and what to say of the first.
+    /// Somebody wants to delete up to this many. Answered with how many may go, and the answer to the first.
     MayDelete(Brake, u32),
-    /// So many of the deletes that were granted last are not used.
+    /// This many of the deletes that were granted last were not made.
     NotDeleted(u32),
     /// The source's key was refused with an error that is counted. Answered with whether that opens the breaker,
     /// and what the next hint may do.
@@ -70,6 +70,6 @@ pub struct Query {
     pub key: Option<String>,
     /// Only items after this one.
     pub after: Option<String>,
-    /// At most so many.
+    /// How many, at most.
     pub limit: usize,
 }

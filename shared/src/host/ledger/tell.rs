@@ -35,7 +35,7 @@ pub async fn tell(platform: &impl Platform, name: &str, report: &Report) -> Resu
 /// without them nothing is lost but a count.
 pub(in crate::host) async fn record(platform: &impl Platform, route: &str, records: Vec<Record>) {
     let (isolate, now) = (platform.isolate(), platform.now());
-    let until = isolate.of(route, |known| known.gathered_until);
+    let until = isolate.of(route).gathered_until;
     let written = if until.is_some_and(|until| now < until) {
         let report = Report::Gather(route.to_owned(), records);
         tell(platform, &shard(platform, route), &report)
@@ -52,13 +52,10 @@ pub(in crate::host) async fn record(platform: &impl Platform, route: &str, recor
 
 fn heed(platform: &impl Platform, route: &str, (is_busy, closes): (bool, bool)) {
     let until = is_busy.then(|| later(platform.now(), BUSY));
-    platform.isolate().of(route, |known| {
-        known.gathered_until = until;
-        if closes {
-            known.held_until = None;
-        }
-    });
+    let isolate = platform.isolate();
+    isolate.of(route).gathered_until = until;
     if closes {
+        isolate.of(route).held_until = None;
         log::breaker_closes(platform, route);
     }
 }
@@ -69,42 +66,31 @@ fn heed(platform: &impl Platform, route: &str, (is_busy, closes): (bool, bool)) 
 /// The platform's words.
 pub async fn may_delete(platform: &impl Platform, route: &Route) -> Result<DeletePermit, String> {
     let (isolate, name, now) = (platform.isolate(), &route.name, platform.now());
-    let known = isolate.of(name, |known| {
-        if known.permits > 0 {
-            known.permits -= 1;
-            return Ok(DeletePermit::Granted);
-        }
-        let braked = known.braked.filter(|(until, _)| now < *until);
-        braked.map(|(_, permit)| permit).ok_or(known.lease.max(1))
-    });
-    let count = match known {
-        Ok(permit) => return Ok(permit),
-        Err(count) => count,
-    };
+    if let Some(permit) = isolate.of(name).take(now) {
+        return Ok(permit);
+    }
+    let count = isolate.of(name).lease.max(1);
     let answer = tell(platform, name, &Report::MayDelete(route.brake, count)).await?;
     let (granted, permit): (u32, DeletePermit) = from_json(&answer)?;
-    Ok(isolate.of(name, |known| {
-        known.permits += granted;
-        known.lease = (2 * granted).min(LEASE);
-        // What another asked for at the same time may have brought more than it used.
-        if known.permits > 0 {
-            known.permits -= 1;
-            return DeletePermit::Granted;
-        }
+    let mut known = isolate.of(name);
+    known.permits += granted;
+    known.lease = (2 * granted).min(LEASE);
+    if granted == 0 {
         known.braked = Some((later(now, BRAKED), permit));
-        permit
-    }))
+    }
+    // What another asked for at the same time may have brought more than it used.
+    Ok(known.take(now).unwrap_or(permit))
 }
 
 /// Returns what was granted and is not used, when a batch ends: only what is deleted is to count.
 pub(in crate::host) async fn return_permits(platform: &impl Platform, route: &str) {
-    let unused = platform.isolate().of(route, |known| {
-        known.lease = known.lease.saturating_sub(known.permits).max(1);
-        std::mem::take(&mut known.permits)
-    });
+    let isolate = platform.isolate();
+    let unused = std::mem::take(&mut isolate.of(route).permits);
     if unused == 0 {
         return;
     }
+    let lease = isolate.of(route).lease;
+    isolate.of(route).lease = lease.saturating_sub(unused);
     if let Err(reason) = tell(platform, route, &Report::NotDeleted(unused)).await {
         log::ledger_silent(platform, route, &reason);
     }
