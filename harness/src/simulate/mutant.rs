@@ -192,6 +192,15 @@ pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
     }
 }
 
+/// Where what stands there now is read.
+pub(super) fn without_version(uri: &Uri) -> Uri {
+    let text = uri.to_string();
+    let current = text.split_once("?versionId=").map(|(path, _)| path);
+    current
+        .and_then(|path| path.parse().ok())
+        .unwrap_or_else(|| uri.clone())
+}
+
 fn without_precondition(uri: &Uri) -> Uri {
     let text = uri.to_string();
     let kept: Vec<_> = text

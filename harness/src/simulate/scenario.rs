@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::circumstances::{Circumstances, Kind};
-use super::s3::{BUCKET, Checksums, Put};
+use super::s3::{BUCKET, Checksums, Put, Readable};
 use crate::rng::Rng;
 
 const KIB: u64 = 1 << 10;
@@ -46,6 +46,7 @@ pub(super) struct Scenario {
     pub(super) seed: u64,
     pub(super) cut: Cut,
     pub(super) is_versioned: bool,
+    pub(super) readable: Readable,
     pub(super) lets_delete: bool,
     pub(super) is_strict_at_start: bool,
     pub(super) latencies: [u64; 3],
@@ -104,6 +105,12 @@ impl Scenario {
             seed,
             cut,
             is_versioned: rng.chance(1, 2),
+            readable: Rng::new(seed, 5).pick(&[
+                Readable::All,
+                Readable::All,
+                Readable::Nothing,
+                Readable::Current,
+            ]),
             lets_delete: !rng.chance(1, 30),
             is_strict_at_start: rng.chance(1, 2),
             latencies: rng.pick(&[[2, 10, 50], [20, 100, 500], [10, 500, 8_000]]),

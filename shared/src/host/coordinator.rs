@@ -143,7 +143,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                         return Ok(Answer::Underway);
                     }
                     Started::Busy => return Ok(Answer::Busy),
-                    Started::New | Started::Hurried => {}
+                    Started::New | Started::Hurried | Started::Followed => {}
                 }
                 self.wake_now().await?;
                 self.store().await?;
@@ -255,10 +255,14 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             Task::Settle {
                 run,
                 message,
+                next,
                 verdict,
                 parts,
                 started_at,
             } => {
+                if let Some(next) = next {
+                    put_after(platform, Queue::Hints, &*next, Duration::ZERO).await?;
+                }
                 let ended = log::Run {
                     message: &message,
                     parts,

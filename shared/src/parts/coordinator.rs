@@ -65,6 +65,8 @@ pub enum Started {
     Underway,
     /// The same, and it has been quiet: what it misses is sent again.
     Hurried,
+    /// A run of another version is on, and is finished first: after it the hint goes back to the queue.
+    Followed,
     /// A run is just ending; ask again in a moment.
     Busy,
 }
@@ -106,6 +108,8 @@ pub enum Task {
         run: String,
         /// What it was to answer.
         message: Box<HintMessage>,
+        /// What goes back to the queue beside that.
+        next: Option<Box<HintMessage>>,
         /// How it ended.
         verdict: Box<Verdict>,
         /// How many parts there were.
@@ -174,6 +178,11 @@ impl Coordinator {
             if run.order.is_same(&order) {
                 return run.hurry(order.quiet_after, now);
             }
+            if run.order.is_before(&order) {
+                run.hurry(order.quiet_after, now);
+                run.next = Some(Box::new(order.message));
+                return Started::Followed;
+            }
             // Neither order says which of them was read first.
             is_doubtful = true;
             self.end(now);
@@ -189,6 +198,7 @@ impl Coordinator {
             attempts: 0,
             is_doubtful,
             hurried: 0,
+            next: None,
         });
         Started::New
     }
@@ -300,6 +310,7 @@ impl Coordinator {
             Phase::Settling(verdict) => Some(Task::Settle {
                 run: id,
                 message: Box::new(run.order.message.clone()),
+                next: run.next.clone(),
                 verdict: verdict.clone(),
                 parts: run.order.parts.count(),
                 started_at: run.started_at,
