@@ -154,6 +154,13 @@ impl Coordinator {
         self.run.as_ref().map(|run| run.id.as_str())
     }
 
+    /// Its name, and since when it has its run; nothing while there is none.
+    #[must_use]
+    pub fn under_way(&self) -> Option<(String, Timestamp)> {
+        let run = self.run.as_ref()?;
+        Some((run.order.coordinator(), run.started_at))
+    }
+
     /// The name of the route that its copies take; empty before the first.
     #[must_use]
     pub fn route(&self) -> &str {
