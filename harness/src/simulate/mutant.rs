@@ -60,6 +60,8 @@ pub enum Mutant {
     RetryForgotten,
     /// The brake lets everything through.
     BrakeNotAsked,
+    /// As many large objects are copied at once as there are.
+    RunsUnlimited,
     /// What the ledger counts is lost.
     LedgerLost,
     /// An entry of the quarantine is.

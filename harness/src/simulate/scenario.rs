@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use causeway_shared::ledger::RUNS;
 use serde_json::{Value, json};
 
 use super::circumstances::{Circumstances, Kind};
@@ -47,6 +48,8 @@ pub(super) struct Scenario {
     pub(super) cut: Cut,
     pub(super) is_versioned: bool,
     pub(super) readable: Readable,
+    /// How many more large objects the route may copy in parts at once, because coordinators died.
+    pub(super) free_runs: usize,
     pub(super) lets_delete: bool,
     pub(super) is_strict_at_start: bool,
     pub(super) latencies: [u64; 3],
@@ -81,6 +84,7 @@ impl Scenario {
         let tags = rng.chance(1, 4);
         let is_large = rng.chance(1, 3);
         let mut contents = Contents::default();
+        let mut more = Rng::new(seed, 5);
         let mut writes: Vec<_> = (0..number)
             .flat_map(|_| {
                 let key = rng.pick(keys);
@@ -105,12 +109,13 @@ impl Scenario {
             seed,
             cut,
             is_versioned: rng.chance(1, 2),
-            readable: Rng::new(seed, 5).pick(&[
+            readable: more.pick(&[
                 Readable::All,
                 Readable::All,
                 Readable::Nothing,
                 Readable::Current,
             ]),
+            free_runs: more.pick(&[RUNS, RUNS, RUNS, RUNS, 2, 1, 1, 0]),
             lets_delete: !rng.chance(1, 30),
             is_strict_at_start: rng.chance(1, 2),
             latencies: rng.pick(&[[2, 10, 50], [20, 100, 500], [10, 500, 8_000]]),

@@ -184,6 +184,7 @@ impl World {
         };
         let isolates = (0..ISOLATES).map(|_| world.new_isolate()).collect();
         world.isolates.replace(isolates);
+        world.leave_dead_runs();
         Rc::new(world)
     }
 
