@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use causeway_harness::gcs::state::Object as Stored;
 use causeway_harness::s3::Fault;
-use causeway_harness::s3::store::SparseSpec;
+use causeway_harness::s3::store::{SparseSpec, Versioning};
 use causeway_tests::{Lane, Seen, content, event, noise, run};
+use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::fixture::{
@@ -41,6 +42,36 @@ fn a_source_that_changes_midway_ends_in_the_new_object_and_never_in_a_mixture() 
                 .iter()
                 .all(|commit| [700_000, 12 * MIB].contains(&commit.size))
         );
+    });
+}
+
+/// With If-Match alone an object that is written more often than it can be copied would never arrive.
+#[test]
+fn a_version_that_was_begun_is_finished_and_the_newer_one_follows() {
+    run(async {
+        let lane = shared().await.lane();
+        let versioned = lane.store().configure(&lane.source, |settings| {
+            settings.versioning = Versioning::Enabled;
+        });
+        versioned.unwrap();
+        let new = noise(8, 2 * 1024 * 1024);
+        let with = new.clone();
+        fail_s3(&lane, 11 * MIB, Fault::Overwrite { after: 1000, with });
+        // This part is read after that.
+        let busy = Fault::Return {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(1),
+        };
+        fail_s3(&lane, 3 * MIB, busy);
+        put(&lane, &large(12 * MIB));
+        let commits = lane.commits("key", 2).await;
+        let sizes: Vec<_> = commits.iter().map(|commit| commit.size).collect();
+        assert_eq!(sizes, [12 * MIB, 2 * MIB]);
+        assert!(content(&lane.stored("key").unwrap()) == new);
+        swept(&lane).await;
+        lane.drained().await;
+        assert_eq!(lane.letters(), []);
+        all_met(&lane);
     });
 }
 
