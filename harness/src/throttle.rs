@@ -1,4 +1,4 @@
-//! A limit on how fast a connection moves bytes, for stores that play slow ones.
+//! How fast a connection moves bytes, and how long an answer takes, for stores that play slow or distant ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +66,26 @@ impl Throttle {
             pace.moved(piece.len()).await;
             Ok(Some((piece, (body, pace, left))))
         })
+    }
+}
+
+/// How long a store waits before it does what a request asks for; can be changed at any time. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Delay(Arc<AtomicU64>);
+
+impl Delay {
+    /// Changes it, to whole microseconds.
+    pub fn set(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.0.store(micros, Ordering::Relaxed);
+    }
+
+    /// Waits that long.
+    pub(crate) async fn passes(&self) {
+        let micros = self.0.load(Ordering::Relaxed);
+        if micros > 0 {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
     }
 }
 
