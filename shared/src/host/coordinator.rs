@@ -24,7 +24,7 @@ use crate::parts::{Coordinator, PartCopy, Started, Task, Verdict, assemble, may_
 pub const STATE: &str = "coordinator";
 /// The alarm that goes off if this isolate dies in the middle of a task.
 const NET: Duration = Duration::from_mins(16);
-/// A run that is older, in seconds, says that it goes on whenever it has to wait.
+/// A run that is older, in seconds, says that it goes on whenever its alarm goes off.
 const YOUNG: i64 = 15 * 60;
 
 /// What the consumer tells it.
@@ -195,11 +195,12 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
 
     /// Runs tasks until none is due.
     async fn work(&self) -> Result<(), String> {
+        // Not before the alarm is set for later: who reports meanwhile may want it at once.
+        self.goes_on().await?;
         loop {
             let now = self.platform.now();
             match self.state.with(|coordinator| coordinator.wake(now))? {
                 Task::Wait(time) => {
-                    self.goes_on().await?;
                     let wait = time.duration_since(self.platform.now());
                     let wait = Duration::try_from(wait).unwrap_or_default();
                     return self.storage.set_alarm(Some(wait)).await;

@@ -1,4 +1,5 @@
-//! One part: its bytes are read under the ETag of the whole and written under a name of their own.
+//! One part: its bytes are read under the ETag of the whole, by its version id where the source has versions, and
+//! written under a name of their own.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
