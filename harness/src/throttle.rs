@@ -126,6 +126,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn a_delay_can_be_changed_from_outside() {
+        let delay = Delay::default();
+        let begin = Instant::now();
+        delay.passes().await;
+        delay.clone().set(Duration::from_millis(30));
+        delay.passes().await;
+        assert!(begin.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[tokio::test]
     async fn bytes_come_evenly_at_the_limit_and_at_once_without_one() {
         let throttle = Throttle::new(Some(2_000_000));
         let whole = Bytes::from(vec![7; 500_000]);

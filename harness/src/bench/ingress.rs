@@ -132,6 +132,7 @@ async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
         let classes = [
             "PartsCoordinator",
             "QueuePuller",
+            "BatchShare",
             "RouteLedger",
             "RouteWalk",
         ];

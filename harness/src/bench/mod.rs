@@ -245,3 +245,17 @@ fn mib(bytes: u64) -> f64 {
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Delays;
+
+    #[test]
+    fn delays_are_read_as_they_are_shown() {
+        assert_eq!(Delays::default().to_string(), "60,40");
+        assert_eq!("5,0".parse(), Ok(Delays { s3: 5, gcs: 0 }));
+        for wrong in ["", "5", "5,", "5,x", "5,6,7", "-1,2"] {
+            assert!(wrong.parse::<Delays>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ async function digested(body, writable, algorithm) {
 }
 
 // wrangler.toml, which it is run with, names them.
+export class BatchShare {}
 export class PartsCoordinator {}
 export class QueuePuller {}
 export class RouteLedger {}
