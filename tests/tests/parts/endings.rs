@@ -77,6 +77,7 @@ fn a_version_that_was_begun_is_finished_and_the_newer_one_follows() {
         swept(&lane).await;
         lane.drained().await;
         assert_eq!(lane.letters(), []);
+        all_met(&lane);
     });
 }
 
