@@ -92,9 +92,20 @@ pub(super) struct Version {
 /// A key's past: `None` is a deletion.
 type History = Vec<Option<Version>>;
 
+/// What may be read by version, where the bucket has versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readable {
+    All,
+    /// The credential lacks the permission to.
+    Nothing,
+    /// What is not current is deleted at once.
+    Current,
+}
+
 #[derive(Debug)]
 pub(super) struct S3 {
     versioned: bool,
+    readable: Readable,
     keys: BTreeMap<String, History>,
     /// When each key last changed, tags included.
     changed: BTreeMap<String, u64>,
@@ -119,9 +130,10 @@ pub(super) fn timestamp(milliseconds: u64) -> Timestamp {
 }
 
 impl S3 {
-    pub(super) fn new(versioned: bool) -> Self {
+    pub(super) fn new(versioned: bool, readable: Readable) -> Self {
         Self {
             versioned,
+            readable,
             keys: BTreeMap::new(),
             changed: BTreeMap::new(),
             sequence: 0,
@@ -262,7 +274,7 @@ impl S3 {
         };
         if bucket != BUCKET {
             // There is nothing in it.
-            return Self::new(false).get_in(request, key);
+            return Self::new(false, Readable::All).get_in(request, key);
         }
         self.get_in(request, key)
     }
@@ -274,7 +286,24 @@ impl S3 {
             return (self.list(query), None);
         }
         let key = percent_decode_str(key).decode_utf8_lossy();
-        let Some(version) = self.current(&key) else {
+        let is_of_tags = query.starts_with("tagging");
+        let asked = parameter(query, "versionId").filter(|_| self.versioned && !is_of_tags);
+        let current = self.current(&key);
+        let found = match (asked, self.readable) {
+            (None, _) => current,
+            (Some(_), Readable::Nothing) => return refused(403, "AccessDenied"),
+            (Some(id), readable) => {
+                let mut versions = self.past(&key).map(|(_, version)| version);
+                let found = versions.find(|version| version.id == id);
+                let kept =
+                    |version: &&Version| readable == Readable::All || Some(*version) == current;
+                match found.filter(kept) {
+                    Some(version) => Some(version),
+                    None => return refused(404, "NoSuchVersion"),
+                }
+            }
+        };
+        let Some(version) = found else {
             let (mut reply, body) = refused(404, "NoSuchKey");
             if self.versioned && self.keys.contains_key(&*key) {
                 let marker = http::HeaderValue::from_static("true");
@@ -282,7 +311,7 @@ impl S3 {
             }
             return (reply, body);
         };
-        if query.starts_with("tagging") {
+        if is_of_tags {
             return (self.tagging(&key, query), None);
         }
         let header = |name| {

@@ -23,7 +23,8 @@ use crate::ledger::{Ledger, Load, Record};
 pub use entries::QUARANTINE;
 pub use report::{Query, Report};
 pub(super) use tell::{
-    is_deletable, note_deletable, objects, quarantine, record, return_permits, walked,
+    is_deletable, may_run, note_deletable, objects, quarantine, record, return_permits, run_ended,
+    walked,
 };
 pub use tell::{may_delete, tell};
 
@@ -132,6 +133,19 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 let now = self.platform.now();
                 self.ledger
                     .with(|ledger| ledger.note_deletable(place, now))?;
+                self.store().await?;
+                to_json(&())
+            }
+            Report::MayRun(id) => {
+                let now = self.platform.now();
+                let may = self.ledger.with(|ledger| ledger.may_run(id, now))?;
+                if may {
+                    self.store().await?;
+                }
+                to_json(&may)
+            }
+            Report::RunEnded(id) => {
+                self.ledger.with(|ledger| ledger.run_ended(&id))?;
                 self.store().await?;
                 to_json(&())
             }
