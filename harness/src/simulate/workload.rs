@@ -73,7 +73,9 @@ impl World {
     fn write_foreign(&self, key: &str) {
         let name = self.route.destination_name(key).unwrap_or_default();
         let body = Body::whole(self.seed() | 1 << 62, 100);
-        self.gcs.borrow_mut().write_foreign(&name, body);
+        let mut gcs = self.gcs.borrow_mut();
+        gcs.now = self.now();
+        gcs.write_foreign(&name, body);
     }
 
     /// A writer replaces the object that is being read at `path`, if there is one.

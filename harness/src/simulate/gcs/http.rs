@@ -94,6 +94,7 @@ impl Wire {
 impl Gcs {
     /// Answers `wire` at `now`; `None` where a body that broke off gets no answer.
     pub(in super::super) fn serve(&mut self, wire: &Wire, now: u64) -> Option<Response<Bytes>> {
+        self.now = now;
         let answer = match wire.session() {
             Some(id) => self.serve_session(id, wire),
             None if !wire.is_whole() => return None,

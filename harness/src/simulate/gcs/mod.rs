@@ -18,6 +18,8 @@ use super::body::Body;
 pub(super) use http::{Wire, error, parameter, signature};
 use session::Session;
 
+/// A name is written once in so many milliseconds.
+const WRITE_INTERVAL: u64 = 1000;
 /// The bucket's name.
 pub(super) const BUCKET: &str = "copies";
 
@@ -61,6 +63,11 @@ const NOT_MET: Refusal = Refusal(
     "At least one of the pre-conditions you specified did not hold.",
 );
 const NO_OBJECT: Refusal = Refusal(404, "notFound", "No such object.");
+const TOO_OFTEN: Refusal = Refusal(
+    429,
+    "rateLimitExceeded",
+    "The object exceeded the rate limit for object mutation operations (create, update, and delete).",
+);
 const NO_DELETE: Refusal = Refusal(
     403,
     "forbidden",
@@ -77,6 +84,11 @@ pub(super) struct Gcs {
     is_versioned: bool,
     /// The names of what was kept so.
     pub(super) noncurrent: Vec<String>,
+    /// Bytes of what was deleted or replaced: the bucket keeps them for a week, and charges for them.
+    pub(super) soft_deleted: u64,
+    /// When each name was written last.
+    written: BTreeMap<String, u64>,
+    pub(super) now: u64,
     /// Requests that this model does not know.
     pub(super) unknown: Vec<String>,
     revoked: Vec<String>,
@@ -97,6 +109,9 @@ impl Gcs {
             deleted: Vec::new(),
             is_versioned,
             noncurrent: Vec::new(),
+            soft_deleted: 0,
+            written: BTreeMap::new(),
+            now: 0,
             unknown: Vec::new(),
             revoked: Vec::new(),
             tokens: BTreeMap::new(),
@@ -137,6 +152,10 @@ impl Gcs {
         is_composite: bool,
     ) -> Result<Rc<Object>, Refusal> {
         self.check(&said.name, if_generation)?;
+        let last = self.written.get(&said.name);
+        if last.is_some_and(|last| self.now < last + WRITE_INTERVAL) {
+            return Err(TOO_OFTEN);
+        }
         let crc32c = body.crc32c();
         // The service promises nothing of the checksums in a request to compose.
         if !is_composite {
@@ -160,6 +179,7 @@ impl Gcs {
             }
         }
         self.generation += 1;
+        self.written.insert(said.name.clone(), self.now);
         let object = Rc::new(Object {
             name: said.name.clone(),
             generation: self.generation,
@@ -170,6 +190,7 @@ impl Gcs {
             metadata: said.metadata.clone(),
         });
         let before = self.objects.insert(said.name.clone(), Rc::clone(&object));
+        self.soft_deleted += before.as_ref().map_or(0, |before| before.body.length());
         self.commits.push(Commit {
             object: Rc::clone(&object),
             before,
@@ -188,6 +209,7 @@ impl Gcs {
             return Err(NO_OBJECT);
         }
         self.check(name, if_generation)?;
+        self.soft_deleted += found.body.length();
         if self.is_versioned && generation.is_none() {
             self.noncurrent.push(name.to_owned());
         }

@@ -174,16 +174,17 @@ impl Gcs {
         let new = body.slice(persisted - piece.first, u64::MAX);
         let is_whole = body.length() == piece.length;
         if is_last && is_whole {
-            session.body.append(&new);
-            session.phase = Phase::Dead;
             let mut said = session.said.clone();
-            if crc32c.is_some() {
-                said.crc32c = crc32c;
-            }
-            let (body, if_generation) = (session.body.clone(), session.if_generation);
-            let object = self.commit(&said, body, if_generation, false)?;
-            self.session(id)?.phase = Phase::Complete(Rc::clone(&object));
-            return Ok(Status::Complete(object));
+            said.crc32c = crc32c.or(said.crc32c);
+            let (mut body, if_generation) = (session.body.clone(), session.if_generation);
+            body.append(&new);
+            let committed = self.commit(&said, body, if_generation, false);
+            self.session(id)?.phase = match &committed {
+                Ok(object) => Phase::Complete(Rc::clone(object)),
+                Err(Refusal(429, ..)) => Phase::Open,
+                Err(_) => Phase::Dead,
+            };
+            return committed.map(Status::Complete);
         }
         // The object's last bytes count only together with its completion.
         let whole = new.length() / QUANTUM * QUANTUM;
