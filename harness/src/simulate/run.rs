@@ -37,7 +37,7 @@ pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -
     let world = World::new(scenario, mutant, is_told);
     world.begin();
     let is_over = |steps| steps >= MOST_STEPS || !world.judge.borrow().violations.is_empty();
-    while !is_over(world.steps.get()) && (world.step() || world.mend()) {}
+    while !is_over(world.steps.get()) && (world.step() || world.mend() || world.survey()) {}
     if world.steps.get() >= MOST_STEPS {
         world.judge.borrow_mut().object("it does not come to rest");
     } else if world.judge.borrow().violations.is_empty() {

@@ -42,7 +42,7 @@ pub(super) enum Checksums {
 }
 
 impl Checksums {
-    pub(super) const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Md5,
         Self::Crc32c,
         Self::Crc64,
@@ -52,6 +52,15 @@ impl Checksums {
         Self::PartsCrc32c,
         Self::Nothing,
     ];
+
+    /// Those that an object of `size` bytes can have: above 5 GiB it was uploaded in parts.
+    pub(super) fn of(size: u64) -> &'static [Self] {
+        if size > 5 << 30 {
+            &Self::ALL[4..]
+        } else {
+            &Self::ALL
+        }
+    }
 
     fn is_in_parts(self) -> bool {
         matches!(
@@ -214,6 +223,15 @@ impl S3 {
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
         self.keys.keys()
+    }
+
+    /// How many bytes the largest object ever had.
+    pub(super) fn largest(&self) -> u64 {
+        let versions = self.keys.values().flatten().flatten();
+        versions
+            .map(|version| version.put.size)
+            .max()
+            .unwrap_or_default()
     }
 
     /// When `key` last changed.

@@ -48,7 +48,7 @@ impl Transfer {
             etag,
             size,
             furthest: 0,
-            bucket: self.address.bucket.clone(),
+            place: format!("{}/{}", self.address.bucket, self.address.name),
             plan,
             stored: upload.source.checksums,
             running: plan.digest.map(|_| Running::default()),
