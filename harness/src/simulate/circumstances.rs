@@ -119,16 +119,16 @@ impl Circumstances {
             ]);
             (span(&mut rng, 1_800_000), store, status, word)
         });
-        let change = rng.chance(1, 8).then(|| {
+        let change = rng.chance(1, 10).then(|| {
             let kind = rng.pick(&Kind::ALL);
-            let most = if kind == Kind::Broken { 72 } else { 2 };
+            let most = if kind == Kind::Broken { 24 } else { 2 };
             Change {
                 kind,
                 span: span(&mut rng, most * HOUR),
                 lags: std::array::from_fn(|_| rng.below(300_000)),
             }
         });
-        let backlog = rng.chance(1, 12).then(|| span(&mut rng, 8 * HOUR));
+        let backlog = rng.chance(1, 16).then(|| span(&mut rng, 8 * HOUR));
         let rolled_back = rng.chance(1, 8).then(|| rng.between(1_000, 1_800_000));
         Self {
             deeds,

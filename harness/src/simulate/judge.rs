@@ -14,12 +14,11 @@ use causeway_shared::message::Message;
 use causeway_shared::route::{OnConflict, Route};
 
 use http::Uri;
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::circumstances::HOUR;
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Gcs, Object, in_any_bucket, parameter};
+use super::gcs::{Commit, Gcs, Object, decoded, in_any_bucket, parameter};
 use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
@@ -38,17 +37,7 @@ const AMPLIFICATION: u64 = 3;
 const KEPT_TIMES: u64 = 3;
 
 /// What a seed cost.
-#[derive(Debug, Default)]
-pub(super) struct Counted {
-    /// Bytes read from S3.
-    pub(super) read: u64,
-    /// Bytes of copies that were committed.
-    committed: u64,
-    /// Bytes that a bucket keeps of what was deleted.
-    soft_deleted: u64,
-    /// Deletes without the brake's leave.
-    unbraked: u64,
-}
+pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 #[derive(Debug)]
 pub(super) struct Judge {
@@ -66,7 +55,7 @@ pub(super) struct Judge {
     pub(super) excused: u32,
     /// How often there was reason to read an object: hints that are new, and requests that a store refused.
     pub(super) reasons: u64,
-    pub(super) counted: Counted,
+    pub(super) counted: Counts,
     /// Entries of the quarantine that somebody saw who went through it.
     pub(super) seen: Option<BTreeSet<String>>,
     /// Everything was replayed once faults were over.
@@ -92,7 +81,7 @@ impl Judge {
             begun: BTreeMap::new(),
             excused: 0,
             reasons: 0,
-            counted: Counted::default(),
+            counted: Counts::new(),
             seen: None,
             is_mended: false,
             replays: Vec::new(),
@@ -104,6 +93,10 @@ impl Judge {
 
     pub(super) fn object(&mut self, violation: &str) {
         self.violations.push(violation.to_owned());
+    }
+
+    pub(super) fn count(&mut self, what: &'static str, more: u64) {
+        *self.counted.entry(what).or_default() += more;
     }
 
     /// The log names parts that could not be deleted, for somebody to delete them.
@@ -133,7 +126,7 @@ impl Judge {
             return;
         };
         let name = &object.name;
-        self.counted.committed += object.body.length();
+        self.count("committed_bytes", object.body.length());
         let place = s3
             .past(&key)
             .rev()
@@ -182,7 +175,7 @@ impl Judge {
             Some(made) => {
                 *made += 1;
                 let made = *made;
-                self.counted.unbraked += 1;
+                self.count("deletes_without_brake", 1);
                 let twice = world.faults.borrow().injected.values().sum::<u64>();
                 let released = self.released(&key, &world.queues.borrow().dead);
                 if made > released + twice {
@@ -298,20 +291,12 @@ impl Judge {
 
     /// What the seed cost is bounded, and everything in quarantine can be reached.
     fn bounded(&mut self, world: &World, gcs: &Gcs, faults: &Faults) {
-        let counted = &mut self.counted;
         let reasons = self.reasons + faults.injected.values().sum::<u64>();
         let offered = reasons * world.s3.borrow().largest();
-        counted.soft_deleted = gcs.soft_deleted;
-        let Counted {
-            read, soft_deleted, ..
-        } = *counted;
-        if std::env::var_os("DBG").is_some() {
-            eprintln!(
-                "RATIO {} {} {read} {offered}",
-                (read * 1000).checked_div(offered).unwrap_or_default(),
-                world.scenario.seed
-            );
-        }
+        let soft_deleted = gcs.soft_deleted;
+        self.count("soft_deleted_bytes", soft_deleted);
+        self.count("noncurrent_objects", gcs.noncurrent.len() as u64);
+        let read = self.counted.get("read_bytes").copied().unwrap_or_default();
         if read > AMPLIFICATION * offered {
             self.object(&format!(
                 "{read} bytes were read, and there was reason for {offered}"
@@ -487,7 +472,7 @@ impl World {
             return Some(in_any_bucket(gcs.sessions.get(&id.parse().ok()?)?.name()).to_owned());
         }
         let (_, name) = uri.path().trim_end_matches("/compose").rsplit_once("/o/")?;
-        Some(percent_decode_str(name).decode_utf8_lossy().into_owned())
+        Some(decoded(name))
     }
 
     /// A transfer of `owner`'s begins with a request to `uri`.
@@ -504,7 +489,7 @@ impl World {
         let mut judge = self.judge.borrow_mut();
         let key = if uri.host() == Some("s3") {
             let key = uri.path().splitn(3, '/').nth(2).unwrap_or_default();
-            Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
+            Some(decoded(key))
         } else {
             self.name_at(uri).and_then(|name| judge.key_of(&name))
         };

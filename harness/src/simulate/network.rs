@@ -253,7 +253,7 @@ impl World {
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
                 let body = body.unwrap_or_default();
-                self.judge.borrow_mut().counted.read += body.length();
+                self.judge.borrow_mut().count("read_bytes", body.length());
                 Some((head, body))
             }
             Store::Gcs => {

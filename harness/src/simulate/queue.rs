@@ -444,8 +444,11 @@ fn tomorrows(text: &str, rng: &mut Rng) -> String {
                         _ => change(member, rng),
                     }
                 }
-                // One alone may be an enumeration's variant.
-                if members.len() > 1 {
+                // One alone may be an enumeration's variant, and numbers are keys of somebody's.
+                let is_map = members
+                    .keys()
+                    .any(|name| name.starts_with(char::is_numeric));
+                if members.len() > 1 && !is_map {
                     members.insert(OF_TOMORROW.to_owned(), json!({"planet": ["mars"]}));
                 }
             }

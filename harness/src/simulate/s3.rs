@@ -10,10 +10,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::body::Body;
-use super::gcs::parameter;
+use super::gcs::{asked, decoded};
 
 /// The bucket's name.
 pub(super) const BUCKET: &str = "source";
@@ -101,7 +101,7 @@ pub(super) struct Version {
 /// A key's past: `None` is a deletion.
 type History = Vec<Option<Version>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct S3 {
     versioned: bool,
     keys: BTreeMap<String, History>,
@@ -131,9 +131,7 @@ impl S3 {
     pub(super) fn new(versioned: bool) -> Self {
         Self {
             versioned,
-            keys: BTreeMap::new(),
-            changed: BTreeMap::new(),
-            sequence: 0,
+            ..Self::default()
         }
     }
 
@@ -291,10 +289,10 @@ impl S3 {
         if key.is_empty() {
             return (self.list(query), None);
         }
-        let key = percent_decode_str(key).decode_utf8_lossy();
+        let key = decoded(key);
         let Some(version) = self.current(&key) else {
             let (mut reply, body) = refused(404, "NoSuchKey");
-            if self.versioned && self.keys.contains_key(&*key) {
+            if self.versioned && self.keys.contains_key(&key) {
                 let marker = http::HeaderValue::from_static("true");
                 reply.headers_mut().insert("x-amz-delete-marker", marker);
             }
@@ -321,11 +319,7 @@ impl S3 {
 
     /// A page, of no more keys than make another one likely.
     fn list(&self, query: &str) -> Response<Bytes> {
-        let asked = |name| {
-            let value = parameter(query, name).unwrap_or_default();
-            percent_decode_str(value).decode_utf8_lossy().into_owned()
-        };
-        let (prefix, after) = (asked("prefix"), asked("start-after"));
+        let (prefix, after) = (asked(query, "prefix"), asked(query, "start-after"));
         let all = self.keys.range(after.clone()..).filter_map(|(key, _)| {
             let is_asked = *key > after && key.starts_with(&prefix);
             Some((key, self.current(key).filter(|_| is_asked)?))

@@ -109,6 +109,7 @@ fn what_programs_read_has_the_names_that_are_promised() {
         .map(|(name, _)| name.as_str())
         .collect();
     let promised = [
+        "counted",
         "elapsed_s",
         "faults_injected",
         "seeds",

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use causeway_shared::event::{Notification, parse};
 use causeway_shared::host::{Queue, hints};
-use percent_encoding::percent_decode_str;
 
 use super::body::Body;
 use super::circumstances::Kind;
 use super::fault::Fault;
+use super::gcs::decoded;
 use super::mutant::Mutant;
 use super::operator::LATER;
 use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
@@ -90,7 +90,7 @@ impl World {
         let key = path
             .strip_prefix(&format!("/{BUCKET}/"))
             .unwrap_or_default();
-        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
+        let key = decoded(key);
         let Some(old) = self
             .s3
             .borrow()

@@ -15,7 +15,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-pub(super) use http::{Wire, error, parameter, signature};
+pub(super) use http::{Wire, asked, decoded, error, parameter, signature};
 use session::Session;
 
 /// A name is written once in so many milliseconds.
@@ -57,6 +57,10 @@ pub(super) struct Commit {
 #[derive(Debug)]
 pub(super) struct Refusal(u16, &'static str, &'static str);
 
+const fn invalid(words: &'static str) -> Refusal {
+    Refusal(400, "invalid", words)
+}
+
 const NOT_MET: Refusal = Refusal(
     412,
     "conditionNotMet",
@@ -74,7 +78,7 @@ const NO_DELETE: Refusal = Refusal(
     "The account does not have storage.objects.delete access to the object.",
 );
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gcs {
     pub(super) objects: BTreeMap<String, Rc<Object>>,
     pub(super) sessions: BTreeMap<u64, Session>,
@@ -103,21 +107,11 @@ pub(super) struct Gcs {
 impl Gcs {
     pub(super) fn new(lets_delete: bool, is_strict_at_start: bool, is_versioned: bool) -> Self {
         Self {
-            objects: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            commits: Vec::new(),
-            deleted: Vec::new(),
-            is_versioned,
-            noncurrent: Vec::new(),
-            soft_deleted: 0,
-            written: BTreeMap::new(),
-            now: 0,
-            unknown: Vec::new(),
-            revoked: Vec::new(),
-            tokens: BTreeMap::new(),
             generation: 1_000,
             lets_delete,
             is_strict_at_start,
+            is_versioned,
+            ..Self::default()
         }
     }
 
@@ -164,16 +158,10 @@ impl Gcs {
                 said.is_none_or(|said| said.is_ok_and(|said| said == found))
             };
             if !is(&said.crc32c, &crc32c.to_be_bytes()) {
-                return Err(Refusal(
-                    400,
-                    "invalid",
-                    "Provided CRC32C doesn't match calculated CRC32C.",
-                ));
+                return Err(invalid("Provided CRC32C doesn't match calculated CRC32C."));
             }
             if !is(&said.md5_hash, &body.md5()) {
-                return Err(Refusal(
-                    400,
-                    "invalid",
+                return Err(invalid(
                     "Provided MD5 hash doesn't match calculated MD5 hash.",
                 ));
             }
@@ -224,11 +212,7 @@ impl Gcs {
         if_generation: Option<u64>,
     ) -> Result<Rc<Object>, Refusal> {
         if !(1..=32).contains(&sources.len()) {
-            return Err(Refusal(
-                400,
-                "invalid",
-                "The number of source components must be 1 to 32.",
-            ));
+            return Err(invalid("The number of source components must be 1 to 32."));
         }
         let mut body = Body::default();
         for source in sources {
