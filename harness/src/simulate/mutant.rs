@@ -73,7 +73,7 @@ pub enum Mutant {
     ReplayReleases,
     /// How far a walk is, is.
     WalkLost,
-    /// A store that asks for patience is taken for one that refuses.
+    /// A store that asks for patience is taken for one that refuses for good.
     PatienceIsRefusal,
     /// An invocation has the CPU time that the platform gives where nothing is said.
     LittleCpu,
@@ -198,7 +198,7 @@ pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
 /// Breaks what is made of a reply.
 pub(super) fn spoil_reply(world: &World, reply: &mut Response<Bytes>) {
     if world.is(Mutant::PatienceIsRefusal) && reply.status() == StatusCode::TOO_MANY_REQUESTS {
-        *reply = gcs::error(403, "forbidden", "No.");
+        *reply = gcs::error(400, "invalid", "No.");
     }
 }
 
