@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
 use crate::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
-use crate::runtime::{LogLine, LogSink, Runtime, RuntimeOptions};
+use crate::runtime::{Connections, LogLine, LogSink, Runtime, RuntimeOptions};
 use crate::s3::{EmbeddedS3, EventTarget, S3Options};
 use crate::setup::Toolchain;
 use crate::stack_file::StackFile;
@@ -143,6 +143,7 @@ impl LocalStack {
             longest_wait: options.longest_wait,
             port: options.ports.worker,
             storage: options.storage,
+            connections: Connections::Six,
             log,
         };
         let stack = Self {

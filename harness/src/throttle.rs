@@ -1,4 +1,4 @@
-//! A limit on how fast a connection moves bytes, for stores that play slow ones.
+//! How fast a connection moves bytes, and how long an answer takes, for stores that play slow or distant ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +69,26 @@ impl Throttle {
     }
 }
 
+/// How long a store waits before it does what a request asks for; can be changed at any time. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Delay(Arc<AtomicU64>);
+
+impl Delay {
+    /// Changes it, to whole microseconds.
+    pub fn set(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.0.store(micros, Ordering::Relaxed);
+    }
+
+    /// Waits that long.
+    pub(crate) async fn passes(&self) {
+        let micros = self.0.load(Ordering::Relaxed);
+        if micros > 0 {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        }
+    }
+}
+
 /// When the next bytes of one connection may move.
 pub(crate) struct Pace {
     throttle: Throttle,
@@ -104,6 +124,16 @@ impl Pace {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[tokio::test]
+    async fn a_delay_can_be_changed_from_outside() {
+        let delay = Delay::default();
+        let begin = Instant::now();
+        delay.passes().await;
+        delay.clone().set(Duration::from_millis(30));
+        delay.passes().await;
+        assert!(begin.elapsed() >= Duration::from_millis(30));
+    }
 
     #[tokio::test]
     async fn bytes_come_evenly_at_the_limit_and_at_once_without_one() {

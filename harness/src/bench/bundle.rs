@@ -31,8 +31,8 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         bench
             .progress
             .step(format!("cold start {round} of {starts}"));
-        ours.push(cold_start(&bench.toolchain, bindings.clone(), "/healthz").await?);
-        theirs.push(cold_start(&bare, Map::new(), "/").await?);
+        ours.push(cold_start(bench, &bench.toolchain, bindings.clone(), "/healthz").await?);
+        theirs.push(cold_start(bench, &bare, Map::new(), "/").await?);
     }
     let median = |starts: &[(_, _)], of: fn(&(_, _)) -> _| {
         let mut values: Vec<_> = starts.iter().map(of).map(milliseconds).collect();

@@ -43,11 +43,11 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         "ingress: events by token, signed by SNS, and of ten records, beside a hello, in {rounds} rounds (about {} s)",
         10 + 5 * rounds
     ));
-    let hello = worker::start(&hello(&bench.toolchain).await?, Map::new()).await?;
+    let hello = worker::start(bench, &hello(&bench.toolchain).await?, Map::new()).await?;
     let sns = Sns::start().await?;
     let mut stage = Stage::start().await?;
     let route = json!({"sns_topics": [TOPIC]});
-    let worker = Worker::start_with(&bench.toolchain, &stage, &route, &sns.bindings()).await?;
+    let worker = Worker::start_with(bench, &stage, &route, &sns.bindings()).await?;
     let told = stage.objects(1, 4 << 10, Known::Crc32c)?;
     let one = about_nothing(told.events.first().context("an event")?)?;
     let client = client()?;
@@ -132,6 +132,7 @@ async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
         let classes = [
             "PartsCoordinator",
             "QueuePuller",
+            "BatchShare",
             "RouteLedger",
             "RouteWalk",
         ];

@@ -30,7 +30,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         seconds * 5
     ));
     let mut stage = Stage::start().await?;
-    let worker = Worker::start(&bench.toolchain, &stage, &Value::Null).await?;
+    let worker = Worker::start(bench, &stage, &Value::Null).await?;
     let batch = stage.objects(WARM_UP, SIZE, Known::Crc32c)?;
     worker.copy(&stage, &batch).await?;
     let mut rows = Vec::new();

@@ -5,6 +5,7 @@
 //! something. `docs/performance.md` says what each row is and what bounds it.
 
 mod bundle;
+mod distance;
 mod flask;
 mod ingress;
 mod latency;
@@ -22,10 +23,13 @@ mod stage;
 mod throughput;
 mod worker;
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::runtime::Connections;
 use crate::setup::{self, Reporter, Toolchain};
 use flask::Gunicorn;
 use progress::Progress;
@@ -41,6 +45,8 @@ pub enum Subject {
     Throughput,
     /// Many small objects: objects/s and CPU an object, against rclone and the plain design
     Objects,
+    /// Many small objects between stores that are far away, against rclone with 8, 32 and 64 transfers
+    Distance,
     /// One large object in parts against one stream, from a source that is slow for each connection
     Parts,
     /// Events taken a second, by token and by SNS's signature, against a hello of a worker in Rust
@@ -62,6 +68,46 @@ pub struct BenchOptions {
     pub only: Vec<Subject>,
     /// Less of everything, for a machine that only wants to know that it works.
     pub quick: bool,
+    /// What one invocation of a worker may have waiting.
+    pub connections: Connections,
+    /// How far away the stores of [`Subject::Distance`] are.
+    pub delay: Delays,
+}
+
+/// How long a store waits before it answers, as one does that is far away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// The source, in milliseconds.
+    pub s3: u32,
+    /// The destination, in milliseconds.
+    pub gcs: u32,
+}
+
+impl Default for Delays {
+    /// A bucket on another continent, and one nearer by.
+    fn default() -> Self {
+        Self { s3: 60, gcs: 40 }
+    }
+}
+
+impl fmt::Display for Delays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.s3, self.gcs)
+    }
+}
+
+impl FromStr for Delays {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let delays = text.split_once(',').and_then(|(s3, gcs)| {
+            Some(Self {
+                s3: s3.parse().ok()?,
+                gcs: gcs.parse().ok()?,
+            })
+        });
+        delays.ok_or_else(|| format!("`{text}` is not S3,GCS in milliseconds, such as 60,40"))
+    }
 }
 
 /// Measures; gives a row a figure.
@@ -70,7 +116,7 @@ pub struct BenchOptions {
 /// When the set-up or a runtime fails, or ours does not copy something. A peer that is not there or
 /// fails is no error: its rows say so.
 pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
-    let bench = Bench::prepare(options.quick).await?;
+    let bench = Bench::prepare(&options).await?;
     let mut rows = Vec::new();
     for subject in Subject::value_variants() {
         if !options.only.is_empty() && !options.only.contains(subject) {
@@ -79,6 +125,7 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
         rows.extend(match subject {
             Subject::Throughput => throughput::measure(&bench).await?,
             Subject::Objects => objects::measure(&bench).await?,
+            Subject::Distance => distance::measure(&bench, options.delay).await?,
             Subject::Parts => parts::measure(&bench).await?,
             Subject::Ingress => ingress::measure(&bench).await?,
             Subject::Sqs => pulled::measure(&bench).await?,
@@ -94,13 +141,15 @@ pub async fn run(options: BenchOptions) -> anyhow::Result<Vec<Row>> {
 struct Bench {
     toolchain: Toolchain,
     quick: bool,
+    connections: Connections,
     progress: Progress,
     rclone: anyhow::Result<Rclone>,
     gunicorn: anyhow::Result<Gunicorn>,
 }
 
 impl Bench {
-    async fn prepare(quick: bool) -> anyhow::Result<Self> {
+    async fn prepare(options: &BenchOptions) -> anyhow::Result<Self> {
+        let (quick, connections) = (options.quick, options.connections);
         tokio::task::spawn_blocking(move || {
             let mut reporter = Reporter::stderr();
             let toolchain = setup::ensure(&mut reporter)?;
@@ -110,6 +159,7 @@ impl Bench {
             drop(reporter);
             Ok(Self {
                 quick,
+                connections,
                 progress: Progress::stderr(),
                 rclone,
                 gunicorn,
@@ -194,4 +244,18 @@ fn mib(bytes: u64) -> f64 {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Delays;
+
+    #[test]
+    fn delays_are_read_as_they_are_shown() {
+        assert_eq!(Delays::default().to_string(), "60,40");
+        assert_eq!("5,0".parse(), Ok(Delays { s3: 5, gcs: 0 }));
+        for wrong in ["", "5", "5,", "5,x", "5,6,7", "-1,2"] {
+            assert!(wrong.parse::<Delays>().is_err(), "{wrong}");
+        }
+    }
 }

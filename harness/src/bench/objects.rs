@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use serde_json::Value;
 
 use super::flask::Flask;
+use super::rclone::TUNED;
 use super::stage::{Batch, Cost, Known, Stage};
 use super::worker::{BareWorker, Worker};
 use super::{Bench, Better, Row, Runs};
@@ -66,8 +67,8 @@ struct Copiers {
 impl Copiers {
     async fn start(bench: &Bench, stage: &Stage) -> anyhow::Result<Self> {
         Ok(Self {
-            worker: Worker::start(&bench.toolchain, stage, &Value::Null).await?,
-            bare: BareWorker::start(&bench.toolchain).await?,
+            worker: Worker::start(bench, stage, &Value::Null).await?,
+            bare: BareWorker::start(bench).await?,
             flask: start_flask(bench, stage, false).await,
         })
     }
@@ -87,8 +88,8 @@ impl Copiers {
             bench.progress.step(format!("{}, round {round}", load.name));
             ours.add(Ok(self.ours(stage, load.objects, load.size).await?));
             bare.add(Ok(self.bare(stage, load.objects, load.size).await?));
-            rclone.add(through_rclone(bench, stage, load, false).await);
-            tuned.add(through_rclone(bench, stage, load, true).await);
+            rclone.add(through_rclone(bench, stage, load.objects, load.size, None).await);
+            tuned.add(through_rclone(bench, stage, load.objects, load.size, TUNED).await);
             plain.add(self.plain(stage, load.objects, load.size).await);
         }
         let others = [
@@ -169,23 +170,25 @@ async fn start_flask(bench: &Bench, stage: &Stage, per_event: bool) -> anyhow::R
     }
 }
 
-async fn through_rclone(
+pub(super) async fn through_rclone(
     bench: &Bench,
     stage: &mut Stage,
-    load: &Load,
-    tuned: bool,
+    objects: usize,
+    size: u64,
+    transfers: Option<u32>,
 ) -> anyhow::Result<Cost> {
     let rclone = bench
         .rclone
         .as_ref()
         .map_err(|error| anyhow!("{error:#}"))?;
-    let batch: Batch = stage.objects(load.objects, load.size, Known::Crc32c)?;
-    let cost = rclone.copy(stage, &batch, tuned).await?;
+    let batch: Batch = stage.objects(objects, size, Known::Crc32c)?;
+    let cost = rclone.copy(stage, &batch, transfers).await?;
     stage.forget(&batch)?;
     Ok(cost)
 }
 
-fn rows(name: &str, objects: usize, ours: &Runs, others: &[(&Runs, &str)]) -> Vec<Row> {
+/// How many of `objects` a second, and what one costs, beside each of `others`.
+pub(super) fn rows(name: &str, objects: usize, ours: &Runs, others: &[(&Runs, &str)]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (runs, other) in others {
         let row = Row::new(format!("{name}: objects"), "objects/s", Better::Higher);
@@ -201,7 +204,7 @@ fn rows(name: &str, objects: usize, ours: &Runs, others: &[(&Runs, &str)]) -> Ve
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn per_second(objects: usize, seconds: Option<f64>) -> Option<f64> {
+pub(super) fn per_second(objects: usize, seconds: Option<f64>) -> Option<f64> {
     seconds.map(|seconds| objects as f64 / seconds)
 }
 

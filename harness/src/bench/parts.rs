@@ -29,7 +29,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let options = [json!({"parts_above_mib": above}), json!({"parts": false})];
         let [mut in_parts, mut streamed] = <[Runs; 2]>::default();
         for (options, runs) in options.iter().zip([&mut in_parts, &mut streamed]) {
-            let worker = Worker::start(&bench.toolchain, &stage, options).await?;
+            let worker = Worker::start(bench, &stage, options).await?;
             // The first is not counted, and need not be slow.
             for round in 0..=bench.pick(3, 1).min(1024 / size).max(1) {
                 bench

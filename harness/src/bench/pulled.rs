@@ -46,7 +46,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let bare = bare(&Sqs::start(&event, DELAY).await?, window).await?;
     let sqs = Sqs::start(&event, DELAY).await?;
     let queues = json!({"SQS_QUEUES": sqs.url()});
-    let mut worker = Worker::start_with(&bench.toolchain, &stage, &Value::Null, &queues).await?;
+    let mut worker = Worker::start_with(bench, &stage, &Value::Null, &queues).await?;
     worker.schedule(CRON).await?;
     bench.progress.step("one puller");
     tokio::time::sleep(WARM_UP).await;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, mpsc};
 
+use super::Delays;
 use super::process::Usage;
 use crate::gcs::state::Preconditions;
 use crate::gcs::{Commit, EmbeddedGcs, GcsOptions};
@@ -112,6 +113,13 @@ impl Stage {
             changes,
             batches: 0,
         })
+    }
+
+    /// Has both stores answer as if they were far away.
+    pub(super) fn move_away(&self, delay: Delays) {
+        let milliseconds = |delay: u32| Duration::from_millis(delay.into());
+        self.s3.delay().set(milliseconds(delay.s3));
+        self.gcs.delay().set(milliseconds(delay.gcs));
     }
 
     /// What a worker has to be told to copy here, its route having `options`.

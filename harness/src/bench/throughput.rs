@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::rclone::TUNED;
 use super::stage::{Known, Stage};
 use super::worker::{BareWorker, Worker};
 use super::{Bench, Better, Row, Runs};
@@ -19,8 +20,8 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ));
     let mut stage = Stage::start().await?;
     let one_stream = json!({"parts": false});
-    let worker = Worker::start(&bench.toolchain, &stage, &one_stream).await?;
-    let bare = BareWorker::start(&bench.toolchain).await?;
+    let worker = Worker::start(bench, &stage, &one_stream).await?;
+    let bare = BareWorker::start(bench).await?;
     let mut rows = Vec::new();
     for (known, checksum) in [
         (Known::Crc32c, "checksum known"),
@@ -105,10 +106,10 @@ async fn copy(
         runs.ours.add(Ok(worker.copy(stage, &batch).await?));
         let batch = stage.objects(1, size, known)?;
         runs.bare.add(Ok(bare.copy(stage, &batch, None).await?));
-        for (tuned, runs) in [(false, &mut runs.rclone), (true, &mut runs.tuned)] {
+        for (transfers, runs) in [(None, &mut runs.rclone), (TUNED, &mut runs.tuned)] {
             let batch = stage.objects(1, size, known)?;
             runs.add(match &bench.rclone {
-                Ok(rclone) => rclone.copy(stage, &batch, tuned).await,
+                Ok(rclone) => rclone.copy(stage, &batch, transfers).await,
                 Err(error) => Err(anyhow::anyhow!("{error:#}")),
             });
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
+use super::Bench;
 use super::process::{self, Usage};
 use super::stage::{Batch, Cost, Stage, between};
 use crate::runtime::{LogSink, Runtime, RuntimeOptions};
@@ -36,16 +37,16 @@ pub(super) struct Events {
 impl Worker {
     /// The worker with a route that has `options`.
     pub(super) async fn start(
-        toolchain: &Toolchain,
+        bench: &Bench,
         stage: &Stage,
         options: &Value,
     ) -> anyhow::Result<Self> {
-        Self::start_with(toolchain, stage, options, &Value::Null).await
+        Self::start_with(bench, stage, options, &Value::Null).await
     }
 
     /// The same, with some more `bindings`.
     pub(super) async fn start_with(
-        toolchain: &Toolchain,
+        bench: &Bench,
         stage: &Stage,
         options: &Value,
         more: &Value,
@@ -53,7 +54,7 @@ impl Worker {
         let mut bindings = stage.bindings(options);
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
         bindings.extend(more.as_object().cloned().unwrap_or_default());
-        let runtime = start(toolchain, bindings).await?;
+        let runtime = start(bench, &bench.toolchain, bindings).await?;
         let events = Events {
             client: client()?,
             url: format!("{}/events", runtime.url()),
@@ -116,8 +117,9 @@ pub(super) struct BareWorker {
 }
 
 impl BareWorker {
-    pub(super) async fn start(toolchain: &Toolchain) -> anyhow::Result<Self> {
-        let runtime = start(&Self::toolchain(toolchain), Map::new()).await?;
+    pub(super) async fn start(bench: &Bench) -> anyhow::Result<Self> {
+        let toolchain = Self::toolchain(&bench.toolchain);
+        let runtime = start(bench, &toolchain, Map::new()).await?;
         Ok(Self {
             runtime,
             client: client()?,
@@ -186,7 +188,9 @@ impl BareWorker {
     }
 }
 
+/// The worker that `toolchain` has built, on the platform that `bench` is about.
 pub(super) async fn start(
+    bench: &Bench,
     toolchain: &Toolchain,
     bindings: Map<String, Value>,
 ) -> anyhow::Result<Runtime> {
@@ -198,6 +202,7 @@ pub(super) async fn start(
         log: LogSink::default(),
         storage: None,
         longest_wait: None,
+        connections: bench.connections,
     };
     Runtime::start(toolchain, options)
         .await
@@ -210,12 +215,13 @@ pub(super) fn client() -> anyhow::Result<reqwest::Client> {
 
 /// The time from spawning the runtime to the first answer of the worker in it.
 pub(super) async fn cold_start(
+    bench: &Bench,
     toolchain: &Toolchain,
     bindings: Map<String, Value>,
     path: &str,
 ) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();
-    let runtime = start(toolchain, bindings).await?;
+    let runtime = start(bench, toolchain, bindings).await?;
     let running = began.elapsed();
     let reply = reqwest::get(format!("{}{path}", runtime.url())).await?;
     reply.error_for_status()?.bytes().await?;

@@ -7,7 +7,8 @@ use super::Report;
 use super::failure::Failure;
 use super::optimized;
 use super::output::Output;
-use crate::bench::{self, BenchOptions, Subject};
+use crate::bench::{self, BenchOptions, Delays, Subject};
+use crate::runtime::Connections;
 
 const AFTER_HELP: &str = "\
 Everything runs on this machine and shares its cores: the events' sender, the embedded stores, the
@@ -19,9 +20,11 @@ target/bench; without Python or PyPI those rows say so. CPU and memory are the o
 accounting of the process that copies (workerd, rclone, gunicorn), and are known on Linux only.
 
 Examples:
-  causeway bench                       everything, about 10 minutes
+  causeway bench                       everything, about 14 minutes
   causeway bench --quick               the same with less of everything, about 1 minute
   causeway bench --only objects        one subject; repeat --only for more
+  causeway bench --only distance --delay 30,30
+                                       small objects, both stores 30 ms away
   causeway bench --markdown            the table as docs/performance.md has it
 
 With --json: [{\"name\", \"ours\", \"baseline\", \"baseline_name\", \"ratio\", \"unit\", \"better\", \"note\"}],
@@ -37,6 +40,12 @@ pub(super) struct Bench {
     /// Less of everything: shows that it works, measures little
     #[arg(long)]
     quick: bool,
+    /// How many requests of one invocation may wait for response headers: Cloudflare's limit, or no limit
+    #[arg(long, value_enum, default_value_t, value_name = "LIMIT")]
+    connections: Connections,
+    /// Milliseconds after which S3 and GCS answer, where it is about stores that are far away
+    #[arg(long, default_value_t, value_name = "S3,GCS")]
+    delay: Delays,
     /// Print the table in Markdown
     #[arg(long)]
     markdown: bool,
@@ -48,6 +57,8 @@ impl Bench {
         let options = BenchOptions {
             only: self.only,
             quick: self.quick,
+            connections: self.connections,
+            delay: self.delay,
         };
         let rows = bench::run(options)
             .await

@@ -24,7 +24,7 @@ pub use account::{Accounts, ServiceAccount, ServiceAccountKey};
 pub use fault::{Fault, FaultSpec, Faults};
 pub use state::{Commit, Permission, Settings, State};
 
-use crate::throttle::Throttle;
+use crate::throttle::{Delay, Throttle};
 
 /// How to start the server.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -74,6 +74,7 @@ pub struct EmbeddedGcs {
     faults: Arc<Faults>,
     accounts: Arc<Accounts>,
     throttle: Throttle,
+    delay: Delay,
     received: watch::Receiver<u64>,
     accepting: JoinHandle<()>,
 }
@@ -96,6 +97,7 @@ impl EmbeddedGcs {
         let state = Arc::new(State::new(settings));
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
+        let delay = Delay::default();
         let (sender, received) = watch::channel(0);
         let accounts = Arc::new(Accounts::new(&options.accounts, options.emulator)?);
         let server = http::Server {
@@ -105,6 +107,7 @@ impl EmbeddedGcs {
             require_content_length: options.require_content_length,
             emulator: options.emulator,
             throttle: throttle.clone(),
+            delay: delay.clone(),
             received: sender,
             port: address.port(),
         };
@@ -114,6 +117,7 @@ impl EmbeddedGcs {
             faults,
             accounts,
             throttle,
+            delay,
             received,
             accepting: tokio::spawn(http::serve(listener, Arc::new(server))),
         })
@@ -153,6 +157,12 @@ impl EmbeddedGcs {
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    /// How long each request waits; may be changed at any time.
+    #[must_use]
+    pub fn delay(&self) -> &Delay {
+        &self.delay
     }
 
     /// How many bytes of requests' bodies have arrived, whatever became of them.

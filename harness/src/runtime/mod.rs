@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -27,6 +28,24 @@ const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
+/// How many requests of one invocation may wait for response headers at once; further ones are queued
+/// ([Workers' limits](https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Connections {
+    /// As Cloudflare has it: six
+    #[default]
+    #[value(name = "6")]
+    Six,
+    /// As workerd has it by itself: as many as the worker sends
+    Unlimited,
+}
+
+impl Connections {
+    fn limit(self) -> Option<u32> {
+        (self == Self::Six).then_some(6)
+    }
+}
+
 /// How to run the worker.
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
@@ -44,6 +63,8 @@ pub struct RuntimeOptions {
     /// The longest wait, in seconds, of a message in a queue and of a large object's alarm. None: as long as
     /// the worker asks for.
     pub longest_wait: Option<u32>,
+    /// How many requests of one invocation may wait for response headers.
+    pub connections: Connections,
     /// Where the worker's console output goes.
     pub log: LogSink,
 }
@@ -70,6 +91,7 @@ struct ScriptOptions<'a> {
     replace_routes: bool,
     storage: Option<&'a Path>,
     longest_wait: Option<u32>,
+    connections: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +144,7 @@ impl Runtime {
             replace_routes: options.replace_routes,
             storage: options.storage.as_deref(),
             longest_wait: options.longest_wait,
+            connections: options.connections.limit(),
         })?;
         first.push(b'\n');
         // A runner that has died already says why on its standard error.

@@ -1,7 +1,7 @@
 // Runs the built worker under workerd as wrangler.toml says, for as long as standard input is open.
 //
 // The first line of standard input is the options, as JSON: root, bundle, port, bindings,
-// replaceRoutes, storage, longestWait. Each further line is what the platform does of itself: {"cron"} whose time has
+// replaceRoutes, storage, longestWait, connections. Each further line is what the platform does of itself: {"cron"} whose time has
 // come, or {"queue","message"}, which it moves to the queue bound as that. Standard output is JSON lines:
 // {"ready":{url,workerd}} once, {"log":{level,message}} for what the worker writes to its console.
 // Closing standard input ends it, however the parent ended.
@@ -17,47 +17,41 @@ function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-// The worker, on a platform where no message and no alarm of a large object waits for longer than `seconds`:
-// what takes hours to give up can then be tested.
-const hasty = (seconds) => `
-import Worker, * as all from "./index.js";
+// The worker's module as the runtime loads it: what it exports, on the platform of `platform.js`.
+function entry({ connections, longestWait }, { queueProducers, durableObjects }) {
+  const rules = { connections, longestWait, queues: Object.keys(queueProducers ?? {}) };
+  const classes = Object.values(durableObjects ?? {}).map(({ className }) => className);
+  const object = (name) => {
+    // That of a large object.
+    const options = { hastyAlarm: name === "PartsCoordinator" };
+    return `export const ${name} = platform.object(all.${name}, ${JSON.stringify(options)});`;
+  };
+  return `
+import worker, * as all from "./index.js";
+import { around } from "./platform.js";
 export * from "./index.js";
-const longest = ${seconds};
-const shortened = (options) => ({ ...options, delaySeconds: Math.min(options?.delaySeconds ?? 0, longest) });
-const queue = (bound) => ({
-  send: (message, options) => bound.send(message, shortened(options)),
-  sendBatch: (messages, options) => bound.sendBatch(messages, shortened(options)),
-});
-const queues = (env) => {
-  const bound = ["HINTS", "PARTS", "DEAD_LETTERS"].filter((name) => typeof env[name]?.sendBatch === "function");
-  return { ...env, ...Object.fromEntries(bound.map((name) => [name, queue(env[name])])) };
-};
-export default class extends Worker {
-  queue(batch) {
-    for (const message of batch.messages) {
-      const retry = message.retry.bind(message);
-      message.retry = (options) => retry(shortened(options));
-    }
-    return Worker.prototype.queue.call({ env: queues(this.env), ctx: this.ctx }, batch);
-  }
-}
-export class PartsCoordinator extends all.PartsCoordinator {
-  constructor(state, env) {
-    const set = state.storage.setAlarm.bind(state.storage);
-    state.storage.setAlarm = (time, options) => set(Math.min(time, Date.now() + 1000 * longest), options);
-    super(state, queues(env));
-  }
-}
+const platform = around(${JSON.stringify(rules)});
+export default platform.entrypoint(worker);
+${classes.map(object).join("\n")}
 `;
+}
 
-async function modules(folder, longestWait) {
+async function modules(options, declared) {
+  const folder = options.bundle;
   const wasm = (await readdir(folder)).filter((name) => name.endsWith(".wasm"));
-  const module = async (type, file) => ({ type, path: file, contents: await readFile(file) });
-  const entry = path.join(folder, "hasty.js");
+  const module = async (type, name, file) => ({ type, path: path.join(folder, name), contents: await readFile(file) });
+  const own = (type, name) => module(type, name, path.join(folder, name));
+  const isBare = options.connections === null && options.longestWait === null;
+  const platform = new URL("platform.js", import.meta.url);
   return Promise.all([
-    ...(longestWait ? [{ type: "ESModule", path: entry, contents: hasty(longestWait) }] : []),
-    module("ESModule", path.join(folder, "index.js")),
-    ...wasm.map((name) => module("CompiledWasm", path.join(folder, name))),
+    ...(isBare
+      ? []
+      : [
+          { type: "ESModule", path: path.join(folder, "entry.js"), contents: entry(options, declared) },
+          module("ESModule", "platform.js", platform),
+        ]),
+    own("ESModule", "index.js"),
+    ...wasm.map((name) => own("CompiledWasm", name)),
   ]);
 }
 
@@ -105,7 +99,8 @@ async function mainWorker(options) {
     queueProducers: Object.fromEntries(
       Object.entries(worker.queueProducers ?? {}).filter(([name]) => !(name in options.bindings)),
     ),
-    modules: await modules(options.bundle, options.longestWait),
+    modules: await modules(options, worker),
+    compatibilityFlags: [...(worker.compatibilityFlags ?? []), "nodejs_als"],
     modulesRoot: options.bundle,
     // Every request of ours would go through a worker of Miniflare's that takes out a header which
     // none of them has.

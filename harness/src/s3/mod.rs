@@ -33,7 +33,7 @@ use notify::Notifier;
 pub use notify::{Delivery, EventTarget};
 pub use store::Store;
 
-use crate::throttle::Throttle;
+use crate::throttle::{Delay, Throttle};
 
 /// Where an [`EmbeddedS3`] listens, and who may use it.
 #[derive(Clone)]
@@ -67,6 +67,7 @@ pub struct EmbeddedS3 {
     faults: Arc<Faults>,
     keys: Keys,
     throttle: Throttle,
+    delay: Delay,
     notifier: Notifier,
     /// One task, which ends with this and takes its connections with it.
     _server: JoinSet<()>,
@@ -86,6 +87,7 @@ impl EmbeddedS3 {
         let notifier = Notifier::start(store.subscribe());
         let faults = Arc::new(Faults::default());
         let throttle = Throttle::new(options.throttle);
+        let delay = Delay::default();
         let mut builder = S3ServiceBuilder::new(service::Service::new(Arc::clone(&store)));
         let keys = Keys::new(options);
         builder.set_auth(keys.clone());
@@ -95,6 +97,7 @@ impl EmbeddedS3 {
             store: Arc::clone(&store),
             faults: Arc::clone(&faults),
             throttle: throttle.clone(),
+            delay: delay.clone(),
         };
         let mut accepting = JoinSet::new();
         accepting.spawn(serve::serve(listener, Arc::new(server)));
@@ -104,6 +107,7 @@ impl EmbeddedS3 {
             faults,
             keys,
             throttle,
+            delay,
             notifier,
             _server: accepting,
         })
@@ -138,6 +142,12 @@ impl EmbeddedS3 {
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    /// How long each request waits; may be changed at any time.
+    #[must_use]
+    pub fn delay(&self) -> &Delay {
+        &self.delay
     }
 
     /// Sends the events of all buckets to `target` from now on, and to no earlier one.

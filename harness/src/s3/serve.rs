@@ -26,7 +26,7 @@ use super::fault::{Fault, Faults};
 use super::region;
 use super::store::{Algorithm, Attributes, Body as StoredBody, Store};
 use crate::fault::{Spoil, spoil};
-use crate::throttle::Throttle;
+use crate::throttle::{Delay, Throttle};
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -36,6 +36,7 @@ pub(super) struct Server {
     pub(super) store: Arc<Store>,
     pub(super) faults: Arc<Faults>,
     pub(super) throttle: Throttle,
+    pub(super) delay: Delay,
 }
 
 /// Accepts connections until dropped, which closes them all.
@@ -85,6 +86,7 @@ enum Failure {
 
 impl Server {
     async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+        self.delay.passes().await;
         let (parts, body) = request.into_parts();
         let fault = self.faults.take(&parts);
         match &fault {

@@ -46,6 +46,8 @@ pub(super) struct Circumstances {
     pub(super) backlog: Option<Span>,
     /// When a version that wrote more than this one reads gives way to this one again.
     pub(super) rolled_back: Option<u64>,
+    /// Requests of an invocation that may wait at once.
+    pub(super) connections: usize,
 }
 
 /// The route is another for a while, and each isolate sees it some time later.
@@ -137,6 +139,7 @@ impl Circumstances {
             change,
             backlog,
             rolled_back,
+            connections: rng.pick(&[1, 2, 6]),
         }
     }
 }

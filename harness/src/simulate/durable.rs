@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use causeway_shared::host::coordinator::{self, PartsCoordinator};
 use causeway_shared::host::ledger::{self, RouteLedger};
+use causeway_shared::host::share::BatchShare;
 use causeway_shared::host::walk::{self, RouteWalk};
 use causeway_shared::host::{Class, Storage};
 
@@ -34,6 +35,7 @@ enum Memory {
     Coordinator(PartsCoordinator<SimulatedPlatform, SimulatedStorage>),
     Ledger(RouteLedger<SimulatedPlatform, SimulatedStorage>),
     Walk(RouteWalk<SimulatedPlatform, SimulatedStorage>),
+    Share(BatchShare<SimulatedPlatform>),
 }
 
 /// One object at the platform.
@@ -73,6 +75,7 @@ impl Memory {
         match name.split('/').next() {
             Some("PartsCoordinator") => Self::Coordinator(PartsCoordinator::new(platform, storage)),
             Some("RouteWalk") => Self::Walk(RouteWalk::new(platform, storage)),
+            Some("BatchShare") => Self::Share(BatchShare::new(platform)),
             _ => Self::Ledger(RouteLedger::new(platform, storage)),
         }
     }
@@ -82,6 +85,7 @@ impl Memory {
             Self::Coordinator(object) => object.answer(report).await,
             Self::Ledger(object) => object.answer(report).await,
             Self::Walk(object) => object.answer(report).await,
+            Self::Share(object) => object.answer(report).await,
         }
     }
 
@@ -90,6 +94,7 @@ impl Memory {
             Self::Coordinator(object) => object.alarm().await,
             Self::Ledger(object) => object.alarm().await,
             Self::Walk(object) => object.alarm().await,
+            Self::Share(_) => Ok(()),
         }
     }
 }
@@ -116,7 +121,13 @@ impl World {
     fn ask(self: &Rc<Self>, name: &Rc<str>, report: String, caller: Call, is_lost: bool) {
         let (world, owner) = (Rc::clone(self), Owner::Object(Rc::clone(name)));
         let name = Rc::clone(name);
-        self.with_object(&name, |object| object.calls.push(Rc::clone(&caller)));
+        let is_idle = self.with_object(&name, |object| {
+            object.calls.push(Rc::clone(&caller));
+            object.calls.len() == 1 && object.running.is_none()
+        });
+        if is_idle {
+            self.spent.borrow_mut().remove(&owner);
+        }
         self.spawn(owner, 0, async move {
             let answer = world.memory(&name).answer(&report).await;
             world.with_object(&name, |object| {
@@ -141,6 +152,7 @@ impl World {
 
     /// The object's isolate ended: memory and calls are gone, storage and alarm are not.
     pub(super) fn object_died(self: &Rc<Self>, name: &Rc<str>) {
+        self.judge.borrow_mut().excused += 1;
         self.tell(1, || "an object's isolate died".to_owned());
         let (calls, was_running) = self.with_object(name, |object| {
             object.memory = None;

@@ -483,7 +483,12 @@ impl World {
                 .get(id)
                 .is_some_and(|found| found.queue == Queue::Hints)
         };
-        if !matches!(owner, Owner::Invocation(id) if is_of_hints(id)) {
+        let is_transfer = match owner {
+            Owner::Invocation(id) => is_of_hints(id),
+            Owner::Object(name) => name.starts_with("BatchShare"),
+            Owner::Operator => false,
+        };
+        if !is_transfer {
             return;
         }
         let mut judge = self.judge.borrow_mut();

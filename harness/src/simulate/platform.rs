@@ -13,7 +13,7 @@ use causeway_shared::message::Message;
 use causeway_shared::route::Routes;
 use causeway_shared::sqs;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::circumstances::{HOUR, Kind};
 use super::durable::{isolate_of, object_name};
@@ -67,10 +67,12 @@ impl SimulatedPlatform {
     }
 
     /// What a mutant makes of a message on its way into `queue`.
-    fn spoil(&self, queue: Queue, text: &mut String) {
+    fn spoil(&self, queue: Queue, delay: Duration, text: &mut String) {
         let releases = self.is(Mutant::ReplayReleases) && self.is_of("RouteLedger");
-        let counts = self.is(Mutant::WaitingCounts) && queue == Queue::Hints && !self.is_of("");
-        if releases || counts && session_of(text).is_none() {
+        let waits = delay == Duration::ZERO || text.contains("\"held\":true");
+        let is_given_back = queue == Queue::Hints && waits && session_of(text).is_none();
+        let counts = self.is(Mutant::WaitingCounts) && is_given_back && !self.is_of("RouteWalk");
+        if releases || counts {
             let mut message: Value = serde_json::from_str(text).unwrap_or_default();
             if releases {
                 message["released"] = true.into();
@@ -144,7 +146,7 @@ impl Platform for SimulatedPlatform {
         }
         let mut messages = messages.to_vec();
         for text in &mut messages {
-            self.spoil(queue, text);
+            self.spoil(queue, delay, text);
         }
         if self.is(Mutant::WalkedBefore) && self.is_of("RouteWalk") {
             let world = Rc::clone(&self.world);
@@ -172,8 +174,14 @@ impl Platform for SimulatedPlatform {
             return Ok(to_json(&(1, DeletePermit::Granted)));
         }
         self.world.spend(&self.owner, 0).await;
+        let messages = report.matches("\"count\"").count();
         let name = object_name(class, name);
         let answer = self.world.call(&name, report).await;
+        if class == Class::BatchShare && answer.is_err() && self.is(Mutant::ShareForgotten) {
+            let verdicts = vec!["Acknowledged"; messages];
+            let done = json!({ "records": [], "permits": [] });
+            return Ok(json!({ "verdicts": verdicts, "done": done }).to_string());
+        }
         let is_taken = answer.as_ref().is_ok_and(|answer| answer != "\"Busy\"");
         if is_start && !is_taken && self.is(Mutant::NobodyTakesOver) {
             return Ok("\"Underway\"".to_owned());
@@ -183,6 +191,10 @@ impl Platform for SimulatedPlatform {
 
     fn isolate(&self) -> Rc<Isolate> {
         self.world.memory_of(self.isolate)
+    }
+
+    fn connections(&self) -> usize {
+        self.world.scenario.circumstances.connections
     }
 
     fn log(&self, level: Level, line: &Value) {
@@ -228,6 +240,7 @@ impl World {
         let lost = self
             .strike(&[Fault::CallLost])
             .map(|_| self.rng.borrow_mut().chance(1, 2));
+        self.judge.borrow_mut().excused += u32::from(lost.is_some());
         let answer = self.answer(name, report, lost).await;
         self.crash_point().await;
         answer

@@ -486,8 +486,8 @@ fn a_part_goes_only_where_the_route_leads_now() {
         let route = Route::parse("ROUTE_R", table).unwrap();
         copy::is_of(&order("a").part(0, "1"), &route)
     };
-    assert!(leads("gs://dst"));
-    assert!(!leads("gs://elsewhere") && !leads("gs://dst/moved/"));
+    assert!(leads("gs://dst/in/"));
+    assert!(!leads("gs://elsewhere/in/") && !leads("gs://dst/in/in/"));
 }
 
 #[test]

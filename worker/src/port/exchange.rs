@@ -43,7 +43,8 @@ struct Init<'a> {
     headers: &'a HeaderMap,
     redirect: &'a str,
     /// Never an answer from the edge's cache: the bucket is the truth.
-    cache: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'a str>,
     /// The standard has no such member: without it workerd decompresses what says it is gzip.
     #[serde(skip_serializing_if = "Option::is_none")]
     encode_response_body: Option<&'a str>,
@@ -78,11 +79,14 @@ pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, 
 /// # Errors
 /// The platform's reason why it is no request.
 pub(super) fn build(request: &Request<()>, reply: Body) -> Result<Outgoing, String> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let init = Init {
         method: request.method().as_str(),
         headers: request.headers(),
         redirect: "manual",
-        cache: "no-store",
+        // The edge caches nothing but GETs
+        // (https://developers.cloudflare.com/cache/concepts/default-cache-behavior/).
+        cache: is_read.then_some("no-store"),
         encode_response_body: (reply == Body::AsStored).then_some("manual"),
     };
     let init = JSON::parse(&to_json(&init)).map_err(|error| describe(&error))?;

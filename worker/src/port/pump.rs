@@ -16,8 +16,8 @@ use super::{sink as at_sink, source as at_source};
 use crate::platform::describe;
 
 /// The largest buffer, in bytes, and how much of it a read should fill.
-const CHUNK: u32 = 512 * 1024;
-const AT_LEAST: u32 = 256 * 1024;
+const CHUNK: u32 = 1024 * 1024;
+const AT_LEAST: u32 = CHUNK / 2;
 
 /// Moves `length` bytes from `source` into `writer`, if there is one, under the checksums `digest`.
 ///

@@ -5,7 +5,7 @@
 // name of a checksum to be computed over the bytes, if any, and whether it may go through the queue.
 
 // Large reads, as large as our own pump's.
-const CHUNK = 512 * 1024;
+const CHUNK = 1024 * 1024;
 
 async function digested(body, writable, algorithm) {
   const digest = new crypto.DigestStream(algorithm);
@@ -21,6 +21,7 @@ async function digested(body, writable, algorithm) {
 }
 
 // wrangler.toml, which it is run with, names them.
+export class BatchShare {}
 export class PartsCoordinator {}
 export class QueuePuller {}
 export class RouteLedger {}

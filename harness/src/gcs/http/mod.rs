@@ -39,7 +39,7 @@ use super::account::Accounts;
 use super::fault::{Fault, Faults};
 use super::state::State;
 use crate::fault::{Spoil, spoil};
-use crate::throttle::Throttle;
+use crate::throttle::{Delay, Throttle};
 
 /// What every request shares.
 pub(super) struct Server {
@@ -51,6 +51,8 @@ pub(super) struct Server {
     pub(super) emulator: bool,
     /// How fast each connection's uploads are read.
     pub(super) throttle: Throttle,
+    /// How long each request waits.
+    pub(super) delay: Delay,
     /// Bytes of request bodies read so far.
     pub(super) received: watch::Sender<u64>,
     pub(super) port: u16,
@@ -108,6 +110,7 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
 struct Reset;
 
 async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+    server.delay.passes().await;
     let (parts, incoming) = request.into_parts();
     let mut body = RequestBody::new(Body::new(incoming), server);
     let fault = server.faults.take(&parts);

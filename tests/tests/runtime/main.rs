@@ -3,6 +3,8 @@
 //! JavaScript, so that this holds whatever the real one does.
 #![allow(clippy::unwrap_used)]
 
+mod connections;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,11 +15,23 @@ use tempfile::TempDir;
 
 const WORKER: &str = r#"
 import { DurableObject } from "cloudflare:workers";
+// count requests at once: each waits for its answer's headers, and then for its body.
+async function many({ url, count }, { HINTS }) {
+  const asked = Array.from({ length: count }, async (_, number) => (await fetch(`${url}/${number}`)).text());
+  await HINTS.send("after them");
+  await Promise.all(asked);
+}
 // wrangler.toml declares it.
-export class PartsCoordinator extends DurableObject {}
+export class PartsCoordinator extends DurableObject {
+  async fetch(request) {
+    await many(await request.json(), this.env);
+    return new Response("done");
+  }
+}
 export class RouteLedger extends DurableObject {}
 export class RouteWalk extends DurableObject {}
 export class QueuePuller extends DurableObject {}
+export class BatchShare extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();
@@ -26,12 +40,17 @@ export default {
       case "/value": return Response.json(env[body]);
       case "/fetch": return fetch(body);
       case "/log": console.log(body); break;
+      case "/many": await many(JSON.parse(body), env); break;
+      case "/object": return env.PARTS_COORDINATORS.getByName("one").fetch("http://object/", { method: "POST", body });
       case "/hint": await env.HINTS.send(body); break;
     }
     return new Response("hello");
   },
-  async queue(batch) {
-    for (const message of batch.messages) console.warn(JSON.stringify({ hint: message.body }));
+  async queue(batch, env) {
+    for (const { body } of batch.messages) {
+      console.warn(JSON.stringify({ hint: body }));
+      if (body.startsWith("{")) await many(JSON.parse(body), env);
+    }
   },
 };"#;
 
