@@ -445,9 +445,9 @@ fn tomorrows(text: &str, rng: &mut Rng) -> String {
                     }
                 }
                 // One alone may be an enumeration's variant, and numbers are keys of somebody's.
-                let is_map = members
-                    .keys()
-                    .any(|name| name.starts_with(char::is_numeric));
+                // A duration is the standard library's.
+                let is_other = |name: &String| name.starts_with(char::is_numeric) || name == "secs";
+                let is_map = members.keys().any(is_other);
                 if members.len() > 1 && !is_map {
                     members.insert(OF_TOMORROW.to_owned(), json!({"planet": ["mars"]}));
                 }

@@ -82,7 +82,7 @@ impl Scenario {
         let tags = rng.chance(1, 4);
         let is_large = rng.chance(1, 3);
         // More than an invocation has the time to compute checksums over.
-        let is_huge = parts_above.is_none() && rng.chance(1, 12);
+        let is_huge = parts_above.is_none() && rng.chance(1, 20);
         let sizes = Sizes {
             is_large,
             is_huge,
