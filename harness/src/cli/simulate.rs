@@ -32,7 +32,8 @@ Examples:
   causeway simulate --seeds 20000 --mutant no-precondition
                                                 the code with a mistake, which is to be found
 
-With --json: {\"seeds\", \"steps\", \"faults_injected\": {kind: n}, \"violations\", \"trace\", \"elapsed_s\"}, and
+With --json: {\"seeds\", \"steps\", \"faults_injected\": {kind: n}, \"counted\": {what: n}, \"violations\",
+\"trace\", \"elapsed_s\"}, and
 {\"failed\": [{\"seed\", \"violations\", \"replay\", \"lines\"}]} where there are any.";
 
 /// Run the state machine against simulated stores, queues and faults

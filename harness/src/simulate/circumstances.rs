@@ -26,6 +26,9 @@ pub(super) enum By {
     All,
 }
 
+/// In milliseconds.
+pub(super) const HOUR: u64 = 3_600_000;
+
 /// From when until when, in milliseconds.
 pub(super) type Span = Range<u64>;
 
@@ -39,6 +42,10 @@ pub(super) struct Circumstances {
     pub(super) refused: Option<(Span, Store, u16, &'static str)>,
     /// The route is another for a while.
     pub(super) change: Option<Change>,
+    /// No hint is delivered meanwhile, and for an hour after that transfers have to wait for a place.
+    pub(super) backlog: Option<Span>,
+    /// When a version that wrote more than this one reads gives way to this one again.
+    pub(super) rolled_back: Option<u64>,
     /// Requests of an invocation that may wait at once.
     pub(super) connections: usize,
 }
@@ -56,8 +63,22 @@ pub(super) struct Change {
 pub(super) enum Kind {
     Source,
     Destination,
+    Prefix,
     Parts,
     Removed,
+    /// Nothing of the configuration can be read.
+    Broken,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::Source,
+        Self::Destination,
+        Self::Prefix,
+        Self::Parts,
+        Self::Removed,
+        Self::Broken,
+    ];
 }
 
 impl Change {
@@ -100,16 +121,24 @@ impl Circumstances {
             ]);
             (span(&mut rng, 1_800_000), store, status, word)
         });
-        let change = rng.chance(1, 10).then(|| Change {
-            kind: rng.pick(&[Kind::Source, Kind::Destination, Kind::Parts, Kind::Removed]),
-            span: span(&mut rng, 7_200_000),
-            lags: std::array::from_fn(|_| rng.below(300_000)),
+        let change = rng.chance(1, 10).then(|| {
+            let kind = rng.pick(&Kind::ALL);
+            let most = if kind == Kind::Broken { 24 } else { 2 };
+            Change {
+                kind,
+                span: span(&mut rng, most * HOUR),
+                lags: std::array::from_fn(|_| rng.below(300_000)),
+            }
         });
+        let backlog = rng.chance(1, 16).then(|| span(&mut rng, 8 * HOUR));
+        let rolled_back = rng.chance(1, 8).then(|| rng.between(1_000, 1_800_000));
         Self {
             deeds,
             is_mended,
             refused,
             change,
+            backlog,
+            rolled_back,
             connections: rng.pick(&[1, 2, 6]),
         }
     }

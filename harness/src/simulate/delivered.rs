@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use causeway_shared::host::{Delivered, Queue};
+use serde_json::Value;
 
 use super::mutant::Mutant;
-use super::queue::{Delivery, Verdict};
+use super::platform::session_of;
+use super::queue::{Delivery, OF_TOMORROW, Verdict};
 use super::world::World;
 
 /// A message of a batch.
@@ -46,7 +48,17 @@ impl SimulatedMessage {
 
 impl Delivered for SimulatedMessage {
     fn text(&self) -> String {
-        self.shown.text.to_string()
+        let text = self.shown.text.to_string();
+        match self.world.mutant {
+            Some(Mutant::NothingNewer) if text.contains(OF_TOMORROW) => String::new(),
+            // As older versions wrote it.
+            Some(Mutant::PlaceNotCompared) if session_of(&text).is_some() => {
+                let mut message: Value = serde_json::from_str(&text).unwrap_or_default();
+                message["session"]["bucket"] = "".into();
+                message.to_string()
+            }
+            _ => text,
+        }
     }
 
     fn id(&self) -> String {
@@ -62,8 +74,10 @@ impl Delivered for SimulatedMessage {
     }
 
     fn again_after(&self, delay: u32) {
-        if !self.world.is(Mutant::RetryForgotten) {
-            self.say(Verdict::Again(delay));
+        match self.world.mutant {
+            Some(Mutant::RetryForgotten) => {}
+            Some(Mutant::NoGrowingDelay) => self.say(Verdict::Again(delay.min(60))),
+            _ => self.say(Verdict::Again(delay)),
         }
     }
 }

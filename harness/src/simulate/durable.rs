@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 use super::mutant::Mutant;
 use super::platform::SimulatedPlatform;
+use super::queue::{INVOCATION_TIME, OF_TOMORROW};
 use super::s3::timestamp;
 use super::world::{ISOLATES, Owner, Slot, World};
 use crate::rng::mix;
@@ -47,7 +48,8 @@ enum Memory {
 pub(super) struct Durable {
     pub(super) storage: BTreeMap<String, String>,
     alarm: Option<u64>,
-    is_alarm_running: bool,
+    /// Which one is running.
+    running: Option<u64>,
     /// How often the alarm failed in a row.
     alarm_failures: u32,
     /// None until its isolate begins.
@@ -124,7 +126,13 @@ impl World {
     fn ask(self: &Rc<Self>, name: &Rc<str>, report: String, caller: Call, is_lost: bool) {
         let (world, owner) = (Rc::clone(self), Owner::Object(Rc::clone(name)));
         let name = Rc::clone(name);
-        self.with_object(&name, |object| object.calls.push(Rc::clone(&caller)));
+        let is_idle = self.with_object(&name, |object| {
+            object.calls.push(Rc::clone(&caller));
+            object.calls.len() == 1 && object.running.is_none()
+        });
+        if is_idle {
+            self.spent.borrow_mut().remove(&owner);
+        }
         self.spawn(owner, 0, async move {
             let answer = world.memory(&name).answer(&report).await;
             world.with_object(&name, |object| {
@@ -149,18 +157,16 @@ impl World {
 
     /// The object's isolate ended: memory and calls are gone, storage and alarm are not.
     pub(super) fn object_died(self: &Rc<Self>, name: &Rc<str>) {
+        self.judge.borrow_mut().excused += 1;
         self.tell(1, || "an object's isolate died".to_owned());
         let (calls, was_running) = self.with_object(name, |object| {
             object.memory = None;
-            (
-                std::mem::take(&mut object.calls),
-                std::mem::take(&mut object.is_alarm_running),
-            )
+            (std::mem::take(&mut object.calls), object.running.take())
         });
         for call in calls {
             call.resolve(self, 1, Err("the object was reset".to_owned()));
         }
-        if was_running {
+        if was_running.is_some() {
             self.alarm_again(name);
         }
     }
@@ -256,20 +262,30 @@ impl World {
         if !is_due {
             return;
         }
-        if self.with_object(name, |object| {
-            std::mem::replace(&mut object.is_alarm_running, true)
-        }) {
+        let (this, now) = (self.steps.get(), self.now());
+        let running = self.with_object(name, |object| *object.running.get_or_insert(this));
+        if running != this {
             // One at a time.
-            return self.set_alarm(name, Some(self.now() + 500));
+            return self.set_alarm(name, Some(now + 500));
         }
         let (world, name) = (Rc::clone(self), Rc::clone(name));
-        self.spawn(Owner::Object(Rc::clone(&name)), 0, async move {
+        let owner = Owner::Object(Rc::clone(&name));
+        self.spent.borrow_mut().remove(&owner);
+        let late = owner.clone();
+        self.after(INVOCATION_TIME, move |world| {
+            let Owner::Object(name) = &late else { return };
+            if world.with_object(name, |object| object.running == Some(this)) {
+                world.tell(8, || "an alarm's time is up".to_owned());
+                world.kill(&late);
+            }
+        });
+        self.spawn(owner, 0, async move {
             let worked = world.memory(&name).alarm().await;
             match worked {
                 Ok(()) => world.with_object(&name, |object| object.alarm_failures = 0),
                 Err(_) => world.alarm_again(&name),
             }
-            world.with_object(&name, |object| object.is_alarm_running = false);
+            world.with_object(&name, |object| object.running = None);
         });
     }
 }
@@ -329,7 +345,16 @@ impl Storage for SimulatedStorage {
         if self.refuses() {
             return Err(REFUSED.to_owned());
         }
-        Ok(self.with(|stored| stored.get(key).cloned()))
+        let value = self.with(|stored| stored.get(key).cloned());
+        let is_strict = self.world.is(Mutant::NothingNewer);
+        if is_strict
+            && value
+                .as_ref()
+                .is_some_and(|value| value.contains(OF_TOMORROW))
+        {
+            return Err(format!("unknown field {OF_TOMORROW}"));
+        }
+        Ok(value)
     }
 
     async fn list(
@@ -350,7 +375,15 @@ impl Storage for SimulatedStorage {
             is_meant.then(|| (key.clone(), value.clone()))
         };
         let limit = limit.unwrap_or(usize::MAX);
-        Ok(self.with(|stored| stored.iter().filter_map(found).take(limit).collect()))
+        let skips = start.is_some() && self.world.is(Mutant::EntryHidden);
+        Ok(self.with(|stored| {
+            stored
+                .iter()
+                .filter_map(found)
+                .skip(if skips { 2 } else { 0 })
+                .take(limit)
+                .collect()
+        }))
     }
 
     async fn put(&self, entries: Vec<(String, String)>) -> Result<(), String> {

@@ -6,40 +6,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
-use causeway_shared::composite::parts_folder;
 use causeway_shared::error::ErrorKind;
+use causeway_shared::host::Queue;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
 use causeway_shared::ledger::Selector;
+use causeway_shared::message::Message;
 use causeway_shared::route::{OnConflict, Route};
 
-use percent_encoding::percent_decode_str;
+use http::Uri;
 use serde_json::Value;
 
+use super::circumstances::HOUR;
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Object, in_any_bucket};
+use super::gcs::{Commit, Gcs, Object, decoded, in_any_bucket, parameter};
 use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
-use super::scenario::Scenario;
-use super::world::World;
+use super::scenario::{MOVED, Scenario};
+use super::workload::FOREIGN;
+use super::world::{Owner, World};
 
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
 
-/// The brake's window, in milliseconds.
-const HOUR: u64 = 3_600_000;
+/// So many times the largest object is read at most for each hint, each fault and each request that a store refused.
+const AMPLIFICATION: u64 = 3;
+
+/// A bucket keeps at most so many times the bytes that were read, once they are deleted: as a part, as some of them
+/// put together, and as a copy that was replaced.
+const KEPT_TIMES: u64 = 3;
+
+/// What a seed cost.
+pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 #[derive(Debug)]
 pub(super) struct Judge {
     route: Rc<Route>,
-    folder: String,
     pub(super) violations: Vec<String>,
     /// Of each name, which version of the source stands there, and in which generation.
     standing: BTreeMap<String, (u64, usize)>,
     /// When copies were deleted, in milliseconds.
     deletes: Vec<u64>,
-    /// Names that a delete was asked for without the brake's leave.
-    unbraked: BTreeSet<String>,
+    /// Names that a delete was asked for without the brake's leave, and how many were made.
+    unbraked: BTreeMap<String, u64>,
+    /// How often a transfer of each key was begun.
+    begun: BTreeMap<String, u32>,
+    /// Deliveries that may have been used up by something else: dead consumers, refusals of the platform.
+    pub(super) excused: u32,
+    /// How often there was reason to read an object: hints that are new, and requests that a store refused.
+    pub(super) reasons: u64,
+    pub(super) counted: Counts,
+    /// Entries of the quarantine that somebody saw who went through it.
+    pub(super) seen: Option<BTreeSet<String>>,
     /// Everything was replayed once faults were over.
     pub(super) is_mended: bool,
     /// What was replayed, and whether it was released.
@@ -55,12 +73,16 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(route: &Route) -> Self {
         Self {
-            folder: parts_folder(&route.destination),
             route: Rc::new(route.clone()),
             violations: Vec::new(),
             standing: BTreeMap::new(),
             deletes: Vec::new(),
-            unbraked: BTreeSet::new(),
+            unbraked: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            excused: 0,
+            reasons: 0,
+            counted: Counts::new(),
+            seen: None,
             is_mended: false,
             replays: Vec::new(),
             dropping: 0,
@@ -71,6 +93,10 @@ impl Judge {
 
     pub(super) fn object(&mut self, violation: &str) {
         self.violations.push(violation.to_owned());
+    }
+
+    pub(super) fn count(&mut self, what: &'static str, more: u64) {
+        *self.counted.entry(what).or_default() += more;
     }
 
     /// The log names parts that could not be deleted, for somebody to delete them.
@@ -84,10 +110,11 @@ impl Judge {
 
     fn key_of(&self, name: &str) -> Option<String> {
         let name = in_any_bucket(name);
-        if name.starts_with(&self.folder) {
-            return None;
-        }
-        let rest = name.strip_prefix(&self.route.destination.prefix)?;
+        let prefixes = [&self.route.destination.prefix, MOVED];
+        let mut rests = prefixes
+            .into_iter()
+            .filter_map(|prefix| name.strip_prefix(prefix));
+        let rest = rests.next().filter(|_| !is_part(name))?;
         Some(format!("{}{rest}", self.route.source.prefix))
     }
 
@@ -99,6 +126,7 @@ impl Judge {
             return;
         };
         let name = &object.name;
+        self.count("committed_bytes", object.body.length());
         let place = s3
             .past(&key)
             .rev()
@@ -137,13 +165,25 @@ impl Judge {
     }
 
     /// What was deleted was a copy of ours, on a route that carries deletions over.
-    fn deleted(&mut self, object: &Object, now: u64) {
+    fn deleted(&mut self, object: &Object, world: &World) {
         let name = &object.name;
-        if self.key_of(name).is_none() {
+        let Some(key) = self.key_of(name) else {
             return;
-        }
-        if !self.unbraked.contains(in_any_bucket(name)) {
-            self.deletes.push(now);
+        };
+        match self.unbraked.get_mut(in_any_bucket(name)) {
+            None => self.deletes.push(world.now()),
+            Some(made) => {
+                *made += 1;
+                let made = *made;
+                self.count("deletes_without_brake", 1);
+                let twice = world.faults.borrow().injected.values().sum::<u64>();
+                let released = self.released(&key, &world.queues.borrow().dead);
+                if made > released + twice {
+                    self.object(&format!(
+                        "{key:?} was deleted {made} times, and a person has said so {released} times"
+                    ));
+                }
+            }
         }
         let is_ours = self
             .standing
@@ -209,19 +249,70 @@ impl Judge {
             .extend(dropped.map(|key| (key.to_owned(), now)));
     }
 
-    /// Whether somebody has said that a delete of `key` is meant: of what the brake held back by naming it, and of
+    /// How often somebody has said that a delete of `key` is meant: of what the brake held back by naming it, and of
     /// anything by saying so.
-    fn is_released(&self, key: &str, dead: &[Dead]) -> bool {
+    fn released(&self, key: &str, dead: &[Dead]) -> u64 {
         let braked = Some(ErrorKind::DeletesBraked);
         let mut of_key = dead.iter().filter(|dead| dead.key.as_deref() == Some(key));
         let was_braked = of_key.any(|dead| dead.kind == braked);
-        self.replays
-            .iter()
-            .any(|(selector, release)| match selector {
-                Selector::Id(id) => id.ends_with(key) && (*release || was_braked),
-                Selector::Kind(kind) => *release || was_braked && Some(*kind) == braked,
-                Selector::All(_) => *release,
-            })
+        let means = |(selector, release): &&(Selector, bool)| match selector {
+            Selector::Id(id) => id.ends_with(key) && (*release || was_braked),
+            Selector::Kind(kind) => *release || was_braked && Some(*kind) == braked,
+            Selector::All(_) => *release,
+        };
+        self.replays.iter().filter(means).count() as u64
+    }
+
+    /// A hint comes into its queue.
+    pub(super) fn takes_in(&mut self, text: &str) {
+        let goes_on = ["\"session\":", "\"returns\":", "\"held\":"];
+        if !goes_on.iter().any(|member| text.contains(member)) {
+            self.reasons += 1;
+        }
+    }
+
+    /// The hint `text` is delivered for the `count`th time: whatever used up the deliveries before was a transfer, or
+    /// an end of its consumer.
+    pub(super) fn delivered(&mut self, text: &str, count: u32) {
+        if count == 1 && !text.contains("\"returns\":") {
+            return;
+        }
+        let Ok(Message::Hint(hint)) = Message::read(text.as_bytes()) else {
+            return;
+        };
+        let (used, key) = (hint.returns + count - 1, &hint.hint.key);
+        let begun = self.begun.get(key).copied().unwrap_or_default();
+        if used > begun + self.excused {
+            self.object(&format!(
+                "{used} deliveries of {key:?} are used up, and {begun} transfers were begun"
+            ));
+        }
+    }
+
+    /// What the seed cost is bounded, and everything in quarantine can be reached.
+    fn bounded(&mut self, world: &World, gcs: &Gcs, faults: &Faults) {
+        let reasons = self.reasons + faults.injected.values().sum::<u64>();
+        let offered = reasons * world.s3.borrow().largest();
+        let soft_deleted = gcs.soft_deleted;
+        self.count("soft_deleted_bytes", soft_deleted);
+        self.count("noncurrent_objects", gcs.noncurrent.len() as u64);
+        let read = self.counted.get("read_bytes").copied().unwrap_or_default();
+        if read > AMPLIFICATION * offered {
+            self.object(&format!(
+                "{read} bytes were read, and there was reason for {offered}"
+            ));
+        }
+        let foreign = FOREIGN * (world.scenario.writes.len() + world.scenario.foreign.len()) as u64;
+        if soft_deleted > KEPT_TIMES * read + foreign {
+            self.object(&format!(
+                "{soft_deleted} deleted bytes are kept, and {read} were read"
+            ));
+        }
+        let unseen =
+            |(id, _): &(String, Value)| !self.seen.as_ref().is_some_and(|seen| seen.contains(id));
+        if let Some((id, _)) = world.entries().into_iter().find(unseen) {
+            self.object(&format!("{id:?} is in quarantine, and no page shows it"));
+        }
     }
 
     fn at_rest(&mut self, world: &World) {
@@ -243,6 +334,7 @@ impl Judge {
             }
         }
         self.braked(world, &faults);
+        self.bounded(world, &gcs, &faults);
         let change = world.scenario.circumstances.change.as_ref();
         let left = world.entries().into_iter().filter(|_| self.is_mended);
         for (id, entry) in left {
@@ -290,7 +382,7 @@ impl Judge {
             }
         }
         let names = gcs.objects.keys().map(|name| in_any_bucket(name));
-        for name in names.filter(|name| name.starts_with(&self.folder)) {
+        for name in names.filter(|name| is_part(name)) {
             let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
             // One empty object, which a later large object deletes: its write was given up and came through after
             // all, or what was to follow failed, and the ledger knew the answer by then.
@@ -301,11 +393,7 @@ impl Judge {
                 self.violations.push(format!("{name:?} was left behind"));
             }
         }
-        if let Some(name) = gcs
-            .noncurrent
-            .iter()
-            .find(|name| name.starts_with(&self.folder))
-        {
+        if let Some(name) = gcs.noncurrent.iter().find(|name| is_part(name)) {
             let kept = format!("{name:?} is kept as a version that nobody sees");
             self.violations.push(kept);
         }
@@ -353,7 +441,7 @@ impl World {
             judge.committed(&commit, &self.s3.borrow());
         }
         for object in deleted {
-            judge.deleted(&object, self.now());
+            judge.deleted(&object, self);
         }
         for request in unknown {
             judge.object(&format!(
@@ -363,19 +451,54 @@ impl World {
     }
 
     /// Somebody asks GCS to delete what is at `path`, and has no leave of the brake's.
-    pub(super) fn note_unbraked(&self, path: &str) {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let name = percent_decode_str(name).decode_utf8_lossy();
+    pub(super) fn note_unbraked(&self, uri: &Uri) {
         let mut judge = self.judge.borrow_mut();
+        let name = self.name_at(uri).unwrap_or_default();
         let Some(key) = judge.key_of(&name) else {
             return;
         };
-        if !judge.is_released(&key, &self.queues.borrow().dead) {
+        if judge.released(&key, &self.queues.borrow().dead) == 0 {
             judge.object(&format!(
                 "{key:?} is deleted, and neither the brake nor a person has said so"
             ));
         }
-        judge.unbraked.insert(name.into_owned());
+        judge.unbraked.entry(name).or_default();
+    }
+
+    /// The name at the destination that a request to `uri` says.
+    pub(super) fn name_at(&self, uri: &Uri) -> Option<String> {
+        if let Some(id) = parameter(uri.query().unwrap_or_default(), "upload_id") {
+            let gcs = self.gcs.borrow();
+            return Some(in_any_bucket(gcs.sessions.get(&id.parse().ok()?)?.name()).to_owned());
+        }
+        let (_, name) = uri.path().trim_end_matches("/compose").rsplit_once("/o/")?;
+        Some(decoded(name))
+    }
+
+    /// A transfer of `owner`'s begins with a request to `uri`.
+    pub(super) fn note_begun(&self, owner: &Owner, uri: &Uri) {
+        let invocations = self.invocations.borrow();
+        let is_of_hints = |id| {
+            invocations
+                .get(id)
+                .is_some_and(|found| found.queue == Queue::Hints)
+        };
+        let is_transfer = match owner {
+            Owner::Invocation(id) => is_of_hints(id),
+            Owner::Object(name) => name.starts_with("BatchShare"),
+            Owner::Operator => false,
+        };
+        if !is_transfer {
+            return;
+        }
+        let mut judge = self.judge.borrow_mut();
+        let key = if uri.host() == Some("s3") {
+            let key = uri.path().splitn(3, '/').nth(2).unwrap_or_default();
+            Some(decoded(key))
+        } else {
+            self.name_at(uri).and_then(|name| judge.key_of(&name))
+        };
+        *judge.begun.entry(key.unwrap_or_default()).or_default() += 1;
     }
 
     /// Whether the route's ledger has an entry for `key`.
@@ -388,6 +511,11 @@ impl World {
     pub(super) fn judge_rest(&self) {
         self.judge.borrow_mut().at_rest(self);
     }
+}
+
+/// Whether what is called `name` is a part of a large object, or some of them put together.
+fn is_part(name: &str) -> bool {
+    name.contains("/.causeway-parts/")
 }
 
 /// Whether `object` is a copy of exactly `version`: its bytes, under its metadata.

@@ -10,6 +10,7 @@ use causeway_shared::port::Sink;
 use http::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
+use super::gcs;
 use super::port::Open;
 use super::world::World;
 
@@ -76,6 +77,24 @@ pub enum Mutant {
     ReplayReleases,
     /// How far a walk is, is.
     WalkLost,
+    /// A store that asks for patience is taken for one that refuses for good.
+    PatienceIsRefusal,
+    /// An invocation has the CPU time that the platform gives where nothing is said.
+    LittleCpu,
+    /// An invocation may make as few requests as on the platform's free plan.
+    FewRequests,
+    /// Queues keep messages for an hour.
+    ShortRetention,
+    /// What cannot be begun comes again every minute.
+    NoGrowingDelay,
+    /// Deliveries in which nothing was begun count.
+    WaitingCounts,
+    /// What a newer version wrote is not read.
+    NothingNewer,
+    /// Nobody sees some entries of the quarantine.
+    EntryHidden,
+    /// A session is carried on wherever it leads.
+    PlaceNotCompared,
     /// Parts are deleted as objects of somebody's are, and kept as versions.
     PartsKept,
 }
@@ -177,6 +196,13 @@ pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
     if world.is(Mutant::NoChecksum) && is_start && request.method() == Method::POST {
         let body = without_checksums(std::str::from_utf8(request.body()).unwrap_or_default());
         *request.body_mut() = body.into();
+    }
+}
+
+/// Breaks what is made of a reply.
+pub(super) fn spoil_reply(world: &World, reply: &mut Response<Bytes>) {
+    if world.is(Mutant::PatienceIsRefusal) && reply.status() == StatusCode::TOO_MANY_REQUESTS {
+        *reply = gcs::error(400, "invalid", "No.");
     }
 }
 

@@ -252,7 +252,9 @@ impl World {
             }
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
-                Some((head, body.unwrap_or_default()))
+                let body = body.unwrap_or_default();
+                self.judge.borrow_mut().count("read_bytes", body.length());
+                Some((head, body))
             }
             Store::Gcs => {
                 let head = self.gcs.borrow_mut().serve(wire, now);
@@ -272,6 +274,9 @@ impl World {
         let status = served
             .as_ref()
             .map_or(0, |(head, _)| head.status().as_u16());
+        if status >= 400 && status != 404 {
+            self.judge.borrow_mut().reasons += 1;
+        }
         self.tell(u64::from(status), || {
             format!("{status} to {} {}", wire.head.method(), shown(wire))
         });

@@ -1,9 +1,10 @@
 //! Who sits before a terminal: reconciles are begun, and begun again until they have been carried out.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use causeway_shared::api::Taken;
-use causeway_shared::host::ledger::{self, QUARANTINE};
+use causeway_shared::api::{Entries, Taken};
+use causeway_shared::host::ledger::{self, QUARANTINE, Query};
 use causeway_shared::host::walk::{Answer, Report, tell};
 use causeway_shared::host::{Class, from_json};
 use causeway_shared::ledger::Selector;
@@ -52,12 +53,19 @@ impl World {
     }
 
     /// When nothing of what the seed has drawn goes wrong any more.
-    fn calm(&self) -> u64 {
+    pub(super) fn calm(&self) -> u64 {
         let refused = self.scenario.circumstances.refused.as_ref();
         let refused = refused.map_or(0, |(span, ..)| span.end);
         let changed = self.scenario.circumstances.change.as_ref();
         let changed = changed.map_or(0, Change::end);
-        self.faults.borrow().until().max(refused).max(changed)
+        let backlog = self.scenario.circumstances.backlog.as_ref();
+        let backlog = backlog.map_or(0, |span| span.end);
+        self.faults
+            .borrow()
+            .until()
+            .max(refused)
+            .max(changed)
+            .max(backlog)
     }
 
     /// Nothing moves any more: somebody replays what is in quarantine, once. Whether there is something.
@@ -75,6 +83,45 @@ impl World {
 }
 
 impl World {
+    /// Nothing moves any more: somebody goes through the quarantine, an entry a page. Whether there is something.
+    pub(super) fn survey(self: &Rc<Self>) -> bool {
+        if self.judge.borrow().seen.is_some() || self.entries().is_empty() {
+            return false;
+        }
+        self.judge.borrow_mut().seen = Some(BTreeSet::new());
+        let world = Rc::clone(self);
+        self.spawn(Owner::Operator, 0, async move {
+            let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
+            let mut after = None;
+            loop {
+                let query = Query {
+                    after: after.clone(),
+                    limit: 1,
+                    ..Query::default()
+                };
+                let report = ledger::Report::List(query);
+                let told = ledger::tell(&platform, &world.route.name, &report).await;
+                match told.and_then(|told| from_json::<Entries>(&told)) {
+                    Ok(Entries { entries, next }) => {
+                        let ids = entries.into_iter().map(|entry| entry.id);
+                        world
+                            .judge
+                            .borrow_mut()
+                            .seen
+                            .get_or_insert_default()
+                            .extend(ids);
+                        if next.is_none() {
+                            break;
+                        }
+                        after = next;
+                    }
+                    Err(_) => world.sleep(LATER).await,
+                }
+            }
+        });
+        true
+    }
+
     /// Somebody does as `deed` says, in a while.
     pub(super) fn do_after(&self, deed: Deed) {
         self.after(deed.after, move |world| {
@@ -132,7 +179,10 @@ impl World {
                 match told.and_then(|taken| from_json::<Taken>(&taken)) {
                     Ok(Taken { next: None, .. }) => break,
                     Ok(taken) => after = taken.next,
-                    Err(_) => world.sleep(LATER).await,
+                    Err(_) => {
+                        let calm = world.calm().saturating_sub(world.now());
+                        world.sleep(calm.max(LATER)).await;
+                    }
                 }
             }
             world.judge.borrow_mut().has_dropped(drops);

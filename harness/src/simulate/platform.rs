@@ -15,6 +15,7 @@ use causeway_shared::sqs;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::circumstances::{HOUR, Kind};
 use super::durable::{isolate_of, object_name};
 use super::fault::Fault;
 use super::mutant::Mutant;
@@ -24,9 +25,9 @@ use super::world::{Owner, World};
 /// The platform, as something in an isolate sees it.
 #[derive(Clone)]
 pub(super) struct SimulatedPlatform {
-    world: Rc<World>,
+    pub(super) world: Rc<World>,
     pub(super) isolate: usize,
-    owner: Owner,
+    pub(super) owner: Owner,
 }
 
 impl SimulatedPlatform {
@@ -48,35 +49,38 @@ impl SimulatedPlatform {
         self.world.is(mutant)
     }
 
-    /// What a mutant does with messages in the place of the queue.
-    fn spoil(&self, queue: Queue, messages: &[String], delay: Duration) -> bool {
-        let has_session = || messages.iter().any(|text| session_of(text).is_some());
-        if self.is(Mutant::DeadLetterLost) && queue == Queue::DeadLetters {
-            return true;
-        }
-        if self.is(Mutant::SessionForgotten) && has_session() {
-            return true;
-        }
-        let is_of = |class| matches!(&self.owner, Owner::Object(name) if name.starts_with(class));
-        if self.is(Mutant::ReplayLost) && is_of("RouteLedger") {
-            return true;
-        }
-        let releases = self.is(Mutant::ReplayReleases) && is_of("RouteLedger");
-        if releases || self.is(Mutant::WalkedBefore) && is_of("RouteWalk") {
-            let mut messages = messages.to_vec();
-            for text in messages
-                .iter_mut()
-                .filter(|text| releases && !text.contains("released"))
-            {
-                *text = text.replacen('{', "{\"released\":true,", 1);
+    /// Whether this is that of an object whose class is called so.
+    fn is_of(&self, class: &str) -> bool {
+        matches!(&self.owner, Owner::Object(name) if name.starts_with(class))
+    }
+
+    /// Whether a mutant keeps `messages` from their queue.
+    fn loses(&self, queue: Queue, messages: &[String]) -> bool {
+        match self.world.mutant {
+            Some(Mutant::DeadLetterLost) => queue == Queue::DeadLetters,
+            Some(Mutant::SessionForgotten) => {
+                messages.iter().any(|text| session_of(text).is_some())
             }
-            let world = Rc::clone(&self.world);
-            self.world.spawn(self.owner.clone(), 1, async move {
-                let _ = world.send(queue, &messages, delay).await;
-            });
-            return true;
+            Some(Mutant::ReplayLost) => self.is_of("RouteLedger"),
+            _ => false,
         }
-        false
+    }
+
+    /// What a mutant makes of a message on its way into `queue`.
+    fn spoil(&self, queue: Queue, delay: Duration, text: &mut String) {
+        let releases = self.is(Mutant::ReplayReleases) && self.is_of("RouteLedger");
+        let waits = delay == Duration::ZERO || text.contains("\"held\":true");
+        let is_given_back = queue == Queue::Hints && waits && session_of(text).is_none();
+        let counts = self.is(Mutant::WaitingCounts) && is_given_back && !self.is_of("RouteWalk");
+        if releases || counts {
+            let mut message: Value = serde_json::from_str(text).unwrap_or_default();
+            if releases {
+                message["released"] = true.into();
+            } else {
+                message["returns"] = (message["returns"].as_u64().unwrap_or_default() + 1).into();
+            }
+            *text = message.to_string();
+        }
     }
 }
 
@@ -94,6 +98,13 @@ impl Platform for SimulatedPlatform {
     fn routes(&self) -> Result<Rc<Routes>, ConfigError> {
         let remembers = self.is(Mutant::RoutesRemembered);
         let now = if remembers { 0 } else { self.world.now() };
+        let change = self.world.scenario.circumstances.change.as_ref();
+        if change
+            .is_some_and(|change| change.kind == Kind::Broken && change.is_seen(self.isolate, now))
+        {
+            self.world.judge.borrow_mut().excused += 1;
+            return Err(ConfigError::new("ROUTE_SIMULATED", "is not a table"));
+        }
         Ok(Rc::clone(self.world.routes(self.isolate, now)))
     }
 
@@ -102,14 +113,19 @@ impl Platform for SimulatedPlatform {
     }
 
     fn reach(&self, _route: &str) -> Result<RouteAccess<SimulatedPort>, ConfigError> {
+        self.routes()?;
+        let now = self.world.now();
+        let backlog = self.world.scenario.circumstances.backlog.as_ref();
+        let is_busy = backlog.is_some_and(|span| (span.end..span.end + HOUR).contains(&now));
         let start = match self.owner {
+            Owner::Invocation(_) if is_busy => self.world.rng.borrow_mut().pick(&[0, 100_000]),
             // Most transfers begin at once; some wait for a place.
             Owner::Invocation(_) => self.world.rng.borrow_mut().pick(&[0, 0, 0, 4, 200, 20_000]),
             Owner::Object(_) | Owner::Operator => 0,
         };
         Ok(RouteAccess {
             access: self.world.access(self.isolate),
-            port: SimulatedPort::new(self.clone(), &self.world, start),
+            port: SimulatedPort::new(self.clone(), start),
         })
     }
 
@@ -124,10 +140,22 @@ impl Platform for SimulatedPlatform {
             let mut judge = self.world.judge.borrow_mut();
             judge.object("more was sent to a queue at once than it takes");
         }
-        if self.spoil(queue, messages, delay) {
+        self.world.spend(&self.owner, 0).await;
+        if self.loses(queue, messages) {
             return Ok(());
         }
-        let sent = self.world.send(queue, messages, delay).await;
+        let mut messages = messages.to_vec();
+        for text in &mut messages {
+            self.spoil(queue, delay, text);
+        }
+        if self.is(Mutant::WalkedBefore) && self.is_of("RouteWalk") {
+            let world = Rc::clone(&self.world);
+            self.world.spawn(self.owner.clone(), 1, async move {
+                let _ = world.send(queue, &messages, delay).await;
+            });
+            return Ok(());
+        }
+        let sent = self.world.send(queue, &messages, delay).await;
         if sent.is_err() {
             for id in messages.iter().filter_map(|text| session_of(text)) {
                 // The next delivery looks at both sides again, and starts another session.
@@ -148,6 +176,7 @@ impl Platform for SimulatedPlatform {
         if self.is(Mutant::RunsUnlimited) && report.starts_with("{\"MayRun\"") {
             return Ok("true".to_owned());
         }
+        self.world.spend(&self.owner, 0).await;
         let messages = report.matches("\"count\"").count();
         let name = object_name(class, name);
         let answer = self.world.call(&name, report).await;
@@ -214,6 +243,7 @@ impl World {
         let lost = self
             .strike(&[Fault::CallLost])
             .map(|_| self.rng.borrow_mut().chance(1, 2));
+        self.judge.borrow_mut().excused += u32::from(lost.is_some());
         let answer = self.answer(name, report, lost).await;
         self.crash_point().await;
         answer

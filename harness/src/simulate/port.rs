@@ -9,7 +9,7 @@ use bytes::Bytes;
 use causeway_shared::host::{Platform as _, ledger};
 use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
 use causeway_shared::route::Route;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use jiff::Timestamp;
 
 use super::body::Body;
@@ -23,8 +23,8 @@ use super::world::World;
 pub(super) struct SimulatedPort {
     world: Rc<World>,
     platform: SimulatedPlatform,
-    /// How long the first request waits for a place, in milliseconds.
-    start: u64,
+    /// How long the first request waits for a place, in milliseconds; nothing after it.
+    start: Option<u64>,
     open: Option<Open>,
     memory: Memory,
     /// When it was made.
@@ -46,22 +46,33 @@ pub(super) struct Open {
 
 impl SimulatedPort {
     /// One whose first request waits `start` milliseconds for a place.
-    pub(super) fn new(platform: SimulatedPlatform, world: &Rc<World>, start: u64) -> Self {
+    pub(super) fn new(platform: SimulatedPlatform, start: u64) -> Self {
         Self {
-            world: Rc::clone(world),
+            world: Rc::clone(&platform.world),
+            since: platform.world.now(),
             platform,
-            start,
+            start: Some(start),
             open: None,
             memory: Memory::default(),
-            since: world.now(),
             has_permit: false,
         }
     }
 
-    async fn begin(&mut self) {
-        let wait = std::mem::take(&mut self.start);
-        if wait > 0 {
-            self.world.sleep(wait).await;
+    /// A request to `uri` is made.
+    async fn begin(&mut self, uri: &Uri) {
+        if let Some(wait) = self.start.take() {
+            self.world.note_begun(&self.platform.owner, uri);
+            if wait > 0 {
+                self.world.sleep(wait).await;
+            }
+        }
+        self.world.spend(&self.platform.owner, 0).await;
+    }
+
+    /// Checksums were computed over `length` bytes.
+    async fn spend(&self, length: u64) {
+        if length > 0 {
+            self.world.spend(&self.platform.owner, length).await;
         }
     }
 
@@ -70,13 +81,16 @@ impl SimulatedPort {
     }
 
     /// Bytes go where the configuration leads that the isolate had when the transfer began.
-    fn judge_place(&self, uri: &http::Uri) {
+    fn judge_place(&self, uri: &Uri, prefix: &[u8]) {
         let routes = self.world.routes(self.platform.isolate, self.since);
         let route = routes.get(&self.world.route.name);
         let route = route.filter(|route| route.source == self.world.route.source);
+        let name = self.world.name_at(uri);
+        let name = name.unwrap_or_else(|| String::from_utf8_lossy(prefix).into_owned());
         let leads = |route: &Arc<Route>| {
-            uri.path()
-                .contains(&format!("/b/{}/o", route.destination.bucket))
+            let place = &route.destination;
+            let bucket = format!("/b/{}/o", place.bucket);
+            uri.path().contains(&bucket) && name.contains(&place.prefix)
         };
         if !route.is_some_and(leads) {
             let mut judge = self.world.judge.borrow_mut();
@@ -109,7 +123,7 @@ impl Port for SimulatedPort {
         &mut self,
         mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, TransportError> {
-        self.begin().await;
+        self.begin(request.uri()).await;
         mutant::spoil_request(&self.world, &mut request);
         let replayed = Memory::replayed(&self.world, &request)
             .or_else(|| Memory::emptied(&self.world, &request));
@@ -118,11 +132,14 @@ impl Port for SimulatedPort {
         }
         let uri = request.uri().clone();
         if uri.path().ends_with("/compose") {
-            self.judge_place(&uri);
+            self.judge_place(&uri, b"");
         }
-        let is_delete = request.method() == Method::DELETE;
+        let is_session = uri
+            .query()
+            .is_some_and(|query| query.contains("upload_id="));
+        let is_delete = request.method() == Method::DELETE && !is_session;
         if is_delete && !self.has_permit {
-            self.world.note_unbraked(uri.path());
+            self.world.note_unbraked(&uri);
         }
         let store = if uri.host() == Some("s3") {
             Store::S3
@@ -130,7 +147,8 @@ impl Port for SimulatedPort {
             Store::Gcs
         };
         let wire = Wire::of(request);
-        let reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;
+        let mut reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;
+        mutant::spoil_reply(&self.world, &mut reply.head);
         self.has_permit &= !(is_delete && reply.head.status().is_success());
         Memory::note(&self.world, &uri, &reply.head);
         Ok(reply.head)
@@ -140,7 +158,7 @@ impl Port for SimulatedPort {
         &mut self,
         mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, TransportError> {
-        self.begin().await;
+        self.begin(request.uri()).await;
         self.open = None;
         let asked = request.headers().get("if-match").cloned();
         if self.is(Mutant::AnyVersionWillDo) {
@@ -193,7 +211,8 @@ impl Port for SimulatedPort {
         if !fits && !is_lenient {
             return Err(broken("the body has another length than is to be sent"));
         }
-        self.judge_place(sink.request.uri());
+        self.begin(sink.request.uri()).await;
+        self.judge_place(sink.request.uri(), &sink.prefix);
         mutant::spoil_sink(&self.world, &mut sink);
         let body = open.rest.take(length);
         open.left -= length.min(open.left);
@@ -212,7 +231,9 @@ impl Port for SimulatedPort {
         };
         let sent = is_short.then(|| wire.body.length());
         let limit = time_for(length);
-        let reply = self.world.exchange(Store::Gcs, wire, sent, limit).await?;
+        let mut reply = self.world.exchange(Store::Gcs, wire, sent, limit).await?;
+        mutant::spoil_reply(&self.world, &mut reply.head);
+        self.spend(digest.map_or(0, |_| length)).await;
         if digest.is_some() && reply.head.status().as_u16() < 400 {
             self.open = Some(open);
         }
@@ -229,6 +250,7 @@ impl Port for SimulatedPort {
         if rest.length() != length && !is_lenient {
             return Err(broken("the body ended early"));
         }
+        self.spend(rest.length()).await;
         open.seen.append(&rest);
         let digests = open.seen.digests(digest);
         self.open = Some(Open {
@@ -245,6 +267,7 @@ impl Port for SimulatedPort {
         if read.length() != length || open.left > 0 {
             return Err(broken("the body has another length than was expected"));
         }
+        self.spend(length).await;
         Ok(read.digests(digest))
     }
 

@@ -8,17 +8,22 @@ use std::time::Duration;
 use causeway_shared::error::ErrorKind;
 use causeway_shared::host::{Queue, batch, quarantine};
 use causeway_shared::message::{DeadLetter, Message};
+use serde_json::{Value, json};
 
+use super::circumstances::HOUR;
 use super::delivered::SimulatedMessage;
 use super::fault::Fault;
 use super::mutant::Mutant;
 use super::platform::{SimulatedPlatform, session_of};
 use super::world::{ISOLATES, Owner, World};
+use crate::rng::Rng;
 
 /// A message is delivered once more than this at most, as wrangler.toml says.
 const MAX_RETRIES: u32 = 100;
-/// A consumer has this long for a batch, in milliseconds.
-const INVOCATION_TIME: u64 = 15 * 60 * 1000;
+/// A consumer has this long for a batch, as an object has for an alarm, in milliseconds.
+pub(super) const INVOCATION_TIME: u64 = 15 * 60 * 1000;
+/// How long queues keep a message, as the README creates them.
+const RETENTION: u64 = 14 * 24 * HOUR;
 
 #[derive(Debug, Default)]
 pub(super) struct Queues {
@@ -32,6 +37,8 @@ struct Stored {
     queue: Queue,
     text: Rc<str>,
     deliveries: u32,
+    /// When it was put there, and since when it may be delivered.
+    born: u64,
     visible: u64,
     is_leased: bool,
     is_copy: bool,
@@ -52,6 +59,7 @@ pub(super) struct Dead {
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) isolate: usize,
+    pub(super) queue: Queue,
     messages: BTreeMap<u64, Verdict>,
 }
 
@@ -94,22 +102,22 @@ impl World {
         let mut queues = self.queues.borrow_mut();
         queues.next += 1;
         let id = queues.next;
-        let visible = self.now() + delay;
-        queues.messages.insert(
-            id,
-            Stored {
-                queue,
-                text: text.into(),
-                deliveries: 0,
-                visible,
-                is_leased: false,
-                is_copy: false,
-            },
-        );
+        let stored = Stored {
+            queue,
+            text: text.into(),
+            deliveries: 0,
+            born: self.now(),
+            visible: self.now() + delay,
+            is_leased: false,
+            is_copy: false,
+        };
+        queues.messages.insert(id, stored);
         drop(queues);
         self.tell(id, || format!("message {id} is in the queue of {queue:?}"));
-        if queue == Queue::DeadLetters {
-            self.note_dead(text);
+        match queue {
+            Queue::Hints => self.judge.borrow_mut().takes_in(text),
+            Queue::DeadLetters => self.note_dead(text),
+            Queue::Parts => {}
         }
         self.deliver_after(queue, delay);
     }
@@ -127,6 +135,7 @@ impl World {
         self.sleep(2).await;
         self.crash_point().await;
         let refused = self.strike(&[Fault::QueueRefused]).is_some();
+        self.judge.borrow_mut().excused += u32::from(refused);
         if !refused || self.rng.borrow_mut().chance(1, 2) {
             for text in messages {
                 self.put(queue, text, delay);
@@ -175,6 +184,20 @@ impl World {
     /// Delivers a batch of what is visible, in any order.
     fn deliver(self: &Rc<Self>, queue: Queue) {
         let now = self.now();
+        let backlog = self.scenario.circumstances.backlog.as_ref();
+        if let Some(span) = backlog.filter(|span| span.contains(&now) && queue == Queue::Hints) {
+            return self.deliver_after(queue, span.end - now);
+        }
+        let kept = if self.is(Mutant::ShortRetention) {
+            HOUR
+        } else {
+            RETENTION
+        };
+        let is_kept = |message: &Stored| message.is_leased || now - message.born < kept;
+        self.queues
+            .borrow_mut()
+            .messages
+            .retain(|_, message| is_kept(message));
         let most = match queue {
             Queue::Hints | Queue::DeadLetters => 100,
             Queue::Parts => 6,
@@ -223,6 +246,11 @@ impl World {
             };
             message.is_leased = true;
             message.deliveries += 1;
+            if queue == Queue::Hints {
+                self.judge
+                    .borrow_mut()
+                    .delivered(&message.text, message.deliveries);
+            }
             deliveries.push(Delivery {
                 invocation,
                 id,
@@ -237,9 +265,14 @@ impl World {
             .iter()
             .map(|delivery| (delivery.id, Verdict::Open))
             .collect();
-        self.invocations
-            .borrow_mut()
-            .insert(invocation, Invocation { isolate, messages });
+        self.invocations.borrow_mut().insert(
+            invocation,
+            Invocation {
+                isolate,
+                queue,
+                messages,
+            },
+        );
         self.after(INVOCATION_TIME, move |world| {
             if world.invocations.borrow().contains_key(&invocation) {
                 world.tell(invocation, || "the consumer's time is up".to_owned());
@@ -310,6 +343,7 @@ impl World {
     /// The consumer returned: what it said nothing of counts as acknowledged, as at the platform.
     fn batch_done(&self, id: u64) {
         let done = self.invocations.borrow_mut().remove(&id);
+        self.spent.borrow_mut().remove(&Owner::Invocation(id));
         for (id, verdict) in done.into_iter().flat_map(|done| done.messages) {
             self.conclude(id, verdict);
         }
@@ -320,6 +354,7 @@ impl World {
         let Some(dead) = self.invocations.borrow_mut().remove(&id) else {
             return;
         };
+        self.judge.borrow_mut().excused += 1;
         self.tell(id, || {
             format!("the consumer in isolate {} died", dead.isolate)
         });
@@ -365,4 +400,64 @@ impl World {
         drop(queues);
         self.deliver_after(queue, delay);
     }
+}
+
+impl World {
+    /// A newer version gives way to this one: what it wrote is in queues and storage, with more than this one knows,
+    /// and each object begins anew.
+    pub(super) fn roll_back(self: &Rc<Self>) {
+        self.tell(6, || "a newer version is rolled back".to_owned());
+        for message in self.queues.borrow_mut().messages.values_mut() {
+            let mut rng = self.rng.borrow_mut();
+            if let Some(session) = session_of(&message.text) {
+                self.orphan(session);
+            }
+            message.text = tomorrows(&message.text, &mut rng).into();
+        }
+        let names: Vec<_> = self.objects.borrow().keys().cloned().collect();
+        for name in names {
+            self.with_object(&name, |object| {
+                for value in object.storage.values_mut() {
+                    *value = tomorrows(value, &mut self.rng.borrow_mut());
+                }
+            });
+            self.kill(&Owner::Object(name));
+        }
+    }
+}
+
+/// The name of a member that this version does not know.
+pub(super) const OF_TOMORROW: &str = "of_tomorrow";
+
+/// `text` as a newer version has it, if that is JSON.
+fn tomorrows(text: &str, rng: &mut Rng) -> String {
+    fn change(value: &mut Value, rng: &mut Rng) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| change(item, rng)),
+            Value::Object(members) => {
+                for (name, member) in members.iter_mut() {
+                    match &**name {
+                        // Names of somebody's.
+                        "metadata" | "counts" => {}
+                        "kind" if member.is_string() && rng.chance(1, 4) => {}
+                        "session" if rng.chance(1, 4) => *member = json!({"by": "quic"}),
+                        _ => change(member, rng),
+                    }
+                }
+                // One alone may be an enumeration's variant, and numbers are keys of somebody's.
+                // A duration is the standard library's.
+                let is_other = |name: &String| name.starts_with(char::is_numeric) || name == "secs";
+                let is_map = members.keys().any(is_other);
+                if members.len() > 1 && !is_map {
+                    members.insert(OF_TOMORROW.to_owned(), json!({"planet": ["mars"]}));
+                }
+            }
+            _ => {}
+        }
+    }
+    let Ok(mut value) = serde_json::from_str(text) else {
+        return text.to_owned();
+    };
+    change(&mut value, rng);
+    value.to_string()
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::fault::Fault;
+use super::judge::Counts;
 use super::mutant::Mutant;
 use super::scenario::{Cut, Scenario};
 use super::story::Story;
@@ -23,6 +24,7 @@ pub(super) struct Ended {
     pub(super) steps: u64,
     pub(super) hash: u64,
     pub(super) injected: BTreeMap<Fault, u64>,
+    counted: Counts,
     /// How many numbers its faults had.
     pub(super) faults: u32,
     /// How many writes it had.
@@ -37,7 +39,7 @@ pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -
     let world = World::new(scenario, mutant, is_told);
     world.begin();
     let is_over = |steps| steps >= MOST_STEPS || !world.judge.borrow().violations.is_empty();
-    while !is_over(world.steps.get()) && (world.step() || world.mend()) {}
+    while !is_over(world.steps.get()) && (world.step() || world.mend() || world.survey()) {}
     if world.steps.get() >= MOST_STEPS {
         world.judge.borrow_mut().object("it does not come to rest");
     } else if world.judge.borrow().violations.is_empty() {
@@ -50,6 +52,7 @@ pub(super) fn run(seed: u64, cut: &Cut, mutant: Option<Mutant>, is_told: bool) -
         steps: world.steps.get(),
         hash: world.hash(),
         injected: faults.injected.clone(),
+        counted: world.judge.borrow().counted.clone(),
         faults: faults.drawn(),
         writes,
         story: world
@@ -84,6 +87,8 @@ pub struct Summary {
     pub steps: u64,
     /// Faults by their names.
     pub faults_injected: BTreeMap<&'static str, u64>,
+    /// What they cost, by name: bytes read and committed, bytes that buckets keep of what was deleted, and more.
+    pub counted: BTreeMap<&'static str, u64>,
     /// How many seeds failed.
     pub violations: u64,
     /// What is to be said of each of those.
@@ -96,20 +101,26 @@ pub struct Summary {
 }
 
 #[derive(Default)]
-struct Counts {
+struct Sums {
     steps: u64,
     trace: u64,
-    injected: BTreeMap<Fault, u64>,
+    injected: Counts,
+    counted: Counts,
 }
 
-impl Counts {
-    fn add(&mut self, more: &Self) {
+fn add(sums: &mut Counts, more: impl IntoIterator<Item = (&'static str, u64)>) {
+    for (name, count) in more {
+        *sums.entry(name).or_default() += count;
+    }
+}
+
+impl Sums {
+    fn add(&mut self, more: Self) {
         self.steps += more.steps;
         // The same in whatever order the threads end.
         self.trace = self.trace.wrapping_add(more.trace);
-        for (&fault, count) in &more.injected {
-            *self.injected.entry(fault).or_default() += count;
-        }
+        add(&mut self.injected, more.injected);
+        add(&mut self.counted, more.counted);
     }
 }
 
@@ -124,9 +135,9 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary {
     let began = Instant::now();
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let total = Mutex::new((Counts::default(), Vec::new()));
+    let total = Mutex::new((Sums::default(), Vec::new()));
     let work = || {
-        let mut counts = Counts::default();
+        let mut sums = Sums::default();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= options.seeds || stop.load(Ordering::Relaxed) {
@@ -134,10 +145,14 @@ pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary 
             }
             let seed = options.first.wrapping_add(number);
             let ended = run(seed, &Cut::default(), options.mutant, false);
-            counts.add(&Counts {
+            let injected = ended.injected.into_iter();
+            sums.add(Sums {
                 steps: ended.steps,
                 trace: ended.hash,
-                injected: ended.injected,
+                injected: injected
+                    .map(|(fault, count)| (fault.as_str(), count))
+                    .collect(),
+                counted: ended.counted,
             });
             if !ended.violations.is_empty() {
                 stop.fetch_or(options.stops, Ordering::Relaxed);
@@ -148,30 +163,27 @@ pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary 
                 progress(done);
             }
         }
-        locked(&total).0.add(&counts);
+        locked(&total).0.add(sums);
     };
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(work);
         }
     });
-    let (counts, mut failed) = std::mem::take(&mut *locked(&total));
+    let (sums, mut failed) = std::mem::take(&mut *locked(&total));
     failed.sort_by_key(|&(seed, _)| seed);
     let elapsed_s = began.elapsed().as_secs_f64();
     Summary {
         seeds: done.into_inner(),
-        steps: counts.steps,
-        faults_injected: counts
-            .injected
-            .iter()
-            .map(|(fault, &count)| (fault.as_str(), count))
-            .collect(),
+        steps: sums.steps,
+        faults_injected: sums.injected,
+        counted: sums.counted,
         violations: failed.len() as u64,
         failed: failed
             .into_iter()
             .map(|(seed, violations)| Story::of(seed, violations, options.mutant))
             .collect(),
-        trace: format!("{:016x}", counts.trace),
+        trace: format!("{:016x}", sums.trace),
         elapsed_s,
     }
 }

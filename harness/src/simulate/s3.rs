@@ -10,10 +10,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::body::Body;
-use super::gcs::parameter;
+use super::gcs::{asked, decoded, parameter};
 
 /// The bucket's name.
 pub(super) const BUCKET: &str = "source";
@@ -42,7 +42,7 @@ pub(super) enum Checksums {
 }
 
 impl Checksums {
-    pub(super) const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Md5,
         Self::Crc32c,
         Self::Crc64,
@@ -52,6 +52,15 @@ impl Checksums {
         Self::PartsCrc32c,
         Self::Nothing,
     ];
+
+    /// Those that an object of `size` bytes can have: above 5 GiB it was uploaded in parts.
+    pub(super) fn of(size: u64) -> &'static [Self] {
+        if size > 5 << 30 {
+            &Self::ALL[4..]
+        } else {
+            &Self::ALL
+        }
+    }
 
     fn is_in_parts(self) -> bool {
         matches!(
@@ -93,8 +102,9 @@ pub(super) struct Version {
 type History = Vec<Option<Version>>;
 
 /// What may be read by version, where the bucket has versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readable {
+    #[default]
     All,
     /// The credential lacks the permission to.
     Nothing,
@@ -102,7 +112,7 @@ pub(super) enum Readable {
     Current,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct S3 {
     versioned: bool,
     readable: Readable,
@@ -134,9 +144,7 @@ impl S3 {
         Self {
             versioned,
             readable,
-            keys: BTreeMap::new(),
-            changed: BTreeMap::new(),
-            sequence: 0,
+            ..Self::default()
         }
     }
 
@@ -228,6 +236,15 @@ impl S3 {
         self.keys.keys()
     }
 
+    /// How many bytes the largest object ever had.
+    pub(super) fn largest(&self) -> u64 {
+        let versions = self.keys.values().flatten().flatten();
+        versions
+            .map(|version| version.put.size)
+            .max()
+            .unwrap_or_default()
+    }
+
     /// When `key` last changed.
     pub(super) fn changed_at(&self, key: &str) -> u64 {
         self.changed.get(key).copied().unwrap_or_default()
@@ -285,7 +302,7 @@ impl S3 {
         if key.is_empty() {
             return (self.list(query), None);
         }
-        let key = percent_decode_str(key).decode_utf8_lossy();
+        let key = decoded(key);
         let is_of_tags = query.starts_with("tagging");
         let asked = parameter(query, "versionId").filter(|_| self.versioned && !is_of_tags);
         let current = self.current(&key);
@@ -305,7 +322,7 @@ impl S3 {
         };
         let Some(version) = found else {
             let (mut reply, body) = refused(404, "NoSuchKey");
-            if self.versioned && self.keys.contains_key(&*key) {
+            if self.versioned && self.keys.contains_key(&key) {
                 let marker = http::HeaderValue::from_static("true");
                 reply.headers_mut().insert("x-amz-delete-marker", marker);
             }
@@ -332,11 +349,7 @@ impl S3 {
 
     /// A page, of no more keys than make another one likely.
     fn list(&self, query: &str) -> Response<Bytes> {
-        let asked = |name| {
-            let value = parameter(query, name).unwrap_or_default();
-            percent_decode_str(value).decode_utf8_lossy().into_owned()
-        };
-        let (prefix, after) = (asked("prefix"), asked("start-after"));
+        let (prefix, after) = (asked(query, "prefix"), asked(query, "start-after"));
         let all = self.keys.range(after.clone()..).filter_map(|(key, _)| {
             let is_asked = *key > after && key.starts_with(&prefix);
             Some((key, self.current(key).filter(|_| is_asked)?))

@@ -70,6 +70,8 @@ pub(super) struct Scenario {
     pub(super) circumstances: Circumstances,
 }
 
+/// What names begin with where the route leads to another folder.
+pub(super) const MOVED: &str = "moved/";
 /// Names with all that has to be encoded somewhere.
 const KEYS: [&str; 5] = ["in/a", "in/b c", "in/d+é/%41", "in/e?&=#", "in/f"];
 
@@ -83,6 +85,13 @@ impl Scenario {
         let number = rng.pick(&[1, 2, 3, 4, 6, 10]);
         let tags = rng.chance(1, 4);
         let is_large = rng.chance(1, 3);
+        // More than an invocation has the time to compute checksums over.
+        let is_huge = parts_above.is_none() && rng.chance(1, 20);
+        let sizes = Sizes {
+            is_large,
+            is_huge,
+            parts_above,
+        };
         let mut contents = Contents::default();
         let mut more = Rng::new(seed, 5);
         let mut writes: Vec<_> = (0..number)
@@ -93,7 +102,7 @@ impl Scenario {
                 let draw = |n| Timed {
                     at: at + n * rng.below(40),
                     key: key.to_owned(),
-                    write: contents.write(&mut rng, keys, tags, is_large, parts_above),
+                    write: contents.write(&mut rng, keys, tags, sizes),
                 };
                 (0..burst).map(draw).collect::<Vec<_>>()
             })
@@ -119,7 +128,12 @@ impl Scenario {
             lets_delete: !rng.chance(1, 30),
             is_strict_at_start: rng.chance(1, 2),
             latencies: rng.pick(&[[2, 10, 50], [20, 100, 500], [10, 500, 8_000]]),
-            bytes_per_millisecond: rng.pick(&[5, 20, 200]) * MIB / 1000,
+            bytes_per_millisecond: if is_huge {
+                200
+            } else {
+                rng.pick(&[5, 20, 200])
+            } * MIB
+                / 1000,
             writes,
             foreign,
             parts_above,
@@ -162,6 +176,9 @@ impl Scenario {
         match change.map_or(Kind::Parts, |change| change.kind) {
             Kind::Source => table["source"] = json!("s3://elsewhere/in/"),
             Kind::Destination => table["destination"] = json!("gs://elsewhere/out/"),
+            Kind::Prefix => {
+                table["destination"] = json!(format!("gs://{}/{MOVED}", super::gcs::BUCKET));
+            }
             Kind::Parts if self.parts_above.is_none() => {
                 table["parts"] = json!(true);
                 table["parts_above_mib"] = json!(64);
@@ -172,7 +189,7 @@ impl Scenario {
                     .as_object_mut()
                     .map(|fields| fields.remove("parts_above_mib"));
             }
-            Kind::Removed => {
+            Kind::Removed | Kind::Broken => {
                 table["source"] = json!("s3://elsewhere/in/");
                 name = "ROUTE_OTHER";
             }
@@ -200,24 +217,17 @@ struct Contents {
 }
 
 impl Contents {
-    fn write(
-        &mut self,
-        rng: &mut Rng,
-        keys: &[&str],
-        tags: bool,
-        is_large: bool,
-        parts_above: Option<u64>,
-    ) -> Write {
+    fn write(&mut self, rng: &mut Rng, keys: &[&str], tags: bool, sizes: Sizes) -> Write {
         match rng.below(20) {
             0..4 => Write::Delete,
             4 => Write::RenameTo(rng.pick(keys).to_owned()),
             5..7 if tags => Write::Tag(u32::try_from(rng.below(1000)).unwrap_or_default()),
-            7 => Write::Foreign(self.put(rng, is_large, parts_above)),
-            _ => Write::Put(self.put(rng, is_large, parts_above)),
+            7 => Write::Foreign(self.put(rng, sizes)),
+            _ => Write::Put(self.put(rng, sizes)),
         }
     }
 
-    fn put(&mut self, rng: &mut Rng, is_large: bool, parts_above: Option<u64>) -> Put {
+    fn put(&mut self, rng: &mut Rng, sizes: Sizes) -> Put {
         self.drawn += 1;
         let label = u32::try_from(self.drawn).unwrap_or_default();
         // Bytes that were there before may come back, under other metadata.
@@ -225,10 +235,11 @@ impl Contents {
             let old = self.puts[rng.place(self.puts.len())].clone();
             Put { label, ..old }
         } else {
+            let size = sizes.draw(rng);
             Put {
                 content: self.drawn,
-                size: size(rng, is_large, parts_above),
-                checksums: rng.pick(&Checksums::ALL),
+                size,
+                checksums: rng.pick(Checksums::of(size)),
                 label,
             }
         };
@@ -237,25 +248,41 @@ impl Contents {
     }
 }
 
-/// A size, likely near one at which something changes.
-fn size(rng: &mut Rng, is_large: bool, parts_above: Option<u64>) -> u64 {
-    let near = |rng: &mut Rng, size: u64| size - 2 + rng.below(4);
-    match rng.below(20) {
-        0 => 0,
-        1..8 => rng.between(1, 64 * KIB),
-        8..10 => near(rng, 256 * KIB),
-        10..12 => near(rng, MIB),
-        12..14 => near(rng, 8 * MIB),
-        _ if !is_large => rng.between(1, 9 * MIB),
-        14..17 => rng.between(8 * MIB, 40 * MIB),
-        17 => {
-            rng.between(1, 6) * parts_above.unwrap_or(64).max(16) * MIB + rng.below(3) * 256 * KIB
-        }
-        // Not in hundreds of parts: one such seed takes the time of hundreds of others.
-        18 if parts_above.is_none_or(|above| above >= 64) => rng.between(900 * MIB, 2500 * MIB),
-        _ => {
-            let above = parts_above.unwrap_or(16) * MIB;
-            above * rng.pick(&[1, 2, 3, 5, 9, 12]) + rng.below(above)
+#[derive(Clone, Copy)]
+struct Sizes {
+    is_large: bool,
+    is_huge: bool,
+    parts_above: Option<u64>,
+}
+
+impl Sizes {
+    /// A size, likely near one at which something changes.
+    fn draw(self, rng: &mut Rng) -> u64 {
+        let Self {
+            is_large,
+            is_huge,
+            parts_above,
+        } = self;
+        let near = |rng: &mut Rng, size: u64| size - 2 + rng.below(4);
+        match rng.below(20) {
+            0 => 0,
+            1..8 => rng.between(1, 64 * KIB),
+            8..10 => near(rng, 256 * KIB),
+            10..12 => near(rng, MIB),
+            12..14 => near(rng, 8 * MIB),
+            _ if is_huge => rng.between(5 << 10, 60 << 10) * MIB,
+            _ if !is_large => rng.between(1, 9 * MIB),
+            14..17 => rng.between(8 * MIB, 40 * MIB),
+            17 => {
+                rng.between(1, 6) * parts_above.unwrap_or(64).max(16) * MIB
+                    + rng.below(3) * 256 * KIB
+            }
+            // Not in hundreds of parts: one such seed takes the time of hundreds of others.
+            18 if parts_above.is_none_or(|above| above >= 64) => rng.between(900 * MIB, 2500 * MIB),
+            _ => {
+                let above = parts_above.unwrap_or(16) * MIB;
+                above * rng.pick(&[1, 2, 3, 5, 9, 12]) + rng.below(above)
+            }
         }
     }
 }

@@ -29,6 +29,8 @@ fn found(mutant: Mutant) -> Option<Story> {
         Mutant::NobodyTakesOver => 700,
         Mutant::CopiesOfAnyRun => 2100,
         Mutant::WalkedBefore => 1000,
+        Mutant::PlaceNotCompared => 1400,
+        Mutant::LittleCpu | Mutant::FewRequests => 2000,
         _ => 0,
     };
     let summary = simulated(first, 20_000, Some(mutant));
@@ -109,6 +111,7 @@ fn what_programs_read_has_the_names_that_are_promised() {
         .map(|(name, _)| name.as_str())
         .collect();
     let promised = [
+        "counted",
         "elapsed_s",
         "faults_injected",
         "seeds",

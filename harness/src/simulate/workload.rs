@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use causeway_shared::event::{Notification, parse};
 use causeway_shared::host::{Queue, hints};
-use percent_encoding::percent_decode_str;
 
 use super::body::Body;
+use super::circumstances::Kind;
 use super::fault::Fault;
+use super::gcs::decoded;
 use super::mutant::Mutant;
 use super::operator::LATER;
 use super::s3::{self, BUCKET, Change, Checksums, Put, timestamp};
 use super::scenario::{Timed, Write};
 use super::world::{ISOLATES, World};
+
+/// How many bytes an object of somebody else's has.
+pub(super) const FOREIGN: u64 = 100;
 
 impl World {
     /// Everything that the scenario has will happen in its time.
@@ -30,6 +34,9 @@ impl World {
         }
         if let Some(change) = &self.scenario.circumstances.change {
             self.reconcile_after(change.end() + LATER);
+        }
+        if let Some(time) = self.scenario.circumstances.rolled_back {
+            self.after(time, World::roll_back);
         }
         let until = self.faults.borrow().until();
         self.after(until, |world| {
@@ -72,8 +79,10 @@ impl World {
 
     fn write_foreign(&self, key: &str) {
         let name = self.route.destination_name(key).unwrap_or_default();
-        let body = Body::whole(self.seed() | 1 << 62, 100);
-        self.gcs.borrow_mut().write_foreign(&name, body);
+        let body = Body::whole(self.seed() | 1 << 62, FOREIGN);
+        let mut gcs = self.gcs.borrow_mut();
+        gcs.now = self.now();
+        gcs.write_foreign(&name, body);
     }
 
     /// A writer replaces the object that is being read at `path`, if there is one.
@@ -81,7 +90,7 @@ impl World {
         let key = path
             .strip_prefix(&format!("/{BUCKET}/"))
             .unwrap_or_default();
-        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
+        let key = decoded(key);
         let Some(old) = self
             .s3
             .borrow()
@@ -91,15 +100,13 @@ impl World {
             return false;
         };
         let mut rng = self.rng.borrow_mut();
+        // Often of the same size, so that no length gives it away.
+        let other = rng.below(old.size + 1);
+        let size = if rng.chance(2, 3) { old.size } else { other };
         let put = Put {
             content: rng.word() >> 2,
-            // Often of the same size, so that no length gives it away.
-            size: if rng.chance(2, 3) {
-                old.size
-            } else {
-                rng.below(old.size + 1)
-            },
-            checksums: rng.pick(&Checksums::ALL),
+            size,
+            checksums: rng.pick(Checksums::of(size)),
             label: old.label + 1000,
         };
         drop(rng);
@@ -146,11 +153,18 @@ impl World {
 
     /// An event arrives, and is sent again until it is acknowledged: as `worker/src/ingress` does, the
     /// sender is answered after the queue has the hints.
-    fn take_in(self: &Rc<Self>, change: &Change) {
-        let event = s3::event(change);
+    fn take_in(self: &Rc<Self>, arrived: &Change) {
+        let event = s3::event(arrived);
         let Ok(Notification::Records(records)) = parse(event.as_bytes()) else {
             return self.judge.borrow_mut().object("an event is none of S3's");
         };
+        let broken = self.scenario.circumstances.change.as_ref();
+        let broken = broken.filter(|change| change.kind == Kind::Broken);
+        if let Some(change) = broken.filter(|change| change.is_seen(0, self.now())) {
+            // Answered 503 until then.
+            let (wait, change) = (change.end() - self.now(), arrived.clone());
+            return self.after(wait, move |world| world.take_in(&change));
+        }
         let failed = self
             .strike(&[Fault::QueueRefused, Fault::IsolateCrashed])
             .is_some();
@@ -163,7 +177,7 @@ impl World {
             }
         }
         if failed && !self.is(Mutant::AnsweredBefore) {
-            let change = change.clone();
+            let change = arrived.clone();
             self.after(5_000, move |world| world.take_in(&change));
         }
     }

@@ -34,8 +34,13 @@ use crate::rng::{Rng, mix};
 /// How many isolates of the worker there are.
 pub(super) const ISOLATES: usize = 3;
 
+/// How many requests one invocation or alarm may make.
+const REQUESTS: u64 = 10_000;
+/// Over how many bytes it may compute checksums: 300 s of CPU, as wrangler.toml has it, at 2 s a GiB.
+const DIGESTED: u64 = 150 << 30;
+
 /// Whose end is a task's end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// A batch's invocation of the consumer.
     Invocation(u64),
@@ -76,6 +81,8 @@ pub(super) struct World {
     pub(super) objects: RefCell<BTreeMap<Rc<str>, Durable>>,
     pub(super) isolates: RefCell<Vec<Isolate>>,
     pub(super) judge: RefCell<Judge>,
+    /// What each has used of what the platform lets it have: requests, and bytes that checksums ran over.
+    pub(super) spent: RefCell<BTreeMap<Owner, (u64, u64)>>,
     /// Who spoke to a session last.
     pub(super) session_users: RefCell<BTreeMap<u64, Owner>>,
     now: Cell<u64>,
@@ -165,6 +172,7 @@ impl World {
             objects: RefCell::default(),
             isolates: RefCell::default(),
             judge: RefCell::new(Judge::new(&route)),
+            spent: RefCell::default(),
             session_users: RefCell::default(),
             now: Cell::new(0),
             sequence: Cell::new(0),
@@ -350,6 +358,38 @@ impl World {
         }
     }
 
+    /// `owner` makes a request, or has computed checksums over `digested` bytes: it ends where the platform lets it do
+    /// no more.
+    pub(super) async fn spend(&self, owner: &Owner, digested: u64) {
+        let is_over = {
+            let mut spent = self.spent.borrow_mut();
+            let (requests, bytes) = spent.entry(owner.clone()).or_default();
+            *requests += u64::from(digested == 0);
+            *bytes += digested;
+            let most_requests = if self.is(Mutant::FewRequests) {
+                50
+            } else {
+                REQUESTS
+            };
+            let most_bytes = if self.is(Mutant::LittleCpu) {
+                DIGESTED / 10
+            } else {
+                DIGESTED
+            };
+            *requests > most_requests || *bytes > most_bytes
+        };
+        if is_over && *owner != Owner::Operator {
+            let owner = owner.clone();
+            self.after(0, move |world| {
+                world.tell(7, || {
+                    format!("{owner:?} has used what the platform lets it have")
+                });
+                world.kill(&owner);
+            });
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Whether the isolate of `owner` ends now.
     pub(super) fn crashes(&self, owner: &Owner) -> bool {
         let fault = match owner {
@@ -395,6 +435,7 @@ impl World {
             ids.into_iter().filter_map(|id| tasks.remove(&id)).collect()
         };
         drop(dead);
+        self.spent.borrow_mut().remove(owner);
         for (id, user) in self.session_users.borrow().iter() {
             if user == owner {
                 self.orphan(*id);

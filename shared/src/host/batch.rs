@@ -320,22 +320,24 @@ fn record_of(
     }
 }
 
-/// Whether more of the object than ever was sent in `session`, or more of its checksum is known.
-fn is_further(message: &HintMessage, session: &CarriedSession) -> bool {
-    let covered = |session: &CarriedSession| {
-        let running = session.running.as_ref();
-        running.map_or(0, |running| running.offset)
-    };
-    message.session.as_ref().is_none_or(|before| {
-        session.etag != before.etag
-            || session.furthest > before.furthest
-            || session.uri == before.uri && covered(session) > covered(before)
-    })
+/// How many deliveries count of the message that carries `session` on: none if more of the object than ever was sent,
+/// no more than before where the same session goes on, and this one, the `count`th, where a session was lost.
+fn used(message: &HintMessage, session: &CarriedSession, count: u32) -> u32 {
+    match &message.session {
+        Some(before) if session.etag == before.etag && session.furthest <= before.furthest => {
+            if session.uri == before.uri {
+                message.returns
+            } else {
+                count
+            }
+        }
+        _ => 0,
+    }
 }
 
-/// Whether `session` would be carried on for ever: each delivery begins an upload and none comes further.
+/// Whether `session` would be carried on for ever: each is lost, and none comes further.
 fn is_in_vain(message: &HintMessage, session: &CarriedSession, count: u32) -> bool {
-    count >= DELIVERIES && !is_further(message, session)
+    used(message, session, count) >= DELIVERIES
 }
 
 fn carried_in_vain(furthest: u64) -> TransferError {
@@ -390,11 +392,7 @@ async fn hand_over(
         Ending::Carry { session, delay } => {
             let line = log::carried(message, &session);
             let next = HintMessage {
-                returns: if is_further(message, &session) {
-                    0
-                } else {
-                    count
-                },
+                returns: used(message, &session, count),
                 session: Some(session),
                 ..message.clone()
             };
@@ -494,5 +492,33 @@ mod tests {
         assert_eq!(misconfigured_delay(u32::MAX), 3600);
         let deliveries = (1..=100).map(misconfigured_delay);
         assert!(deliveries.sum::<u32>() > 3 * 24 * 3600);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_session_that_goes_on_below_what_a_lost_one_had_is_not_in_vain() {
+        let session = |uri: &str, furthest: u64| -> CarriedSession {
+            let plan = json!({"slice": 1, "digest": null});
+            let stored = crate::s3::StoredChecksums::default();
+            let session = json!({"uri": uri, "etag": "e", "size": 9, "furthest": furthest, "plan": plan, "stored": stored});
+            serde_json::from_value(session).unwrap()
+        };
+        let hint = json!({"bucket": "b", "key": "k", "event": "e"});
+        let hint = json!({"route": "r", "hint": hint, "accepted_at": "2026-01-01T00:00:00Z"});
+        let mut message: HintMessage = serde_json::from_value(hint).unwrap();
+        assert_eq!(used(&message, &session("http://a", 5), 3), 0);
+        message.session = Some(Box::new(session("http://a", 5)));
+        message.returns = 2;
+        assert_eq!(used(&message, &session("http://a", 6), 3), 0);
+        assert_eq!(used(&message, &session("http://a", 5), 3), 2);
+        assert_eq!(used(&message, &session("http://b", 5), 3), 3);
+        assert!(is_in_vain(&message, &session("http://b", 5), DELIVERIES));
+        assert!(!is_in_vain(&message, &session("http://a", 5), DELIVERIES));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::held::{Held, Stored, end_alarm};
+use super::held::{Held, Stored};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, put_after, seed,
     to_json,
@@ -118,7 +118,10 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             self.state.attempt(&self.storage, self.work()).await
         };
         let worked = worked.await;
-        end_alarm(&self.platform, &self.storage, "coordinator-failed", worked).await
+        let (platform, storage) = (&self.platform, &self.storage);
+        self.state
+            .end_alarm(platform, storage, "coordinator-failed", worked)
+            .await
     }
 
     async fn store(&self) -> Result<(), String> {

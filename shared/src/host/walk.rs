@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::held::{Held, Stored, end_alarm};
+use super::held::{Held, Stored};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, route_of, seed,
     to_json,
@@ -96,7 +96,10 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     /// The platform's words where not even another alarm can be set.
     pub async fn alarm(&self) -> Result<(), String> {
         let worked = self.last.attempt(&self.storage, self.work()).await;
-        end_alarm(&self.platform, &self.storage, "walk-failed", worked).await
+        let (platform, storage) = (&self.platform, &self.storage);
+        self.last
+            .end_alarm(platform, storage, "walk-failed", worked)
+            .await
     }
 
     async fn take(&self, report: Report) -> Result<Answer, String> {

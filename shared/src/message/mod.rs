@@ -128,9 +128,9 @@ pub struct CarriedSession {
     /// The most of its bytes that GCS was seen to have, in this session or one before.
     #[serde(default)]
     pub furthest: u64,
-    /// The destination's bucket; empty in messages of an older version.
-    #[serde(default)]
-    pub bucket: String,
+    /// Bucket and name of what it becomes: `bucket/name`. In messages of older versions the bucket alone, or nothing.
+    #[serde(default, rename = "bucket")]
+    pub place: String,
     /// How it is carried.
     pub plan: Session,
     /// What S3 has of its bytes.
@@ -319,7 +319,7 @@ mod tests {
             version: None,
             size: 1 << 40,
             furthest: 0,
-            bucket: String::new(),
+            place: String::new(),
             plan: Session {
                 slice: 1 << 20,
                 digest: Some(Digest::default()),

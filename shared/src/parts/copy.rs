@@ -9,6 +9,7 @@ use super::PartCopy;
 use super::reason::moved;
 use crate::access::{Access, Read};
 use crate::client::{Client, destination_lost, source_lost};
+use crate::composite::parts_folder;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Authority;
 use crate::gcs::{Component, Object, Precondition, multipart_upload, refusal};
@@ -52,13 +53,18 @@ pub async fn copy_part<P: Port>(
     }
 }
 
+/// Whether `route` still leads from where the object was seen to where `part` is to stand.
+pub(super) fn is_of(part: &PartMessage, route: &Route) -> bool {
+    part.is_of(route) && part.prefix.starts_with(&parts_folder(&route.destination))
+}
+
 async fn copy_once<P: Port>(
     client: &mut Client<'_, P>,
     route: &Route,
     part: &PartMessage,
     attempt: u32,
 ) -> Result<PartCopy, TransferError> {
-    if !part.is_of(route) {
+    if !is_of(part, route) {
         return Err(moved(route));
     }
     open(client, route, part).await?;

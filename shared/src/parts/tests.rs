@@ -17,6 +17,7 @@ use crate::integrity::{Checksum, Proof};
 use crate::message::HintMessage;
 use crate::plan::Parts;
 use crate::retry::DELIVERIES;
+use crate::route::Route;
 use crate::s3::StoredChecksums;
 use crate::transfer::Outcome;
 
@@ -543,6 +544,17 @@ fn the_same_object_at_another_place_is_another_and_what_stands_at_the_first_is_s
         };
         assert_eq!((bucket, prefix), (first.bucket.clone(), first.prefix("1")));
     }
+}
+
+#[test]
+fn a_part_goes_only_where_the_route_leads_now() {
+    let leads = |destination: &str| {
+        let table = serde_json::json!({"source": "s3://src", "destination": destination});
+        let route = Route::parse("ROUTE_R", table).unwrap();
+        copy::is_of(&order("a").part(0, "1"), &route)
+    };
+    assert!(leads("gs://dst/in/"));
+    assert!(!leads("gs://elsewhere/in/") && !leads("gs://dst/in/in/"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::error::{ErrorKind, TransferError};
 use crate::exchange::{Side, TransportError};
 use crate::gcs::{Generation, Object, ObjectAddress, check_name};
 use crate::mapping::Less;
-use crate::message::HintMessage;
+use crate::message::{CarriedSession, HintMessage};
 use crate::plan::Session;
 use crate::retry::Attempts;
 use crate::route::Route;
@@ -174,13 +174,15 @@ impl Transfer {
     ) -> Result<Self, TransferError> {
         let mut message = message.clone();
         let bucket = &route.destination.bucket;
-        // One that leads to where the route led before ends by itself.
-        let session = message.session.take().map(|session| *session);
-        let session =
-            session.filter(|session| session.bucket.is_empty() || session.bucket == *bucket);
         let key = &message.hint.key;
         check_reachable(key)?;
         let name = route.destination_name(key).unwrap_or_default();
+        // One that leads to where the route led before ends by itself.
+        let session = message.session.take().map(|session| *session);
+        let session = session.filter(|CarriedSession { place, .. }| match place.split_once('/') {
+            Some(known) => known == (bucket, &name),
+            None => place.is_empty() || place == bucket,
+        });
         let is_marker = route.is_own_folder(key) && message.hint.size.unwrap_or_default() == 0;
         if !is_marker {
             check_name(&name).map_err(|why| {

@@ -49,7 +49,7 @@ impl Transfer {
             version: upload.source.version_id.clone(),
             size,
             furthest: 0,
-            bucket: self.address.bucket.clone(),
+            place: format!("{}/{}", self.address.bucket, self.address.name),
             plan,
             stored: upload.source.checksums,
             running: plan.digest.map(|_| Running::default()),

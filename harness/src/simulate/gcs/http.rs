@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::body::Body;
 use super::super::s3::{LISTED, timestamp};
 use super::session::{Piece, Session, Status};
-use super::{BUCKET, Gcs, NO_OBJECT, Object, Refusal, Said};
+use super::{BUCKET, Gcs, NO_OBJECT, Object, Refusal, Said, invalid};
 use crate::rng::mix;
 
 /// A request on its way: its body is what is said before, bytes of objects, and what is said after.
@@ -54,7 +54,7 @@ fn decimal<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error>
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
-const INVALID: Refusal = Refusal(400, "invalid", "The request makes no sense.");
+const INVALID: Refusal = invalid("The request makes no sense.");
 const UNAUTHENTICATED: Refusal = Refusal(401, "authError", "Invalid Credentials");
 
 /// What the account's key makes of `message`.
@@ -94,6 +94,7 @@ impl Wire {
 impl Gcs {
     /// Answers `wire` at `now`; `None` where a body that broke off gets no answer.
     pub(in super::super) fn serve(&mut self, wire: &Wire, now: u64) -> Option<Response<Bytes>> {
+        self.now = now;
         let answer = match wire.session() {
             Some(id) => self.serve_session(id, wire),
             None if !wire.is_whole() => return None,
@@ -138,16 +139,16 @@ impl Gcs {
             };
         }
         let (name, verb) = rest.rsplit_once('/').unwrap_or((rest, ""));
-        let decoded = |name: &str| in_bucket(bucket, &percent_decode_str(name).decode_utf8_lossy());
+        let called = |name: &str| in_bucket(bucket, &decoded(name));
         match (method, name, verb) {
             (&Method::GET, "", "") => Ok(self.list(bucket, query)),
             (&Method::GET, "", name) => {
-                let object = self.objects.get(&decoded(name)).ok_or(NO_OBJECT)?;
+                let object = self.objects.get(&called(name)).ok_or(NO_OBJECT)?;
                 Ok(resource(object))
             }
             (&Method::DELETE, "", name) => {
                 let generation = number(query, "generation");
-                self.delete(&decoded(name), generation, if_generation)?;
+                self.delete(&called(name), generation, if_generation)?;
                 Ok(bare(204))
             }
             (&Method::POST, name, "compose") => {
@@ -157,7 +158,7 @@ impl Gcs {
                     source.name = in_bucket(bucket, &source.name);
                 }
                 let said = Said {
-                    name: decoded(name.trim_start_matches('/')),
+                    name: called(name.trim_start_matches('/')),
                     ..body.destination
                 };
                 let composed = self.compose(&said, &body.source_objects, if_generation);
@@ -240,12 +241,9 @@ impl Gcs {
     }
 
     fn list(&self, bucket: &str, query: &str) -> Response<Bytes> {
-        let decoded = |name| {
-            let value = parameter(query, name).unwrap_or_default();
-            percent_decode_str(value).decode_utf8_lossy().into_owned()
-        };
-        let (prefix, after) = (in_bucket(bucket, &decoded("prefix")), decoded("pageToken"));
-        let from = in_bucket(bucket, &decoded("startOffset"));
+        let prefix = in_bucket(bucket, &asked(query, "prefix"));
+        let from = in_bucket(bucket, &asked(query, "startOffset"));
+        let after = asked(query, "pageToken");
         let mut found = self
             .objects
             .range(prefix.clone()..)
@@ -335,6 +333,15 @@ fn in_bucket(bucket: &str, name: &str) -> String {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+pub(in super::super) fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The value of the parameter `name`; empty where there is none.
+pub(in super::super) fn asked(query: &str, name: &str) -> String {
+    decoded(parameter(query, name).unwrap_or_default())
 }
 
 pub(in super::super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {

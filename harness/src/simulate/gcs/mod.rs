@@ -15,9 +15,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-pub(super) use http::{Wire, error, parameter, signature};
+pub(super) use http::{Wire, asked, decoded, error, parameter, signature};
 use session::Session;
 
+/// A name is written once in so many milliseconds.
+const WRITE_INTERVAL: u64 = 1000;
 /// The bucket's name.
 pub(super) const BUCKET: &str = "copies";
 
@@ -55,19 +57,28 @@ pub(super) struct Commit {
 #[derive(Debug)]
 pub(super) struct Refusal(u16, &'static str, &'static str);
 
+const fn invalid(words: &'static str) -> Refusal {
+    Refusal(400, "invalid", words)
+}
+
 const NOT_MET: Refusal = Refusal(
     412,
     "conditionNotMet",
     "At least one of the pre-conditions you specified did not hold.",
 );
 const NO_OBJECT: Refusal = Refusal(404, "notFound", "No such object.");
+const TOO_OFTEN: Refusal = Refusal(
+    429,
+    "rateLimitExceeded",
+    "The object exceeded the rate limit for object mutation operations (create, update, and delete).",
+);
 const NO_DELETE: Refusal = Refusal(
     403,
     "forbidden",
     "The account does not have storage.objects.delete access to the object.",
 );
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gcs {
     pub(super) objects: BTreeMap<String, Rc<Object>>,
     pub(super) sessions: BTreeMap<u64, Session>,
@@ -77,6 +88,11 @@ pub(super) struct Gcs {
     is_versioned: bool,
     /// The names of what was kept so.
     pub(super) noncurrent: Vec<String>,
+    /// Bytes of what was deleted or replaced: the bucket keeps them for a week, and charges for them.
+    pub(super) soft_deleted: u64,
+    /// When each name was written last.
+    written: BTreeMap<String, u64>,
+    pub(super) now: u64,
     /// Requests that this model does not know.
     pub(super) unknown: Vec<String>,
     revoked: Vec<String>,
@@ -91,18 +107,11 @@ pub(super) struct Gcs {
 impl Gcs {
     pub(super) fn new(lets_delete: bool, is_strict_at_start: bool, is_versioned: bool) -> Self {
         Self {
-            objects: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            commits: Vec::new(),
-            deleted: Vec::new(),
-            is_versioned,
-            noncurrent: Vec::new(),
-            unknown: Vec::new(),
-            revoked: Vec::new(),
-            tokens: BTreeMap::new(),
             generation: 1_000,
             lets_delete,
             is_strict_at_start,
+            is_versioned,
+            ..Self::default()
         }
     }
 
@@ -137,6 +146,10 @@ impl Gcs {
         is_composite: bool,
     ) -> Result<Rc<Object>, Refusal> {
         self.check(&said.name, if_generation)?;
+        let last = self.written.get(&said.name);
+        if last.is_some_and(|last| self.now < last + WRITE_INTERVAL) {
+            return Err(TOO_OFTEN);
+        }
         let crc32c = body.crc32c();
         // The service promises nothing of the checksums in a request to compose.
         if !is_composite {
@@ -145,21 +158,16 @@ impl Gcs {
                 said.is_none_or(|said| said.is_ok_and(|said| said == found))
             };
             if !is(&said.crc32c, &crc32c.to_be_bytes()) {
-                return Err(Refusal(
-                    400,
-                    "invalid",
-                    "Provided CRC32C doesn't match calculated CRC32C.",
-                ));
+                return Err(invalid("Provided CRC32C doesn't match calculated CRC32C."));
             }
             if !is(&said.md5_hash, &body.md5()) {
-                return Err(Refusal(
-                    400,
-                    "invalid",
+                return Err(invalid(
                     "Provided MD5 hash doesn't match calculated MD5 hash.",
                 ));
             }
         }
         self.generation += 1;
+        self.written.insert(said.name.clone(), self.now);
         let object = Rc::new(Object {
             name: said.name.clone(),
             generation: self.generation,
@@ -170,6 +178,7 @@ impl Gcs {
             metadata: said.metadata.clone(),
         });
         let before = self.objects.insert(said.name.clone(), Rc::clone(&object));
+        self.soft_deleted += before.as_ref().map_or(0, |before| before.body.length());
         self.commits.push(Commit {
             object: Rc::clone(&object),
             before,
@@ -188,6 +197,7 @@ impl Gcs {
             return Err(NO_OBJECT);
         }
         self.check(name, if_generation)?;
+        self.soft_deleted += found.body.length();
         if self.is_versioned && generation.is_none() {
             self.noncurrent.push(name.to_owned());
         }
@@ -202,11 +212,7 @@ impl Gcs {
         if_generation: Option<u64>,
     ) -> Result<Rc<Object>, Refusal> {
         if !(1..=32).contains(&sources.len()) {
-            return Err(Refusal(
-                400,
-                "invalid",
-                "The number of source components must be 1 to 32.",
-            ));
+            return Err(invalid("The number of source components must be 1 to 32."));
         }
         let mut body = Body::default();
         for source in sources {

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::super::body::Body;
-use super::{Gcs, Object, Refusal, Said};
+use super::{Gcs, Object, Refusal, Said, invalid};
 
 /// Pieces are multiples of this many bytes, but for the last.
 pub(in super::super) const QUANTUM: u64 = 256 << 10;
@@ -112,7 +112,7 @@ impl Gcs {
         let session = self.session(id)?;
         let status = session.status()?;
         if session.total != total {
-            return Err(Refusal(400, "invalid", "The size is not the declared one."));
+            return Err(invalid("The size is not the declared one."));
         }
         Ok(status)
     }
@@ -151,13 +151,11 @@ impl Gcs {
         };
         let end = piece.first + piece.length;
         if piece.total != session.total || end > session.total {
-            return Err(Refusal(400, "invalid", "The size is not the declared one."));
+            return Err(invalid("The size is not the declared one."));
         }
         let is_last = end == session.total;
         if !is_last && (piece.length == 0 || !piece.length.is_multiple_of(QUANTUM)) {
-            return Err(Refusal(
-                400,
-                "invalid",
+            return Err(invalid(
                 "A piece that is not the last must have a multiple of 262144 bytes.",
             ));
         }
@@ -174,23 +172,24 @@ impl Gcs {
         let new = body.slice(persisted - piece.first, u64::MAX);
         let is_whole = body.length() == piece.length;
         if is_last && is_whole {
-            session.body.append(&new);
-            session.phase = Phase::Dead;
             let mut said = session.said.clone();
-            if crc32c.is_some() {
-                said.crc32c = crc32c;
-            }
-            let (body, if_generation) = (session.body.clone(), session.if_generation);
-            let object = self.commit(&said, body, if_generation, false)?;
-            self.session(id)?.phase = Phase::Complete(Rc::clone(&object));
-            return Ok(Status::Complete(object));
+            said.crc32c = crc32c.or(said.crc32c);
+            let (mut body, if_generation) = (session.body.clone(), session.if_generation);
+            body.append(&new);
+            let committed = self.commit(&said, body, if_generation, false);
+            self.session(id)?.phase = match &committed {
+                Ok(object) => Phase::Complete(Rc::clone(object)),
+                Err(Refusal(429, ..)) => Phase::Open,
+                Err(_) => Phase::Dead,
+            };
+            return committed.map(Status::Complete);
         }
         // The object's last bytes count only together with its completion.
         let whole = new.length() / QUANTUM * QUANTUM;
         let room = (session.total - 1) / QUANTUM * QUANTUM - persisted;
         session.body.append(&new.slice(0, whole.min(room)));
         if !is_whole {
-            return Err(Refusal(400, "invalid", "The body ended early."));
+            return Err(invalid("The body ended early."));
         }
         session.status()
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Report, RouteLedger, tell};
-use crate::host::held::end_alarm;
 use crate::host::{Platform, Storage, from_json, to_json};
 use crate::ledger::Record;
 
@@ -38,7 +37,10 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
     /// The platform's error, if it cannot be told later either.
     pub async fn alarm(&self) -> Result<(), String> {
         let told = self.tell_gathered().await;
-        end_alarm(&self.platform, &self.storage, "ledger", told).await
+        let (platform, storage) = (&self.platform, &self.storage);
+        self.ledger
+            .end_alarm(platform, storage, "ledger", told)
+            .await
     }
 
     async fn tell_gathered(&self) -> Result<(), String> {

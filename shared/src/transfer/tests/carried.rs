@@ -67,13 +67,35 @@ fn after_that_the_session_goes_on_with_another_message() {
 }
 
 #[test]
-fn a_session_of_another_bucket_is_not_carried_on() {
-    let (mut session, _) = after_a_slice(6).carried();
-    assert!(!session.bucket.is_empty());
-    session.bucket = "elsewhere".into();
-    let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
-    message.session = Some(Box::new(session));
-    Run::of_message(access(), &message).expect(LOOK);
+fn a_session_that_leads_elsewhere_is_not_carried_on() {
+    let (session, _) = after_a_slice(6).carried();
+    let (bucket, name) = session.place.split_once('/').unwrap();
+    for place in [
+        "elsewhere",
+        &format!("elsewhere/{name}"),
+        &format!("{bucket}/moved/k"),
+    ] {
+        let mut message = HintMessage::new("r", hint("k", Some(HUGE)), Timestamp::UNIX_EPOCH);
+        let place = place.to_owned();
+        message.session = Some(Box::new(CarriedSession {
+            place,
+            ..session.clone()
+        }));
+        Run::of_message(access(), &message).expect(LOOK);
+    }
+}
+
+#[test]
+fn a_session_of_an_older_version_is_carried_on() {
+    let (session, _) = after_a_slice(6).carried();
+    let (bucket, _) = session.place.split_once('/').unwrap();
+    for place in [bucket, ""] {
+        let place = place.to_owned();
+        taken_up(CarriedSession {
+            place,
+            ..session.clone()
+        });
+    }
 }
 
 #[test]
