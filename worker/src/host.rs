@@ -22,6 +22,10 @@ use crate::config::Config;
 use crate::platform::{self, Message, Stub, set};
 use crate::port::WorkerdPort;
 
+/// Requests of an invocation, or of an object, that may wait for their headers
+/// ([simultaneous open connections](https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections)).
+const CONNECTIONS: usize = 6;
+
 thread_local! {
     static ISOLATE: Rc<Isolate> = Rc::default();
 }
@@ -79,6 +83,10 @@ impl Platform for Workerd {
         ISOLATE.with(Rc::clone)
     }
 
+    fn connections(&self) -> usize {
+        CONNECTIONS
+    }
+
     fn log(&self, level: Level, line: &Value) {
         let line = line.to_string().into();
         match level {
@@ -98,6 +106,7 @@ pub(crate) fn object(env: &Env, class: Class, name: &str) -> Result<Stub, String
         Class::RouteLedger => ("LEDGERS", "RouteLedger"),
         Class::RouteWalk => ("WALKS", "RouteWalk"),
         Class::QueuePuller => ("PULLERS", "QueuePuller"),
+        Class::BatchShare => ("SHARES", "BatchShare"),
     };
     Stub::named(env, binding, name).map_err(|error| {
         format!("{binding} is not bound to the class {class} ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")

@@ -1,6 +1,6 @@
 //! The Durable Objects, as the platform sees them: what each does is `causeway_shared::host`'s.
 
-use causeway_shared::host::{coordinator, ledger, puller, walk};
+use causeway_shared::host::{coordinator, ledger, puller, share, walk};
 use worker::durable::State;
 use worker::{DurableObject, Env, Request, Response, durable_object};
 
@@ -21,6 +21,10 @@ pub struct RouteWalk(walk::RouteWalk<Workerd, DurableStorage>);
 /// That of a queue that is pulled.
 #[durable_object(alarm)]
 pub struct QueuePuller(puller::QueuePuller<Workerd, DurableStorage>);
+
+/// That of a share of a batch.
+#[durable_object]
+pub struct BatchShare(share::BatchShare<Workerd>);
 
 impl DurableObject for PartsCoordinator {
     fn new(state: State, env: Env) -> Self {
@@ -83,5 +87,15 @@ impl DurableObject for QueuePuller {
     async fn alarm(&self) -> worker::Result<Response> {
         self.0.alarm().await?;
         Response::empty()
+    }
+}
+
+impl DurableObject for BatchShare {
+    fn new(_state: State, env: Env) -> Self {
+        Self(share::BatchShare::new(Workerd::new(&env)))
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        Response::ok(self.0.answer(&request.text().await?).await?)
     }
 }

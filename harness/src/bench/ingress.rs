@@ -130,13 +130,14 @@ async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
         setup::other_worker(&root, &folder, &build, &mut Reporter::stderr())?;
         // wrangler.toml, which it is run with, names them.
         let classes = [
+            "BatchShare",
             "PartsCoordinator",
             "QueuePuller",
             "RouteLedger",
             "RouteWalk",
         ];
         let mut text = std::fs::read_to_string(&index)?;
-        if !text.contains("class RouteWalk") {
+        if !text.contains("class BatchShare") {
             text.extend(classes.map(|class| format!("export class {class} {{}}\n")));
             std::fs::write(&index, text)?;
         }

@@ -39,6 +39,8 @@ pub(super) struct Circumstances {
     pub(super) refused: Option<(Span, Store, u16, &'static str)>,
     /// The route is another for a while.
     pub(super) change: Option<Change>,
+    /// Requests of an invocation that may wait at once.
+    pub(super) connections: usize,
 }
 
 /// The route is another for a while, and each isolate sees it some time later.
@@ -108,6 +110,7 @@ impl Circumstances {
             is_mended,
             refused,
             change,
+            connections: rng.pick(&[1, 2, 6]),
         }
     }
 }

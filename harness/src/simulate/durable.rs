@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use causeway_shared::host::coordinator::{self, PartsCoordinator};
 use causeway_shared::host::ledger::{self, RouteLedger};
+use causeway_shared::host::share::BatchShare;
 use causeway_shared::host::walk::{self, RouteWalk};
 use causeway_shared::host::{Class, Storage};
 
@@ -33,6 +34,7 @@ enum Memory {
     Coordinator(PartsCoordinator<SimulatedPlatform, SimulatedStorage>),
     Ledger(RouteLedger<SimulatedPlatform, SimulatedStorage>),
     Walk(RouteWalk<SimulatedPlatform, SimulatedStorage>),
+    Share(BatchShare<SimulatedPlatform>),
 }
 
 /// One object at the platform.
@@ -71,6 +73,7 @@ impl Memory {
         match name.split('/').next() {
             Some("PartsCoordinator") => Self::Coordinator(PartsCoordinator::new(platform, storage)),
             Some("RouteWalk") => Self::Walk(RouteWalk::new(platform, storage)),
+            Some("BatchShare") => Self::Share(BatchShare::new(platform)),
             _ => Self::Ledger(RouteLedger::new(platform, storage)),
         }
     }
@@ -80,6 +83,7 @@ impl Memory {
             Self::Coordinator(object) => object.answer(report).await,
             Self::Ledger(object) => object.answer(report).await,
             Self::Walk(object) => object.answer(report).await,
+            Self::Share(object) => object.answer(report).await,
         }
     }
 
@@ -88,6 +92,7 @@ impl Memory {
             Self::Coordinator(object) => object.alarm().await,
             Self::Ledger(object) => object.alarm().await,
             Self::Walk(object) => object.alarm().await,
+            Self::Share(_) => Ok(()),
         }
     }
 }

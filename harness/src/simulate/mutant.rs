@@ -38,6 +38,8 @@ pub enum Mutant {
     NoRedelivery,
     /// A hint is acknowledged though nobody took over what follows from it.
     NobodyTakesOver,
+    /// What a share that gives no answer was given is acknowledged.
+    ShareForgotten,
     /// A session is not handed on.
     SessionForgotten,
     /// One transfer answers for all keys of a batch.

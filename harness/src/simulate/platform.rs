@@ -13,7 +13,7 @@ use causeway_shared::message::Message;
 use causeway_shared::route::Routes;
 use causeway_shared::sqs;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::durable::{isolate_of, object_name};
 use super::fault::Fault;
@@ -145,8 +145,14 @@ impl Platform for SimulatedPlatform {
         if self.is(Mutant::BrakeNotAsked) && report.starts_with("{\"MayDelete\"") {
             return Ok(to_json(&(1, DeletePermit::Granted)));
         }
+        let messages = report.matches("\"count\"").count();
         let name = object_name(class, name);
         let answer = self.world.call(&name, report).await;
+        if class == Class::BatchShare && answer.is_err() && self.is(Mutant::ShareForgotten) {
+            let verdicts = vec!["Acknowledged"; messages];
+            let done = json!({ "records": [], "permits": [] });
+            return Ok(json!({ "verdicts": verdicts, "done": done }).to_string());
+        }
         let is_taken = answer.as_ref().is_ok_and(|answer| answer != "\"Busy\"");
         if is_start && !is_taken && self.is(Mutant::NobodyTakesOver) {
             return Ok("\"Underway\"".to_owned());
@@ -156,6 +162,10 @@ impl Platform for SimulatedPlatform {
 
     fn isolate(&self) -> Rc<Isolate> {
         self.world.memory_of(self.isolate)
+    }
+
+    fn connections(&self) -> usize {
+        self.world.scenario.circumstances.connections
     }
 
     fn log(&self, level: Level, line: &Value) {

@@ -1,23 +1,25 @@
 //! A batch of a queue of ours: hints are folded and carried out side by side, parts are copied beside
 //! them, and each message is settled by itself.
 //!
+//! What is more than this invocation has connections for is dealt out ([`share`]).
+//!
 //! Nothing that happens to one message touches another, and the batch itself never fails.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::future::join3;
+use futures::future::{join, join3};
 use futures::stream;
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 use super::coordinator::Handle;
-use super::settle::{Decision, Delivery, settle};
+use super::settle::{Decision, Delivery, PLATFORM_DELAY, Verdict, settle};
 use super::{
     Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_after,
-    put_all_after, to_json,
+    put_all_after, share, to_json,
 };
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
@@ -53,54 +55,114 @@ const LATE_UPLOAD: Duration = Duration::from_mins(15);
 const MISCONFIGURED_DELAY: u32 = 60;
 const MISCONFIGURED_DELAY_AT_MOST: u32 = 3600;
 
-/// How long a message waits when the platform did not take over what it led to, in seconds.
-const PLATFORM_DELAY: u32 = 10;
-
 /// A batch, sorted.
-struct Batch<M> {
+struct Batch<'a> {
     hints: Vec<HintMessage>,
     /// One a hint, in the same order.
-    deliveries: Vec<Delivery<M>>,
-    parts: Vec<(PartMessage, Delivery<M>)>,
+    deliveries: Vec<&'a Delivery>,
+    parts: Vec<(PartMessage, &'a Delivery)>,
     /// Events that their sender put into the queue itself, as R2 does, and their messages.
-    events: Vec<(Vec<String>, Delivery<M>)>,
-    unreadable: Vec<(Delivery<M>, TransferError)>,
+    events: Vec<(Vec<String>, &'a Delivery)>,
+    unreadable: Vec<(&'a Delivery, TransferError)>,
+}
+
+/// What the routes' ledgers are to hear when a batch is done.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Done {
+    /// What was done, and of which route.
+    records: Vec<(String, Record)>,
+    /// Deletes that brakes have granted and that were not made, by route.
+    pub(super) permits: Vec<(String, u32)>,
 }
 
 /// Carries a batch out. Every message of it is acknowledged or given back when this returns.
 pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) {
-    let routes = match platform.routes() {
-        Ok(routes) => routes,
-        Err(error) => {
-            log::misconfigured(platform, &error, messages.len());
-            for message in &messages {
-                message.again_after(misconfigured_delay(message.count()));
-            }
-            return;
+    let deliveries: Vec<_> = messages.iter().map(Delivery::of).collect();
+    carry_out_batch(platform, &deliveries).await;
+    for (message, delivery) in messages.iter().zip(&deliveries) {
+        match delivery.verdict() {
+            Verdict::Acknowledged => message.acknowledge(),
+            Verdict::Again(delay) => message.again_after(delay),
         }
+    }
+}
+
+async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
+    let Some(batch) = sort(platform, deliveries) else {
+        return;
     };
+    let (mut small, mut large) = folds(&batch.hints);
+    let connections = platform.connections();
+    let shares = share::deal(connections, LARGE_AT_ONCE, &mut small, &mut large);
+    let elsewhere = share::hand_out(platform, shares, &batch.deliveries);
+    let (here, elsewhere) = join(work(platform, &batch, small, large), elsewhere).await;
+    let mut routes = Vec::<(String, Vec<Record>)>::new();
+    for done in elsewhere.into_iter().chain([here]) {
+        for (route, record) in done.records {
+            match routes.iter_mut().find(|(name, _)| *name == route) {
+                Some((_, records)) => records.push(record),
+                None => routes.push((route, vec![record])),
+            }
+        }
+        for (route, permits) in done.permits {
+            platform.isolate().of(&route).permits += permits;
+        }
+    }
+    for (route, records) in routes {
+        ledger::record(platform, &route, records).await;
+    }
+    for route in platform.isolate().with_permits() {
+        ledger::return_permits(platform, &route).await;
+    }
+}
+
+/// Carries a share of another invocation's batch out; of each of `deliveries` something is said when this returns.
+pub(super) async fn carry_out_share(platform: &impl Platform, deliveries: &[Delivery]) -> Done {
+    let Some(batch) = sort(platform, deliveries) else {
+        return Done::default();
+    };
+    let (small, large) = folds(&batch.hints);
+    let mut done = work(platform, &batch, small, large).await;
+    let isolate = platform.isolate();
+    for route in isolate.with_permits() {
+        let permits = std::mem::take(&mut isolate.of(&route).permits);
+        done.permits.push((route, permits));
+    }
+    done
+}
+
+/// The small and the large ones.
+fn folds(hints: &[HintMessage]) -> (Vec<Fold>, Vec<Fold>) {
+    let is_small = |fold: &Fold| !is_large(&hints[fold.leader()]);
+    fold(hints).into_iter().partition(is_small)
+}
+
+/// Carries out `small`, `large` and everything of `batch` that is no hint.
+async fn work<P: Platform>(
+    platform: &P,
+    batch: &Batch<'_>,
+    small: Vec<Fold>,
+    large: Vec<Fold>,
+) -> Done {
     let Batch {
         hints,
         deliveries,
         parts,
         events,
         unreadable,
-    } = read(platform, messages, &routes);
+    } = batch;
     for (hints, delivery) in events {
-        match put(platform, Queue::Hints, &hints).await {
+        match put(platform, Queue::Hints, hints).await {
             Ok(()) => delivery.acknowledge(),
             Err(_) => delivery.again_after(PLATFORM_DELAY),
         }
     }
     for (delivery, error) in unreadable {
-        let decision = settle(platform, &delivery, &Err::<Outcome, _>(error)).await;
+        let decision = settle(platform, delivery, &Err::<Outcome, _>(error.clone())).await;
         log::unreadable(platform, &decision);
     }
-    let (large, small): (Vec<Fold>, Vec<Fold>) = fold(&hints)
-        .into_iter()
-        .partition(|fold| is_large(&hints[fold.leader()]));
-    // What the ledgers are to say, by route.
-    let records = RefCell::new(BTreeMap::<String, Vec<Record>>::new());
+    // What the ledgers are to say.
+    let done = RefCell::new(Done::default());
     let not_begun = RefCell::new(Vec::new());
     // By route, and for how long.
     let held = RefCell::new(Vec::<(&str, Duration, Vec<usize>)>::new());
@@ -122,15 +184,13 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
             }
             return;
         }
-        let record = carry_out(platform, fold, &hints, &deliveries).await;
-        if let Some((route, record)) = record {
-            records.borrow_mut().entry(route).or_default().push(record);
-        }
+        let record = carry_out(platform, fold, hints, deliveries).await;
+        done.borrow_mut().records.extend(record);
     };
     join3(
         stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
         stream::iter(large).for_each_concurrent(LARGE_AT_ONCE, run),
-        stream::iter(&parts).for_each_concurrent(PARTS_AT_ONCE, async |(message, delivery)| {
+        stream::iter(parts).for_each_concurrent(PARTS_AT_ONCE, async |(message, delivery)| {
             if is_late() {
                 return delivery.again_after(0);
             }
@@ -138,17 +198,12 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
         }),
     )
     .await;
-    give_back(platform, &not_begun.into_inner(), None, &hints, &deliveries).await;
+    give_back(platform, &not_begun.into_inner(), None, hints, deliveries).await;
     for (route, wait, members) in held.into_inner() {
         log::held(platform, route, members.len(), wait);
-        give_back(platform, &members, Some(wait), &hints, &deliveries).await;
+        give_back(platform, &members, Some(wait), hints, deliveries).await;
     }
-    for (route, records) in records.into_inner() {
-        ledger::record(platform, &route, records).await;
-    }
-    for route in platform.isolate().with_permits() {
-        ledger::return_permits(platform, &route).await;
-    }
+    done.into_inner()
 }
 
 /// Whether an object goes through a session, as far as its event says.
@@ -163,12 +218,12 @@ fn misconfigured_delay(delivery: u32) -> u32 {
 
 /// Returns `members` to the queue as new messages, so that a delivery in which no transfer began uses up no retry.
 /// Those that their route's breaker holds come after that `wait`.
-async fn give_back<M: Delivered>(
+async fn give_back(
     platform: &impl Platform,
     members: &[usize],
     wait: Option<Duration>,
     hints: &[HintMessage],
-    deliveries: &[Delivery<M>],
+    deliveries: &[&Delivery],
 ) {
     let copies = members.iter().map(|&member| {
         to_json(&HintMessage {
@@ -189,11 +244,11 @@ async fn give_back<M: Delivered>(
 
 /// One transfer, and the settling of every message that it answers. Gives what the ledger is to say of
 /// it, and of which route; nothing where it goes on elsewhere.
-async fn carry_out<P: Platform, M: Delivered>(
+async fn carry_out<P: Platform>(
     platform: &P,
     fold: Fold,
     hints: &[HintMessage],
-    deliveries: &[Delivery<M>],
+    deliveries: &[&Delivery],
 ) -> Option<(String, Record)> {
     let leader = &fold.message(hints);
     let count = deliveries[fold.leader()].count();
@@ -229,7 +284,7 @@ async fn carry_out<P: Platform, M: Delivered>(
     let elapsed = log::milliseconds_since(platform, started);
     let mut record = None;
     for &member in &fold.members {
-        let decision = settle(platform, &deliveries[member], &result).await;
+        let decision = settle(platform, deliveries[member], &result).await;
         if member == fold.leader() || decision.is_trouble() {
             log::transfer(platform, &hints[member], &result, elapsed, &decision);
             let made = record_of(platform, &hints[member], &result, &decision);
@@ -348,8 +403,19 @@ async fn transfer<P: Platform>(
     drive(transfer, &mut port).await
 }
 
-/// Tells the messages that this version can read from those that it cannot.
-fn read<M: Delivered>(platform: &impl Platform, messages: Vec<M>, routes: &Routes) -> Batch<M> {
+/// Tells the messages that this version can read from those that it cannot. Where the worker is misconfigured all are
+/// given back.
+fn sort<'a>(platform: &impl Platform, deliveries: &'a [Delivery]) -> Option<Batch<'a>> {
+    let routes = match platform.routes() {
+        Ok(routes) => routes,
+        Err(error) => {
+            log::misconfigured(platform, &error, deliveries.len());
+            for delivery in deliveries {
+                delivery.again_after(misconfigured_delay(delivery.count()));
+            }
+            return None;
+        }
+    };
     let mut batch = Batch {
         hints: Vec::new(),
         deliveries: Vec::new(),
@@ -357,27 +423,21 @@ fn read<M: Delivered>(platform: &impl Platform, messages: Vec<M>, routes: &Route
         events: Vec::new(),
         unreadable: Vec::new(),
     };
-    for message in messages {
-        let text = message.text();
-        match Message::read(text.as_bytes()) {
+    for delivery in deliveries {
+        match Message::read(delivery.text.as_bytes()) {
             Ok(Message::Hint(hint)) => {
-                let delivery = Delivery::new(message, text, hint.returns);
+                delivery.add_returns(hint.returns);
                 batch.hints.push(hint);
                 batch.deliveries.push(delivery);
             }
-            Ok(Message::Part(part)) => {
-                batch.parts.push((part, Delivery::new(message, text, 0)));
-            }
-            Err(error) => match read_event(platform, &text, routes, &error) {
-                Ok(hints) => batch.events.push((hints, Delivery::new(message, text, 0))),
-                Err(error) => {
-                    let delivery = Delivery::new(message, text, 0);
-                    batch.unreadable.push((delivery, error));
-                }
+            Ok(Message::Part(part)) => batch.parts.push((part, delivery)),
+            Err(error) => match read_event(platform, &delivery.text, &routes, &error) {
+                Ok(hints) => batch.events.push((hints, delivery)),
+                Err(error) => batch.unreadable.push((delivery, error)),
             },
         }
     }
-    batch
+    Some(batch)
 }
 
 /// The hints of an event, as texts for their queue; `error` says why it is no message of ours.

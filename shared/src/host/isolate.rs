@@ -7,9 +7,14 @@ use jiff::Timestamp;
 
 use crate::brake::DeletePermit;
 
-/// The memory of one isolate. There are few routes: a list is found through as fast as a map, and is smaller.
+/// The memory of one isolate.
 #[derive(Debug, Default)]
-pub struct Isolate(RefCell<Vec<(String, Remembered)>>);
+pub struct Isolate {
+    /// There are few: a list is found through as fast as a map, and is smaller.
+    routes: RefCell<Vec<(String, Remembered)>>,
+    /// Names of objects that carried out a share for this isolate and have none now.
+    pub(super) idle: RefCell<Vec<String>>,
+}
 
 /// What is remembered of a route.
 #[derive(Debug, Default)]
@@ -41,7 +46,7 @@ impl Remembered {
 impl Isolate {
     /// What is remembered of `route`; not to be held over an await.
     pub(super) fn of(&self, route: &str) -> RefMut<'_, Remembered> {
-        let mut routes = self.0.borrow_mut();
+        let mut routes = self.routes.borrow_mut();
         let known = routes.iter().position(|(name, _)| name == route);
         let at = known.unwrap_or(routes.len());
         if known.is_none() {
@@ -52,7 +57,7 @@ impl Isolate {
 
     /// The routes that have granted deletes which were not made.
     pub(super) fn with_permits(&self) -> Vec<String> {
-        let routes = self.0.borrow();
+        let routes = self.routes.borrow();
         let leased = routes.iter().filter(|(_, known)| known.permits > 0);
         leased.map(|(route, _)| route.clone()).collect()
     }

@@ -52,6 +52,14 @@ fn name(line: &mut Value, message: &HintMessage) {
     line["key"] = json!(message.hint.key);
 }
 
+/// Logs that a share of `messages` messages gave no answer.
+pub(super) fn share_lost(platform: &impl Platform, messages: usize, reason: &str) {
+    trouble(
+        platform,
+        &json!({"event": "share-lost", "messages": messages, "message": reason}),
+    );
+}
+
 /// A run of parts that has ended.
 pub(super) struct Run<'a> {
     /// The hint that it answers.

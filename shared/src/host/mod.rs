@@ -2,7 +2,7 @@
 //! queues, alarms and storage, over two small traits. The worker and the simulator run these very lines;
 //! what a runtime adds is [`Platform`], [`Storage`] and [`Delivered`].
 //!
-//! [`batch`] carries a batch of hints and parts out, `gate` says which wait, `settle` what becomes of each message;
+//! [`batch`] carries a batch of hints and parts out and deals what is much out in [`share`]s, `gate` says which wait, `settle` what becomes of each message;
 //! [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes what is
 //! given up into a ledger; [`log`] is what people read of all that.
 //!
@@ -20,6 +20,7 @@ mod part;
 pub mod puller;
 pub mod quarantine;
 mod settle;
+pub mod share;
 pub mod walk;
 
 use std::future::Future;
@@ -99,6 +100,9 @@ pub trait Platform {
 
     /// What the isolate remembers from batch to batch.
     fn isolate(&self) -> Rc<Isolate>;
+
+    /// How many requests of an invocation may wait for their answers at once; more wait for one of these.
+    fn connections(&self) -> usize;
 
     /// Writes a line of the log. No line holds a secret.
     fn log(&self, level: Level, line: &Value);
@@ -201,6 +205,8 @@ pub enum Class {
     RouteWalk,
     /// [`puller::QueuePuller`].
     QueuePuller,
+    /// [`share::BatchShare`].
+    BatchShare,
 }
 
 /// How much a line of the log weighs.

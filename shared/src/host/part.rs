@@ -2,7 +2,7 @@
 
 use super::coordinator::Handle;
 use super::settle::Delivery;
-use super::{Delivered, Platform, RouteAccess, log, route_of, seed, whole_seconds};
+use super::{Platform, RouteAccess, log, route_of, seed, whole_seconds};
 use crate::error::{ErrorKind, TransferError};
 use crate::gcs::Component;
 use crate::message::PartMessage;
@@ -14,11 +14,7 @@ const COORDINATOR_DELAY: u32 = 10;
 
 /// Copies `part`, tells its coordinator, and settles `delivery`: it is acknowledged once the
 /// coordinator knows what came of it.
-pub(super) async fn carry_out<P: Platform, M: Delivered>(
-    platform: &P,
-    part: &PartMessage,
-    delivery: &Delivery<M>,
-) {
+pub(super) async fn carry_out<P: Platform>(platform: &P, part: &PartMessage, delivery: &Delivery) {
     let told: Result<Option<u32>, String> = async {
         let coordinator = Handle::new(platform, &part.coordinator);
         if !coordinator.wants(part).await? {
@@ -54,10 +50,10 @@ pub(super) async fn carry_out<P: Platform, M: Delivered>(
 }
 
 /// A source that changed concerns the whole object, at once; anything else this part alone.
-fn disposition<M: Delivered>(
+fn disposition(
     platform: &impl Platform,
     error: &TransferError,
-    delivery: &Delivery<M>,
+    delivery: &Delivery,
 ) -> Disposition {
     if error.kind == ErrorKind::SourceChanged {
         return Disposition::Quarantine;

@@ -1,6 +1,9 @@
 //! What becomes of a message: acknowledged, given back with a delay, or put among the dead letters.
 
+use std::cell::Cell;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Delivered, Platform, Queue, put_after, seed, whole_seconds};
 use crate::error::TransferError;
@@ -10,39 +13,74 @@ use crate::retry::{Disposition, after_delivery};
 /// How long a message waits when the queue of dead letters does not take it, in seconds.
 const DEAD_LETTER_DELAY: u32 = 30;
 
-/// A message that was delivered, and what it holds.
-pub(super) struct Delivery<M> {
-    message: M,
+/// How long a message waits when the platform did not take over what it led to, in seconds.
+pub(super) const PLATFORM_DELAY: u32 = 10;
+
+/// A message that was delivered, and what is said of it: the queue hears that when the batch is done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Delivery {
+    /// The queue's name for it.
+    id: String,
     /// JSON, if it is one of ours.
-    text: String,
+    pub(super) text: String,
+    /// Which delivery the queue counts, from 1.
     count: u32,
+    /// How often it was given back as a new message.
+    #[serde(skip)]
+    returns: Cell<u32>,
+    #[serde(skip)]
+    verdict: Cell<Option<Verdict>>,
 }
 
-impl<M: Delivered> Delivery<M> {
-    /// `message`, which holds `text`, and which a coordinator gave back `returns` times: that was
-    /// tried as well.
-    pub(super) fn new(message: M, text: String, returns: u32) -> Self {
-        let count = message.count().saturating_add(returns);
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Verdict {
+    /// It leaves the queue.
+    Acknowledged,
+    /// It comes again after so many seconds.
+    Again(u32),
+}
+
+impl Delivery {
+    pub(super) fn of(message: &impl Delivered) -> Self {
         Self {
-            message,
-            text,
-            count,
+            id: message.id(),
+            text: message.text(),
+            count: message.count(),
+            returns: Cell::default(),
+            verdict: Cell::default(),
         }
+    }
+
+    /// It was given back `returns` times before, each time after it was tried.
+    pub(super) fn add_returns(&self, returns: u32) {
+        self.returns.set(returns);
     }
 
     /// Which delivery this is, from 1.
     pub(super) fn count(&self) -> u32 {
-        self.count
+        self.count.saturating_add(self.returns.get())
     }
 
     /// Takes it out of the queue.
     pub(super) fn acknowledge(&self) {
-        self.message.acknowledge();
+        self.settle(Verdict::Acknowledged);
     }
 
     /// Lets it come again after `delay` seconds.
     pub(super) fn again_after(&self, delay: u32) {
-        self.message.again_after(delay);
+        self.settle(Verdict::Again(delay));
+    }
+
+    /// The first word counts.
+    pub(super) fn settle(&self, verdict: Verdict) {
+        self.verdict
+            .set(Some(self.verdict.get().unwrap_or(verdict)));
+    }
+
+    /// What was said of it. A message of which nothing was said is not lost.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.verdict.get().unwrap_or(Verdict::Again(PLATFORM_DELAY))
     }
 }
 
@@ -88,45 +126,41 @@ impl Decision {
 
 /// Settles `delivery` by the `result` of its transfer. It is acknowledged only once its outcome is
 /// committed at the destination or it stands among the dead letters.
-pub(super) async fn settle<T, M: Delivered>(
+pub(super) async fn settle<T>(
     platform: &impl Platform,
-    delivery: &Delivery<M>,
+    delivery: &Delivery,
     result: &Result<T, TransferError>,
 ) -> Decision {
     let Err(error) = result else {
         delivery.acknowledge();
         return Decision::Acknowledged;
     };
-    match after_delivery(error, delivery.count, seed(platform)) {
+    match after_delivery(error, delivery.count(), seed(platform)) {
         Disposition::RetryAfter(wait) => {
             let delay = whole_seconds(wait);
             delivery.again_after(delay);
             Decision::Retried {
                 delay,
-                deliveries: delivery.count,
+                deliveries: delivery.count(),
             }
         }
         Disposition::Quarantine => give_up(platform, delivery, error).await,
     }
 }
 
-async fn give_up<M: Delivered>(
-    platform: &impl Platform,
-    delivery: &Delivery<M>,
-    error: &TransferError,
-) -> Decision {
+async fn give_up(platform: &impl Platform, delivery: &Delivery, error: &TransferError) -> Decision {
     let letter = DeadLetter::new(
         &delivery.text,
         error.clone(),
-        delivery.count,
+        delivery.count(),
         platform.now(),
     )
-    .of(delivery.message.id());
+    .of(delivery.id.clone());
     match put_after(platform, Queue::DeadLetters, &letter, Duration::ZERO).await {
         Ok(()) => {
             delivery.acknowledge();
             Decision::DeadLettered {
-                deliveries: delivery.count,
+                deliveries: delivery.count(),
             }
         }
         Err(reason) => {

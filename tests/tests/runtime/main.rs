@@ -31,6 +31,7 @@ export class PartsCoordinator extends DurableObject {
 export class RouteLedger extends DurableObject {}
 export class RouteWalk extends DurableObject {}
 export class QueuePuller extends DurableObject {}
+export class BatchShare extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();

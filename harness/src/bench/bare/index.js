@@ -23,6 +23,7 @@ async function digested(body, writable, algorithm) {
 // wrangler.toml, which it is run with, names them.
 export class PartsCoordinator {}
 export class QueuePuller {}
+export class BatchShare {}
 export class RouteLedger {}
 export class RouteWalk {}
 

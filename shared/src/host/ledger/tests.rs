@@ -137,6 +137,10 @@ impl Platform for Fake {
         Rc::clone(&self.1)
     }
 
+    fn connections(&self) -> usize {
+        6
+    }
+
     fn log(&self, _: Level, line: &Value) {
         let event = line["event"].as_str().unwrap_or_default().to_owned();
         self.0.borrow_mut().log.push(event);

@@ -286,6 +286,10 @@ impl Platform for Fake {
         Rc::default()
     }
 
+    fn connections(&self) -> usize {
+        6
+    }
+
     fn log(&self, _: Level, line: &Value) {
         self.0.borrow_mut().log.push(line.to_string());
     }
