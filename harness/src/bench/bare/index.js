@@ -21,9 +21,9 @@ async function digested(body, writable, algorithm) {
 }
 
 // wrangler.toml, which it is run with, names them.
+export class BatchShare {}
 export class PartsCoordinator {}
 export class QueuePuller {}
-export class BatchShare {}
 export class RouteLedger {}
 export class RouteWalk {}
 
