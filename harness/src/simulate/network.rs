@@ -252,9 +252,7 @@ impl World {
             }
             Store::S3 => {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
-                let body = body.unwrap_or_default();
-                self.judge.borrow_mut().count("read_bytes", body.length());
-                Some((head, body))
+                Some((head, body.unwrap_or_default()))
             }
             Store::Gcs => {
                 let head = self.gcs.borrow_mut().serve(wire, now);

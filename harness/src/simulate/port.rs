@@ -104,10 +104,19 @@ impl SimulatedPort {
         self.world.is(mutant)
     }
 
-    /// Takes the next `length` bytes; fewer if the body ends or breaks before.
-    async fn read(&self, open: &mut Open, length: u64) -> Body {
+    /// Takes the next `length` bytes; fewer if the body ends or breaks before. What is opened and not read costs
+    /// little: the connection is closed.
+    fn take(&self, open: &mut Open, length: u64) -> Body {
         let taken = open.rest.take(length);
         open.left -= length.min(open.left);
+        let mut judge = self.world.judge.borrow_mut();
+        judge.count("read_bytes", taken.length());
+        taken
+    }
+
+    /// Reads the next `length` bytes; fewer if the body ends or breaks before.
+    async fn read(&self, open: &mut Open, length: u64) -> Body {
+        let taken = self.take(open, length);
         let time = taken.length() / self.world.scenario.bytes_per_millisecond;
         self.world.sleep(time + 1).await;
         taken
@@ -214,8 +223,7 @@ impl Port for SimulatedPort {
         self.begin(sink.request.uri()).await;
         self.judge_place(sink.request.uri(), &sink.prefix);
         mutant::spoil_sink(&self.world, &mut sink);
-        let body = open.rest.take(length);
-        open.left -= length.min(open.left);
+        let body = self.take(&mut open, length);
         let total = length + (sink.prefix.len() + sink.suffix.len()) as u64;
         let is_short = body.length() < length && !is_lenient;
         if digest.is_some() {
