@@ -97,6 +97,22 @@ impl CompositeCopy {
         (&self.object, &self.bucket, &self.folder) == (&other.object, &other.bucket, &other.folder)
     }
 
+    /// The version that its parts are read of, where the source has versions: it can be finished whatever is written
+    /// meanwhile.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        Provenance::read(&self.object.metadata)?.version_id
+    }
+
+    /// Whether a run that makes this is finished though `other` is to stand there: it reads one version, and more
+    /// may be written than can be copied.
+    #[must_use]
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.version().is_some()
+            && (&self.bucket, &self.folder) == (&other.bucket, &other.folder)
+            && self.object.name == other.object.name
+    }
+
     /// Whether `route` still leads from where this was seen to where it is to stand.
     #[must_use]
     pub fn is_of(&self, route: &Route) -> bool {
@@ -122,6 +138,7 @@ impl CompositeCopy {
             route: self.message.route.clone(),
             key: self.message.hint.key.clone(),
             etag: self.etag.clone(),
+            version: self.version(),
             part: number,
             first,
             length,

@@ -20,6 +20,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
 use crate::access_jwt::AccessJwt;
+use crate::host::Workerd;
 use crate::port::{SigningKey, WorkerdPort};
 
 thread_local! {
@@ -64,12 +65,12 @@ impl Config {
 
     /// How the route called `name` reaches both sides. What a route that is gone has left behind is
     /// cleaned up as the first one.
-    pub(crate) fn reach(&self, name: &str, env: &Env) -> RouteAccess<WorkerdPort> {
+    pub(crate) fn reach(&self, name: &str, platform: &Workerd) -> RouteAccess<WorkerdPort> {
         let place = self.routes.iter().position(|route| route.name == name);
         let way = &self.ways[place.unwrap_or_default()];
         RouteAccess {
             access: Arc::clone(&way.access),
-            port: WorkerdPort::new(env, way.signing_key.clone()),
+            port: WorkerdPort::new(platform, way.signing_key.clone()),
         }
     }
 

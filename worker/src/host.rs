@@ -1,6 +1,7 @@
 //! What [`causeway_shared::host`] asks of the platform, on workerd: queues, Durable Objects and their
 //! storage, the log.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use worker::durable::{ListOptions, State};
 
 use crate::config::Config;
 use crate::platform::{self, Message, Stub, set};
-use crate::port::WorkerdPort;
+use crate::port::{Exchanges, WorkerdPort};
 
 /// Requests of an invocation, or of an object, that may wait for their headers
 /// ([simultaneous open connections](https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections)).
@@ -32,11 +33,20 @@ thread_local! {
 
 /// The platform, as the variables and bindings of wrangler.toml give it.
 #[derive(Clone)]
-pub(crate) struct Workerd(Env);
+pub(crate) struct Workerd {
+    env: Env,
+    exchanges: Rc<OnceCell<Exchanges>>,
+}
 
 impl Workerd {
+    /// That of one invocation, or of one object.
     pub(crate) fn new(env: &Env) -> Self {
-        Self(env.clone())
+        let (env, exchanges) = (env.clone(), Rc::default());
+        Self { env, exchanges }
+    }
+
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        self.exchanges.get_or_init(Exchanges::new)
     }
 }
 
@@ -52,15 +62,15 @@ impl Platform for Workerd {
     }
 
     fn routes(&self) -> Result<Rc<Routes>, ConfigError> {
-        Config::of(&self.0).map(|config| Rc::clone(&config.routes))
+        Config::of(&self.env).map(|config| Rc::clone(&config.routes))
     }
 
     fn sqs_queues(&self) -> Result<Rc<Vec<sqs::Queue>>, ConfigError> {
-        Config::of(&self.0).map(|config| Rc::clone(&config.sqs_queues))
+        Config::of(&self.env).map(|config| Rc::clone(&config.sqs_queues))
     }
 
     fn reach(&self, route: &str) -> Result<RouteAccess<WorkerdPort>, ConfigError> {
-        Config::of(&self.0).map(|config| config.reach(route, &self.0))
+        Config::of(&self.env).map(|config| config.reach(route, self))
     }
 
     async fn enqueue(
@@ -70,13 +80,13 @@ impl Platform for Workerd {
         delay: Duration,
     ) -> Result<(), String> {
         let name = binding(queue);
-        let queue = platform::Queue::bound(&self.0, name);
+        let queue = platform::Queue::bound(&self.env, name);
         let queue = queue.map_err(|reason| format!("{name} {reason}"))?;
         queue.put(messages, delay).await
     }
 
     async fn call(&self, class: Class, name: &str, report: String) -> Result<String, String> {
-        object(&self.0, class, name)?.post(&report).await
+        object(&self.env, class, name)?.post(&report).await
     }
 
     fn isolate(&self) -> Rc<Isolate> {

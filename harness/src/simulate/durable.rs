@@ -13,11 +13,14 @@ use causeway_shared::host::ledger::{self, RouteLedger};
 use causeway_shared::host::share::BatchShare;
 use causeway_shared::host::walk::{self, RouteWalk};
 use causeway_shared::host::{Class, Storage};
+use causeway_shared::ledger::RUNS;
+use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::mutant::Mutant;
 use super::platform::SimulatedPlatform;
 use super::queue::{INVOCATION_TIME, OF_TOMORROW};
+use super::s3::timestamp;
 use super::world::{ISOLATES, Owner, Slot, World};
 use crate::rng::mix;
 
@@ -26,6 +29,8 @@ const ALARM_AGAIN: u64 = 2000;
 const ALARM_TRIES: u32 = 6;
 /// The most bytes of a value.
 const VALUE_LIMIT: usize = 2 << 20;
+/// How long a run counts whose coordinator died, in seconds.
+const DEAD_COUNT_FOR: i64 = 5400;
 
 type Call = Rc<Slot<Result<String, String>>>;
 
@@ -163,6 +168,56 @@ impl World {
         }
         if was_running.is_some() {
             self.alarm_again(name);
+        }
+    }
+
+    /// The ledger counts runs whose coordinators died just before.
+    pub(super) fn leave_dead_runs(&self) {
+        let begin = timestamp(0).as_second();
+        let dead: Vec<_> = (self.scenario.free_runs..RUNS)
+            .map(|run| (format!("dead-{run}"), begin + DEAD_COUNT_FOR))
+            .collect();
+        if dead.is_empty() {
+            return;
+        }
+        let text = json!({"runs": dead}).to_string();
+        self.with_object(&self.ledger(), |ledger| {
+            ledger.storage.insert(ledger::LEDGER.to_owned(), text);
+        });
+    }
+
+    /// No more large objects are copied at once than may be, as long as the ledger answers and the dead count.
+    fn judge_runs(&self) {
+        if self.scenario.free_runs == RUNS {
+            return;
+        }
+        let states: Vec<Value> = {
+            let objects = self.objects.borrow();
+            let states = objects
+                .values()
+                .filter_map(|object| object.storage.get(coordinator::STATE));
+            states
+                .filter_map(|text| serde_json::from_str(text).ok())
+                .collect()
+        };
+        let is_on = |state: &&Value| {
+            let run = &state["run"];
+            run.is_object() && !run["phase"].to_string().contains("Settling")
+        };
+        let count = states.iter().filter(is_on).count();
+        let unsure = [
+            Fault::CallLost,
+            Fault::StorageRefused,
+            Fault::ObjectCrashed,
+            Fault::IsolateCrashed,
+            Fault::ClockSkew,
+        ];
+        let faults = self.faults.borrow();
+        let is_sure = !unsure.iter().any(|&fault| faults.has(fault));
+        let dead_count = self.now() / 1000 < DEAD_COUNT_FOR.unsigned_abs();
+        if is_sure && dead_count && count > self.scenario.free_runs {
+            let mut judge = self.judge.borrow_mut();
+            judge.object("more large objects are copied in parts at once than may be");
         }
     }
 
@@ -344,12 +399,16 @@ impl Storage for SimulatedStorage {
             let mut judge = self.world.judge.borrow_mut();
             judge.object("a value is larger than storage takes");
         }
+        let is_state = entries.iter().any(|(key, _)| key == coordinator::STATE);
         let all = |storage: &Self| {
             let (world, now) = (&storage.world, storage.world.now());
             world.judge.borrow_mut().taken_out(&keys, now);
             storage.with(|stored| stored.retain(|key, _| !keys.contains(key)));
             let kept = entries.into_iter().filter(|(key, _)| !storage.loses(key));
             storage.with(|stored| stored.extend(kept));
+            if is_state {
+                world.judge_runs();
+            }
         };
         self.change(all).await
     }

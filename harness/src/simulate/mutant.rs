@@ -63,6 +63,8 @@ pub enum Mutant {
     RetryForgotten,
     /// The brake lets everything through.
     BrakeNotAsked,
+    /// As many large objects are copied at once as there are.
+    RunsUnlimited,
     /// What the ledger counts is lost.
     LedgerLost,
     /// An entry of the quarantine is.
@@ -218,6 +220,15 @@ pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
             sink.prefix = text.replace(resource, &without_checksums(resource)).into();
         }
     }
+}
+
+/// Where what stands there now is read.
+pub(super) fn without_version(uri: &Uri) -> Uri {
+    let text = uri.to_string();
+    let current = text.split_once("?versionId=").map(|(path, _)| path);
+    current
+        .and_then(|path| path.parse().ok())
+        .unwrap_or_else(|| uri.clone())
 }
 
 fn without_precondition(uri: &Uri) -> Uri {

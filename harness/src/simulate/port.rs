@@ -163,6 +163,7 @@ impl Port for SimulatedPort {
         let asked = request.headers().get("if-match").cloned();
         if self.is(Mutant::AnyVersionWillDo) {
             request.headers_mut().remove("if-match");
+            *request.uri_mut() = mutant::without_version(request.uri());
         }
         if self.is(Mutant::SourceBeforeDestination)
             && let Some((reply, open)) = self.memory.source_read_before(&request)

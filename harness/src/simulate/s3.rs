@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::body::Body;
-use super::gcs::{asked, decoded};
+use super::gcs::{asked, decoded, parameter};
 
 /// The bucket's name.
 pub(super) const BUCKET: &str = "source";
@@ -101,9 +101,21 @@ pub(super) struct Version {
 /// A key's past: `None` is a deletion.
 type History = Vec<Option<Version>>;
 
+/// What may be read by version, where the bucket has versions.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readable {
+    #[default]
+    All,
+    /// The credential lacks the permission to.
+    Nothing,
+    /// What is not current is deleted at once.
+    Current,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct S3 {
     versioned: bool,
+    readable: Readable,
     keys: BTreeMap<String, History>,
     /// When each key last changed, tags included.
     changed: BTreeMap<String, u64>,
@@ -128,9 +140,10 @@ pub(super) fn timestamp(milliseconds: u64) -> Timestamp {
 }
 
 impl S3 {
-    pub(super) fn new(versioned: bool) -> Self {
+    pub(super) fn new(versioned: bool, readable: Readable) -> Self {
         Self {
             versioned,
+            readable,
             ..Self::default()
         }
     }
@@ -278,7 +291,7 @@ impl S3 {
         };
         if bucket != BUCKET {
             // There is nothing in it.
-            return Self::new(false).get_in(request, key);
+            return Self::new(false, Readable::All).get_in(request, key);
         }
         self.get_in(request, key)
     }
@@ -290,7 +303,24 @@ impl S3 {
             return (self.list(query), None);
         }
         let key = decoded(key);
-        let Some(version) = self.current(&key) else {
+        let is_of_tags = query.starts_with("tagging");
+        let asked = parameter(query, "versionId").filter(|_| self.versioned && !is_of_tags);
+        let current = self.current(&key);
+        let found = match (asked, self.readable) {
+            (None, _) => current,
+            (Some(_), Readable::Nothing) => return refused(403, "AccessDenied"),
+            (Some(id), readable) => {
+                let mut versions = self.past(&key).map(|(_, version)| version);
+                let found = versions.find(|version| version.id == id);
+                let kept =
+                    |version: &&Version| readable == Readable::All || Some(*version) == current;
+                match found.filter(kept) {
+                    Some(version) => Some(version),
+                    None => return refused(404, "NoSuchVersion"),
+                }
+            }
+        };
+        let Some(version) = found else {
             let (mut reply, body) = refused(404, "NoSuchKey");
             if self.versioned && self.keys.contains_key(&key) {
                 let marker = http::HeaderValue::from_static("true");
@@ -298,7 +328,7 @@ impl S3 {
             }
             return (reply, body);
         };
-        if query.starts_with("tagging") {
+        if is_of_tags {
             return (self.tagging(&key, query), None);
         }
         let header = |name| {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use causeway_shared::ledger::RUNS;
 use serde_json::{Value, json};
 
 use super::circumstances::{Circumstances, Kind};
-use super::s3::{BUCKET, Checksums, Put};
+use super::s3::{BUCKET, Checksums, Put, Readable};
 use crate::rng::Rng;
 
 const KIB: u64 = 1 << 10;
@@ -46,6 +47,9 @@ pub(super) struct Scenario {
     pub(super) seed: u64,
     pub(super) cut: Cut,
     pub(super) is_versioned: bool,
+    pub(super) readable: Readable,
+    /// How many more large objects the route may copy in parts at once, because coordinators died.
+    pub(super) free_runs: usize,
     pub(super) lets_delete: bool,
     pub(super) is_strict_at_start: bool,
     pub(super) latencies: [u64; 3],
@@ -89,6 +93,7 @@ impl Scenario {
             parts_above,
         };
         let mut contents = Contents::default();
+        let mut more = Rng::new(seed, 5);
         let mut writes: Vec<_> = (0..number)
             .flat_map(|_| {
                 let key = rng.pick(keys);
@@ -113,6 +118,13 @@ impl Scenario {
             seed,
             cut,
             is_versioned: rng.chance(1, 2),
+            readable: more.pick(&[
+                Readable::All,
+                Readable::All,
+                Readable::Nothing,
+                Readable::Current,
+            ]),
+            free_runs: more.pick(&[RUNS, RUNS, RUNS, RUNS, 2, 1, 1, 0]),
             lets_delete: !rng.chance(1, 30),
             is_strict_at_start: rng.chance(1, 2),
             latencies: rng.pick(&[[2, 10, 50], [20, 100, 500], [10, 500, 8_000]]),

@@ -161,7 +161,7 @@ impl World {
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),
             faults: RefCell::new(Faults::draw(seed, &scenario.cut.faults)),
-            s3: RefCell::new(S3::new(scenario.is_versioned)),
+            s3: RefCell::new(S3::new(scenario.is_versioned, scenario.readable)),
             gcs: RefCell::new(Gcs::new(
                 scenario.lets_delete,
                 scenario.is_strict_at_start,
@@ -192,6 +192,7 @@ impl World {
         };
         let isolates = (0..ISOLATES).map(|_| world.new_isolate()).collect();
         world.isolates.replace(isolates);
+        world.leave_dead_runs();
         Rc::new(world)
     }
 

@@ -1,6 +1,7 @@
 //! How to read from S3: where it is, what is asked of it, and with what it is signed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header::{IF_MATCH, RANGE};
@@ -27,6 +28,8 @@ pub struct S3Access {
     signer: CachedCredential<Arc<Signer>>,
     /// What requests to AWS are signed by.
     clock: Clock,
+    /// It refused a read by version.
+    refuses_versions: AtomicBool,
 }
 
 /// Where AWS is, if it is not where it always is.
@@ -45,6 +48,8 @@ pub struct Read {
     pub span: Option<(u64, u64)>,
     /// Only if the object still has this ETag (`If-Match`).
     pub if_match: Option<String>,
+    /// This version, whichever is the newest (`versionId`).
+    pub version: Option<String>,
 }
 
 impl S3Access {
@@ -93,6 +98,7 @@ impl S3Access {
             },
             role,
             clock: Clock::default(),
+            refuses_versions: AtomicBool::new(false),
         })
     }
 
@@ -114,6 +120,17 @@ impl S3Access {
         &self.clock
     }
 
+    /// Which version to ask for of an object that was read as `version`: none after S3 refused to read by version.
+    pub(crate) fn version(&self, version: Option<&str>) -> Option<String> {
+        let is_read = !self.refuses_versions.load(Ordering::Relaxed);
+        version.filter(|_| is_read).map(str::to_owned)
+    }
+
+    /// A read by version was refused, perhaps for lack of `s3:GetObjectVersion`: none is made any more.
+    pub(crate) fn refuses_versions(&self) {
+        self.refuses_versions.store(true, Ordering::Relaxed);
+    }
+
     /// A GetObject with stored checksums asked for
     /// ([GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)).
     ///
@@ -127,7 +144,11 @@ impl S3Access {
         key: &str,
         read: &Read,
     ) -> Result<Request<Bytes>, TransferError> {
-        let mut request = self.request(bucket, key, "")?;
+        let version = read.version.as_deref();
+        let query = version.map_or_else(String::new, |version| {
+            format!("?{}", encode_query([("versionId", version)].into_iter()))
+        });
+        let mut request = self.request(bucket, key, &query)?;
         let headers = request.headers_mut();
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
         if let Some((first, length)) = read.span {
@@ -396,6 +417,7 @@ mod tests {
         let read = Read {
             span: Some((5, 7)),
             if_match: Some("\"e\"".into()),
+            version: Some("v+/=".into()),
         };
         let access = s3(&json!({}));
         let request = access.get_object("src", "k", &read).unwrap();

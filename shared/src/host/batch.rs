@@ -15,7 +15,7 @@ use futures::stream;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::coordinator::Handle;
+use super::coordinator::{Answer, Handle};
 use super::settle::{Decision, Delivery, PLATFORM_DELAY, Verdict, settle};
 use super::{
     Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_after,
@@ -370,11 +370,24 @@ async fn hand_over(
         Ending::Parts(order) => {
             let name = order.coordinator();
             let line = log::in_parts(&order);
-            let taken = Handle::new(platform, &name).start(*order).await?;
-            if taken {
-                log::info(platform, &line);
+            if !gate::is_full(platform, &message.route) {
+                match Handle::new(platform, &name).start(*order).await? {
+                    Answer::Busy => return Ok(false),
+                    Answer::Full => gate::note_full(platform, &message.route),
+                    _ => {
+                        log::info(platform, &line);
+                        return Ok(true);
+                    }
+                }
             }
-            Ok(taken)
+            let wait = gate::turn(platform, message);
+            let again = HintMessage {
+                returns: count.saturating_sub(1),
+                ..message.clone()
+            };
+            put_after(platform, Queue::Hints, &again, wait).await?;
+            log::held(platform, &message.route, 1, wait);
+            Ok(true)
         }
         Ending::Carry { session, delay } => {
             let line = log::carried(message, &session);

@@ -24,6 +24,8 @@ use crate::parts::{Coordinator, PartCopy, Started, Task, Verdict, assemble, may_
 pub const STATE: &str = "coordinator";
 /// The alarm that goes off if this isolate dies in the middle of a task.
 const NET: Duration = Duration::from_mins(16);
+/// A run that is older, in seconds, says that it goes on whenever its alarm goes off.
+const YOUNG: i64 = 15 * 60;
 
 /// What the consumer tells it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,10 +48,14 @@ enum Report {
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
-enum Answer {
+pub(super) enum Answer {
+    /// It answers for the hint, and so it does when its run is `Underway`.
     New,
     Underway,
+    /// It is to be asked again in a moment.
     Busy,
+    /// Its route has as many runs as it may.
+    Full,
     Yes,
     No,
 }
@@ -133,6 +139,11 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         let now = self.platform.now();
         match report {
             Report::Start(order) => {
+                let is_idle = self.state.with(|coordinator| coordinator.run().is_none())?;
+                let (route, name) = (&order.message.route, order.coordinator());
+                if is_idle && !ledger::may_run(&self.platform, route, &name).await {
+                    return Ok(Answer::Full);
+                }
                 let run = format!("{:016x}", self.platform.random() >> 64);
                 let started = self
                     .state
@@ -146,7 +157,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                         return Ok(Answer::Underway);
                     }
                     Started::Busy => return Ok(Answer::Busy),
-                    Started::New | Started::Hurried => {}
+                    Started::New | Started::Hurried | Started::Followed => {}
                 }
                 self.wake_now().await?;
                 self.store().await?;
@@ -187,6 +198,8 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
 
     /// Runs tasks until none is due.
     async fn work(&self) -> Result<(), String> {
+        // Not before the alarm is set for later: who reports meanwhile may want it at once.
+        self.goes_on().await?;
         loop {
             let now = self.platform.now();
             match self.state.with(|coordinator| coordinator.wake(now))? {
@@ -203,6 +216,21 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             }
             self.store().await?;
         }
+    }
+
+    /// Has its run counted for some time more.
+    async fn goes_on(&self) -> Result<(), String> {
+        let under_way = |coordinator: &mut Coordinator| {
+            let (name, since) = coordinator.under_way()?;
+            Some((coordinator.route().to_owned(), name, since))
+        };
+        let now = self.platform.now().as_second();
+        if let Some((route, name, since)) = self.state.with(under_way)?
+            && now - since.as_second() > YOUNG
+        {
+            ledger::may_run(&self.platform, &route, &name).await;
+        }
+        Ok(())
     }
 
     async fn carry_out(&self, task: Task) -> Result<(), String> {
@@ -258,16 +286,24 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
             Task::Settle {
                 run,
                 message,
+                next,
                 verdict,
                 parts,
                 started_at,
             } => {
+                if let Some(next) = next {
+                    put_after(platform, Queue::Hints, &*next, Duration::ZERO).await?;
+                }
                 let ended = log::Run {
                     message: &message,
                     parts,
                     started_at,
                 };
                 self.settle(&ended, &verdict).await?;
+                let under_way = state.with(|coordinator| coordinator.under_way())?;
+                if let Some((coordinator, _)) = under_way {
+                    ledger::run_ended(platform, &name, &coordinator).await;
+                }
                 let now = platform.now();
                 state.with(|coordinator| coordinator.settled(&run, now))
             }
@@ -328,14 +364,12 @@ impl<'a, P: Platform> Handle<'a, P> {
         Self { platform, name }
     }
 
-    /// Hands an object over. Once this returns, the coordinator answers for the hint; `false` when
-    /// it has to be asked again in a moment.
+    /// Hands an object over. Once this returns, the coordinator answers for the hint, unless it says otherwise.
     ///
     /// # Errors
     /// The platform's words; so for all that follow.
-    pub(super) async fn start(&self, order: CompositeCopy) -> Result<bool, String> {
-        let answer = self.ask(&Report::Start(Box::new(order))).await?;
-        Ok(!matches!(answer, Answer::Busy))
+    pub(super) async fn start(&self, order: CompositeCopy) -> Result<Answer, String> {
+        self.ask(&Report::Start(Box::new(order))).await
     }
 
     /// Whether `part` is still to be copied.

@@ -15,6 +15,33 @@ use crate::time::later;
 /// While one asks the ledger, the others of its isolate wait so long.
 const ASKING: Duration = Duration::from_secs(5);
 
+/// How long an isolate that heard that a route has as many runs as it may does not ask again.
+const FULL: Duration = Duration::from_secs(2);
+
+/// How long a large object waits for its turn at least, and at most, in seconds: it is a quarter of how long it has
+/// waited.
+const SHORTEST_TURN: i64 = 30;
+const LONGEST_TURN: i64 = 5 * 60;
+
+/// Whether `route` had as many runs of large objects as it may a moment ago.
+pub(super) fn is_full(platform: &impl Platform, route: &str) -> bool {
+    let until = platform.isolate().of(route).full_until;
+    until.is_some_and(|until| wait_until(until, platform.now()).is_some())
+}
+
+/// Remembers that the ledger of `route` has just said so.
+pub(super) fn note_full(platform: &impl Platform, route: &str) {
+    let until = later(platform.now(), FULL);
+    platform.isolate().of(route).full_until = Some(until);
+}
+
+/// How long `message` then waits for its turn.
+pub(super) fn turn(platform: &impl Platform, message: &HintMessage) -> Duration {
+    let waited = platform.now().as_second() - message.accepted_at.as_second();
+    let wait = (waited / 4).clamp(SHORTEST_TURN, LONGEST_TURN);
+    spread(platform, Duration::from_secs(wait.unsigned_abs()))
+}
+
 /// How long `message` has to wait before it is carried out; nothing if it need not. The ledger is asked only where
 /// the breaker was open when the isolate, or the message, last heard of it.
 pub(super) async fn wait(platform: &impl Platform, message: &HintMessage) -> Option<Duration> {

@@ -21,6 +21,8 @@ pub struct Isolate {
 pub(super) struct Remembered {
     /// Its breaker is open; until then nothing is begun, and the ledger is not asked.
     pub(super) held_until: Option<Timestamp>,
+    /// As many of its large objects are copied as may be; until then its ledger is not asked whether another may.
+    pub(super) full_until: Option<Timestamp>,
     /// Its ledger is told too much; until then what was done is told to one that gathers for it.
     pub(super) gathered_until: Option<Timestamp>,
     /// Deletes that its brake has granted and that were not made yet.

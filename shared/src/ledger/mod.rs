@@ -33,6 +33,12 @@ const WALKS: usize = 10;
 /// How long it is believed that parts can be deleted somewhere, in seconds, and of how many places.
 const GOOD_FOR: i64 = 3600;
 const PLACES: usize = 10;
+/// How many large objects of a route are copied in parts at once. At most 250 consumers copy six parts each, and a run
+/// has up to thirty: a third of these runs keep all consumers busy, and the rest are there for runs of few parts. With
+/// more, parts would only wait in their queue, and a run whose parts wait for an hour looks as if they were lost.
+pub const RUNS: usize = 128;
+/// How long a run that does not say that it goes on counts, in seconds. It says so at least every 45 minutes.
+const RUN_COUNTS_FOR: i64 = 90 * 60;
 /// The longest name of a bucket that is kept, in bytes.
 const BUCKET_BYTES: usize = 255;
 
@@ -183,6 +189,8 @@ pub struct Ledger {
     pub overflowed: u64,
     /// Where parts were found to be deletable (bucket and folder), and when, in seconds of Unix.
     pub deletable: VecDeque<(String, i64)>,
+    /// The large objects that are being copied in parts, and until when each counts, in seconds of Unix.
+    pub runs: VecDeque<(String, i64)>,
 }
 
 impl Ledger {
@@ -260,6 +268,24 @@ impl Ledger {
         self.deletable.truncate(PLACES);
     }
 
+    /// The run `id` wants to begin, or to go on. Whether it may.
+    pub fn may_run(&mut self, id: String, now: Timestamp) -> bool {
+        let now = now.as_second();
+        let goes_on = self.runs.iter().any(|(known, _)| *known == id);
+        self.runs
+            .retain(|(known, until)| *known != id && *until > now);
+        let may = goes_on || self.runs.len() < RUNS;
+        if may {
+            self.runs.push_back((id, now + RUN_COUNTS_FOR));
+        }
+        may
+    }
+
+    /// The run `id` has ended.
+    pub fn run_ended(&mut self, id: &str) {
+        self.runs.retain(|(known, _)| known != id);
+    }
+
     /// Asks the brake for up to `count` deletes, as [`BrakeState::ask`] has it.
     pub fn ask(&mut self, brake: &Brake, now: Timestamp, count: u32) -> (u32, DeletePermit) {
         self.brake.ask(brake, self.objects, now, count)
@@ -304,6 +330,25 @@ mod tests {
             proof: Proof::StoredCrc32c,
             omitted: None,
         }
+    }
+
+    #[test]
+    fn runs_are_limited_and_a_dead_one_counts_no_longer_than_ninety_minutes() {
+        let mut ledger = Ledger::default();
+        for run in 0..RUNS {
+            assert!(ledger.may_run(run.to_string(), at(0)));
+        }
+        assert!(!ledger.may_run("x".into(), at(60)));
+        // One that goes on takes no second place.
+        assert!(ledger.may_run("0".into(), at(2700)));
+        assert!(!ledger.may_run("x".into(), at(2700)));
+        ledger.run_ended("1");
+        assert!(ledger.may_run("x".into(), at(2700)));
+        assert!(!ledger.may_run("y".into(), at(5399)));
+        let text = serde_json::to_string(&ledger).unwrap();
+        let mut ledger = Ledger::read(&text).unwrap();
+        assert!(ledger.may_run("y".into(), at(5400)));
+        assert_eq!(ledger.runs.len(), 3);
     }
 
     #[test]

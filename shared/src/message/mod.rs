@@ -120,6 +120,9 @@ pub struct CarriedSession {
     pub uri: ResumableSession,
     /// The validator of the object that is being copied: its ETag with quotes, or its time.
     pub etag: String,
+    /// Its version, where there are versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Its size in bytes.
     pub size: u64,
     /// The most of its bytes that GCS was seen to have, in this session or one before.
@@ -159,6 +162,9 @@ pub struct PartMessage {
     pub key: String,
     /// The validator that the source must still have.
     pub etag: String,
+    /// The version that has it, where there are versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Which part, from 0.
     pub part: u32,
     /// Its first byte.
@@ -310,6 +316,7 @@ mod tests {
         CarriedSession {
             uri: serde_json::from_str("\"http://gcs/upload?upload_id=hush\"").unwrap(),
             etag: "\"e\"".into(),
+            version: None,
             size: 1 << 40,
             furthest: 0,
             place: String::new(),
@@ -350,6 +357,7 @@ mod tests {
             route: "r".into(),
             key: "k".into(),
             etag: "\"e\"".into(),
+            version: None,
             part: 3,
             first: 9,
             length: 3,

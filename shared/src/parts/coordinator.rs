@@ -65,6 +65,8 @@ pub enum Started {
     Underway,
     /// The same, and it has been quiet: what it misses is sent again.
     Hurried,
+    /// A run of another version is on, and is finished first: after it the hint goes back to the queue.
+    Followed,
     /// A run is just ending; ask again in a moment.
     Busy,
 }
@@ -106,6 +108,8 @@ pub enum Task {
         run: String,
         /// What it was to answer.
         message: Box<HintMessage>,
+        /// What goes back to the queue beside that.
+        next: Option<Box<HintMessage>>,
         /// How it ended.
         verdict: Box<Verdict>,
         /// How many parts there were.
@@ -150,6 +154,13 @@ impl Coordinator {
         self.run.as_ref().map(|run| run.id.as_str())
     }
 
+    /// Its name, and since when it has its run; nothing while there is none.
+    #[must_use]
+    pub fn under_way(&self) -> Option<(String, Timestamp)> {
+        let run = self.run.as_ref()?;
+        Some((run.order.coordinator(), run.started_at))
+    }
+
     /// The name of the route that its copies take; empty before the first.
     #[must_use]
     pub fn route(&self) -> &str {
@@ -174,6 +185,11 @@ impl Coordinator {
             if run.order.is_same(&order) {
                 return run.hurry(order.quiet_after, now);
             }
+            if run.order.is_before(&order) {
+                run.hurry(order.quiet_after, now);
+                run.next = Some(Box::new(order.message));
+                return Started::Followed;
+            }
             // Neither order says which of them was read first.
             is_doubtful = true;
             self.end(now);
@@ -189,6 +205,7 @@ impl Coordinator {
             attempts: 0,
             is_doubtful,
             hurried: 0,
+            next: None,
         });
         Started::New
     }
@@ -300,6 +317,7 @@ impl Coordinator {
             Phase::Settling(verdict) => Some(Task::Settle {
                 run: id,
                 message: Box::new(run.order.message.clone()),
+                next: run.next.clone(),
                 verdict: verdict.clone(),
                 parts: run.order.parts.count(),
                 started_at: run.started_at,

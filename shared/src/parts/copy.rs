@@ -1,4 +1,5 @@
-//! One part: its bytes are read under the ETag of the whole and written under a name of their own.
+//! One part: its bytes are read under the ETag of the whole, by its version id where the source has versions, and
+//! written under a name of their own.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -18,7 +19,7 @@ use crate::port::{Port, Side, TransportError};
 use crate::renew::ask_aws;
 use crate::retry::{self, Attempts};
 use crate::route::Route;
-use crate::s3::{Span, if_match};
+use crate::s3::{Span, if_match, refuses_version};
 
 /// Copies `part` along `route`. Each attempt writes an object of its own, so that two deliveries of
 /// one message, or a reply that was lost, cannot disturb each other; whatever is not used in the end
@@ -108,16 +109,29 @@ async fn copy_once<P: Port>(
     })
 }
 
-/// Opens the part's bytes at the source, of the very object that was planned.
+/// Opens the part's bytes at the source, of the very object that was planned: by its version, where S3 lets it be read
+/// so, because a newer one may stand there by now.
 async fn open<P: Port>(
     client: &mut Client<'_, P>,
     route: &Route,
     part: &PartMessage,
 ) -> Result<(), TransferError> {
-    let mut reply = open_if(client, route, part, if_match(&part.etag)).await?;
+    let bucket = &route.source.bucket;
+    let mut read = Read {
+        span: Some((part.first, part.length)),
+        if_match: if_match(&part.etag),
+        version: client.access.s3.version(part.version.as_deref()),
+    };
+    let mut reply = open_as(client, bucket, part, &read).await?;
+    if read.version.is_some() && refuses_version(&reply, bucket) {
+        client.access.s3.refuses_versions();
+        read.version = None;
+        reply = open_as(client, bucket, part, &read).await?;
+    }
     if reply.status() == StatusCode::PRECONDITION_FAILED {
         // Some stores refuse their own ETags: the reply's tells.
-        reply = open_if(client, route, part, None).await?;
+        read.if_match = None;
+        reply = open_as(client, bucket, part, &read).await?;
     }
     let span = Span {
         start: part.first,
@@ -125,21 +139,16 @@ async fn open<P: Port>(
         total: part.total,
         etag: &part.etag,
     };
-    span.check(&reply, &route.source.bucket)
+    span.check(&reply, bucket)
 }
 
-async fn open_if<P: Port>(
+async fn open_as<P: Port>(
     client: &mut Client<'_, P>,
-    route: &Route,
+    bucket: &str,
     part: &PartMessage,
-    if_match: Option<String>,
+    read: &Read,
 ) -> Result<Response<Bytes>, TransferError> {
-    let read = Read {
-        span: Some((part.first, part.length)),
-        if_match,
-    };
-    let bucket = &route.source.bucket;
-    let request = client.access.s3.get_object(bucket, &part.key, &read)?;
+    let request = client.access.s3.get_object(bucket, &part.key, read)?;
     let reply = ask_aws(client.port, client.access, &request, true).await?;
     reply.map_err(|lost| source_lost(&lost))
 }

@@ -10,6 +10,7 @@ use super::PartCopy;
 use super::coordinator::{Started, Verdict};
 use crate::composite::CompositeCopy;
 use crate::error::TransferError;
+use crate::message::HintMessage;
 use crate::retry::{Disposition, after_delivery};
 use crate::time::later;
 
@@ -35,6 +36,9 @@ pub(super) struct Run {
     /// How often a hint had parts sent again.
     #[serde(default)]
     pub(super) hurried: u32,
+    /// The last hint for another version: when the run has ended, both sides are looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<Box<HintMessage>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,15 +108,19 @@ impl Run {
     }
 
     /// Everything is looked at again, unless that was tried too often or cannot help.
-    pub(super) fn again(&self, error: TransferError, seed: u64) -> Verdict {
-        let mut message = Box::new(self.order.message.clone());
+    pub(super) fn again(&mut self, error: TransferError, seed: u64) -> Verdict {
+        let next = self.next.clone();
+        let mut message = next.unwrap_or_else(|| Box::new(self.order.message.clone()));
         message.returns += 1;
         match after_delivery(&error, message.returns, seed) {
-            Disposition::RetryAfter(delay) => Verdict::Again {
-                message,
-                delay,
-                error,
-            },
+            Disposition::RetryAfter(delay) => {
+                self.next = None;
+                Verdict::Again {
+                    message,
+                    delay,
+                    error,
+                }
+            }
             Disposition::Quarantine => Verdict::Quarantine(error),
         }
     }

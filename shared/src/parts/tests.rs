@@ -240,6 +240,73 @@ fn a_silence_is_asked_about_with_one_part_and_the_others_follow_only_if_that_com
     assert_eq!(numbers(lost.wake(at(46))), [1, 2]);
 }
 
+fn order_of(version: &str, etag: &str) -> CompositeCopy {
+    let mut order = order(etag);
+    let name = "causeway-source-version-id";
+    order.object.metadata.insert(name.into(), version.into());
+    order
+}
+
+/// One that is written more often than it can be copied would never be.
+#[test]
+fn a_run_of_one_version_is_finished_and_the_newest_hint_follows_it() {
+    let mut coordinator = Coordinator::default();
+    coordinator.start(order_of("v1", "a"), "1", at(0));
+    coordinator.probed("1", Ok(true), at(0), 7);
+    let Task::Send { parts, .. } = coordinator.wake(at(0)) else {
+        panic!()
+    };
+    assert_eq!(parts[0].version.as_deref(), Some("v1"));
+    coordinator.sent("1", at(0));
+    for (version, minute) in [("v2", 1), ("v3", 2)] {
+        let mut order = order_of(version, version);
+        order.message.hint.version_id = Some(version.into());
+        let followed = coordinator.start(order, "2", at(minute));
+        assert_eq!(followed, Started::Followed);
+    }
+    assert_eq!(
+        coordinator.start(order_of("v1", "a"), "2", at(3)),
+        Started::Underway
+    );
+    let mut coordinator = crashed(&coordinator, &[0, 1]);
+    assert!(coordinator.copied("1", 2, copy(2), at(4)));
+    let mut lost = coordinator.clone();
+    coordinator.assembled("1", Ok(copied()), at(4), 7);
+    let Task::Settle { verdict, next, .. } = coordinator.wake(at(4)) else {
+        panic!()
+    };
+    assert_eq!(*verdict, Verdict::Done(copied()));
+    assert_eq!(next.unwrap().hint.version_id.as_deref(), Some("v3"));
+    coordinator.settled("1", at(4));
+    assert_eq!(
+        coordinator.start(order_of("v3", "v3"), "2", at(5)),
+        Started::New
+    );
+    // Both would look at both sides: one is enough.
+    lost.assembled("1", Err(error(ErrorKind::PreconditionLost)), at(4), 7);
+    let Task::Settle { verdict, next, .. } = lost.wake(at(4)) else {
+        panic!()
+    };
+    let Verdict::Again { message, .. } = *verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(
+        (message.hint.version_id.as_deref(), next),
+        (Some("v3"), None)
+    );
+    // To another place, or without versions, the newer one takes the run over.
+    let mut moved = order_of("v2", "b");
+    moved.bucket = "elsewhere".into();
+    for (old, new) in [
+        (order_of("v1", "a"), moved),
+        (order("a"), order_of("v2", "b")),
+    ] {
+        let mut coordinator = Coordinator::default();
+        coordinator.start(old, "1", at(0));
+        assert_eq!(coordinator.start(new, "2", at(0)), Started::New);
+    }
+}
+
 /// Parts may be gone with their queue, and the key's next hint is then the first to know.
 #[test]
 fn a_hint_for_a_run_that_has_been_quiet_has_its_missing_parts_sent_again() {

@@ -19,6 +19,6 @@ pub use list::{Doubtful, Listed, Listing, Plus, Unreadable};
 pub use object::SourceObject;
 pub(crate) use object::no_validator;
 pub use range::Span;
-pub use refusal::{Refusal, read_head, refusal};
+pub use refusal::{Refusal, read_head, refusal, refuses_version};
 pub use tagging::{Tags, read_tags};
 pub use validator::{if_match, is_same, may_be_same};

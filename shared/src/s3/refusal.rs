@@ -56,6 +56,16 @@ fn failed(reply: &Response<Bytes>, mut body: ErrorBody, bucket: &str) -> Transfe
     error.answered(reply, "x-amz-request-id")
 }
 
+/// Whether `reply`, to a read by version, may be good for no more than that it was by version: for that S3 wants
+/// another permission, and other stores may not know it.
+#[must_use]
+pub fn refuses_version(reply: &Response<Bytes>, bucket: &str) -> bool {
+    let is_of_version =
+        |kind| matches!(kind, ErrorKind::SourceDenied | ErrorKind::SourceUnexpected);
+    !reply.status().is_success()
+        && matches!(refusal(reply, bucket), Refusal::Failed(error) if is_of_version(error.kind))
+}
+
 /// Reads the reply to a HeadObject: the validator of what stands there (empty where it says none), or none
 /// where nothing does. A 404 has no body here that could say more: it is good for looking again, and not
 /// for deleting.

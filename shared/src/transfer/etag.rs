@@ -34,6 +34,7 @@ pub(super) enum EtagMd5 {
 #[derive(Debug)]
 pub(super) struct Measure {
     validator: String,
+    version: Option<String>,
     total: u64,
     /// How many bytes are behind, and their CRC32C.
     offset: u64,
@@ -114,6 +115,7 @@ impl Transfer {
     pub(super) fn measure(&mut self, source: &SourceObject) -> Next {
         self.measure_half(Measure {
             validator: source.validator(),
+            version: source.version_id.clone(),
             total: source.size,
             offset: 0,
             crc32c: 0,
@@ -128,13 +130,17 @@ impl Transfer {
             };
             return self.open();
         }
-        let step = self.read_span(Some(measure.half()), &measure.validator)?;
+        let step = self.read_span(
+            Some(measure.half()),
+            &measure.validator,
+            measure.version.as_deref(),
+        )?;
         self.state = State::Measuring(measure);
         Ok(step)
     }
 
     pub(super) fn half_opened(&mut self, reply: &Response<Bytes>, measure: Measure) -> Next {
-        if self.doubts_match(reply) {
+        if self.is_doubtful(reply) {
             return self.measure_half(measure);
         }
         let (start, length) = measure.half();

@@ -102,6 +102,8 @@ struct Effects {
 struct Reading {
     /// It refused an `If-Match`; whether rightly, the replies without it tell.
     is_match_refused: bool,
+    /// The last read of some bytes named a version.
+    is_by_version: bool,
     /// The body under way was not read in one go.
     is_broken_off: bool,
 }

@@ -46,6 +46,7 @@ impl Transfer {
         let carried = CarriedSession {
             uri,
             etag,
+            version: upload.source.version_id.clone(),
             size,
             furthest: 0,
             place: format!("{}/{}", self.address.bucket, self.address.name),

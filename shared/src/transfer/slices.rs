@@ -121,10 +121,15 @@ impl Transfer {
     }
 
     fn read_piece(&mut self, session: Box<Underway>, piece: Piece) -> Step {
-        let CarriedSession { size, etag, .. } = &session.carried;
+        let CarriedSession {
+            size,
+            etag,
+            version,
+            ..
+        } = &session.carried;
         let is_all = piece.start == 0 && piece.length == *size;
         let span = (!is_all).then_some((piece.start, piece.length));
-        match self.read_span(span, etag) {
+        match self.read_span(span, etag, version.as_deref()) {
             Ok(step) => {
                 self.state = State::InSession(session, Phase::Reopening(piece));
                 step
@@ -139,7 +144,7 @@ impl Transfer {
         reply: &Response<Bytes>,
         piece: Piece,
     ) -> Step {
-        if self.doubts_match(reply) {
+        if self.is_doubtful(reply) {
             return self.read_piece(session, piece);
         }
         let span = Span {

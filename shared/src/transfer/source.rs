@@ -15,7 +15,10 @@ use crate::mapping;
 use crate::plan::{Plan, SINGLE_REQUEST_LIMIT, plan};
 use crate::retry;
 use crate::route::OnConflict;
-use crate::s3::{Refusal, SourceObject, if_match, no_validator, read_tags, refusal as s3_refusal};
+use crate::s3::{
+    Refusal, SourceObject, if_match, no_validator, read_tags, refusal as s3_refusal,
+    refuses_version,
+};
 
 impl Transfer {
     /// A session that came with the message goes on. A small object is read at once, as if nothing
@@ -94,17 +97,31 @@ impl Transfer {
         Ok(Step::Open(request))
     }
 
-    /// Reads the bytes of `span` from the source, of the object with this validator.
-    pub(super) fn read_span(&self, span: Option<(u64, u64)>, etag: &str) -> Next {
+    /// Reads the bytes of `span` from the source, of the object with this validator and, where there are versions,
+    /// of this version.
+    pub(super) fn read_span(
+        &mut self,
+        span: Option<(u64, u64)>,
+        etag: &str,
+        version: Option<&str>,
+    ) -> Next {
+        let version = self.access.s3.version(version);
+        self.reading.is_by_version = version.is_some();
         self.read_source(&Read {
+            version,
             span,
             if_match: if_match(etag).filter(|_| !self.reading.is_match_refused),
         })
     }
 
     /// Whether `reply`, to a read of some bytes, says that the object is another, and may be wrong about
-    /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells.
-    pub(super) fn doubts_match(&mut self, reply: &Response<Bytes>) -> bool {
+    /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells. The same for one that
+    /// refuses to read by version: what stands there now may be that version still.
+    pub(super) fn is_doubtful(&mut self, reply: &Response<Bytes>) -> bool {
+        if self.reading.is_by_version && refuses_version(reply, &self.message.hint.bucket) {
+            self.access.s3.refuses_versions();
+            return true;
+        }
         let is_new =
             reply.status() == StatusCode::PRECONDITION_FAILED && !self.reading.is_match_refused;
         self.reading.is_match_refused |= is_new;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_harness::gcs::state::Object as Stored;
-use causeway_harness::s3::Fault;
-use causeway_harness::s3::store::SparseSpec;
+use causeway_harness::s3::store::{SparseSpec, Versioning};
+use causeway_harness::s3::{Fault, FaultSpec};
 use causeway_tests::{Lane, Seen, content, event, noise, run};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::fixture::{
@@ -41,6 +42,43 @@ fn a_source_that_changes_midway_ends_in_the_new_object_and_never_in_a_mixture() 
                 .iter()
                 .all(|commit| [700_000, 12 * MIB].contains(&commit.size))
         );
+    });
+}
+
+/// With If-Match alone an object that is written more often than it can be copied would never arrive.
+#[test]
+fn a_version_that_was_begun_is_finished_and_the_newer_one_follows() {
+    run(async {
+        let lane = shared().await.lane();
+        let versioned = lane.store().configure(&lane.source, |settings| {
+            settings.versioning = Versioning::Enabled;
+        });
+        versioned.unwrap();
+        // One part is read again after the overwrite.
+        lane.stack.local.s3.faults().fail_next(FaultSpec {
+            method: Some(Method::GET),
+            path_contains: format!("/{}/key?versionId=", lane.source),
+            fault: Fault::Return {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                retry_after: Some(3),
+            },
+        });
+        put(&lane, &large(12 * MIB));
+        let look = |seen: &Seen| {
+            let mut commits = seen.commits.iter();
+            commits
+                .find(|commit| commit.bucket == lane.destination)
+                .map(drop)
+        };
+        lane.stack.witness.until("the first part", look).await;
+        put(&lane, &large(3 * MIB));
+        let commits = lane.commits("key", 2).await;
+        let sizes: Vec<_> = commits.iter().map(|commit| commit.size).collect();
+        assert_eq!(sizes, [12 * MIB, 3 * MIB]);
+        swept(&lane).await;
+        lane.drained().await;
+        assert_eq!(lane.letters(), []);
+        all_met(&lane);
     });
 }
 

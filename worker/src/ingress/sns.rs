@@ -20,6 +20,7 @@ use worker::Env;
 use super::guesses;
 use super::sender::{refused_as, unknown};
 use crate::config::Config;
+use crate::host::Workerd;
 use crate::platform;
 use crate::port::WorkerdPort;
 use crate::reply::Reply;
@@ -187,7 +188,9 @@ async fn fetch(url: &str, env: &Env, now: Timestamp) -> Result<Result<Rc<Signer>
 /// Asks SNS. What it may answer otherwise the next time has the sender send again: a limit, trouble of
 /// its own, a redirect, no answer.
 async fn send(request: Request<Bytes>, env: &Env) -> Result<Response<Bytes>, Reply> {
-    let reply = WorkerdPort::new(env, None).send(request).await;
+    let reply = WorkerdPort::new(&Workerd::new(env), None)
+        .send(request)
+        .await;
     let reply = reply.map_err(|lost| silent(&lost.detail))?;
     let status = reply.status();
     let is_limit = reply.body().windows(7).any(|word| word == b"Throttl");

@@ -2,14 +2,16 @@
 //!
 //! Nothing is followed, cached or decoded behind the core's back.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use causeway_shared::host::to_json;
 use causeway_shared::port::REPLY_LIMIT;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
-use js_sys::{Array, JSON, Uint8Array};
+use js_sys::{Array, JSON, Promise, Uint8Array};
 use serde::{Serialize, Serializer};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, RequestInit};
 
@@ -60,18 +62,106 @@ fn as_object<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok,
     )
 }
 
-/// A request with `request`'s bytes as its body, none where the method has none.
+#[wasm_bindgen(module = "/src/port/exchange.js")]
+extern "C" {
+    /// The exchanges of one invocation or object.
+    pub(crate) type Exchanges;
+
+    #[wasm_bindgen(constructor)]
+    pub(crate) fn new() -> Exchanges;
+
+    #[wasm_bindgen(method)]
+    fn exchange(
+        this: &Exchanges,
+        url: &str,
+        init: &str,
+        prefix: &[u8],
+        body: Option<&Uint8Array>,
+        suffix: &[u8],
+        short: f64,
+        limit: f64,
+    ) -> Promise;
+}
+
+/// A reply.
+pub(super) struct Reply {
+    /// Status and headers, with an empty body.
+    pub(super) head: Response<Bytes>,
+    /// The whole body in the platform's memory, if it is short.
+    pub(super) body: Option<Uint8Array>,
+    response: JsValue,
+}
+
+impl Reply {
+    /// The platform's own. Its body has been read if it is short.
+    pub(super) fn into_response(self) -> web_sys::Response {
+        self.response.unchecked_into()
+    }
+
+    /// Status, headers and the first [`REPLY_LIMIT`] bytes of the body.
+    ///
+    /// # Errors
+    /// The platform's reason why the body broke off.
+    pub(super) async fn read(mut self) -> Result<Response<Bytes>, String> {
+        *self.head.body_mut() = match &self.body {
+            Some(body) => body.to_vec().into(),
+            None => beginning(self.response.unchecked_ref()).await?,
+        };
+        Ok(self.head)
+    }
+}
+
+/// What goes before, in and after the middle of a request's body; no middle, no body.
+pub(super) struct Enclosed<'a>(
+    pub(super) &'a [u8],
+    pub(super) Option<&'a Uint8Array>,
+    pub(super) &'a [u8],
+);
+
+/// Sends a request; reads its reply's body if it says that it has at most `short` bytes.
 ///
 /// # Errors
-/// The platform's reason why it is no request.
-pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, String> {
+/// The platform's reason why there is no reply, or that it did not come within `limit`.
+pub(super) async fn exchange(
+    exchanges: &Exchanges,
+    request: &Request<()>,
+    Enclosed(prefix, body, suffix): Enclosed<'_>,
+    reply: Body,
+    short: usize,
+    limit: Duration,
+) -> Result<Reply, String> {
+    let url = request.uri().to_string();
+    let init = init(request, reply);
+    #[expect(clippy::cast_precision_loss, reason = "some mebibytes")]
+    let short = short as f64;
+    let limit = 1000.0 * limit.as_secs_f64();
+    let replied = exchanges.exchange(&url, &init, prefix, body, suffix, short, limit);
+    let replied = JsFuture::from(replied).await;
+    let replied = Array::from(&replied.map_err(|error| describe(&error))?);
+    Ok(Reply {
+        head: head_of(&replied.get(0).as_string().unwrap_or_default())?,
+        body: replied.get(1).dyn_into().ok(),
+        response: replied.get(2),
+    })
+}
+
+/// Sends a request with its bytes as its body, none where the method has none.
+///
+/// # Errors
+/// As [`exchange`] says.
+pub(super) async fn send(
+    exchanges: &Exchanges,
+    request: Request<Bytes>,
+    reply: Body,
+    short: usize,
+    limit: Duration,
+) -> Result<Reply, String> {
     let (parts, body) = request.into_parts();
     let has_body = !matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
-    let outgoing = build(&Request::from_parts(parts, ()), reply)?;
-    if has_body {
-        outgoing.init.set_body(&Uint8Array::from(body.as_ref()));
-    }
-    Ok(outgoing)
+    let nothing = has_body.then(|| Uint8Array::new_with_length(0));
+    let enclosed = Enclosed(&body, nothing.as_ref(), &[]);
+    let request = Request::from_parts(parts, ());
+    exchange(exchanges, &request, enclosed, reply, short, limit).await
 }
 
 /// A request without a body.
@@ -79,8 +169,16 @@ pub(super) fn request(request: Request<Bytes>, reply: Body) -> Result<Outgoing, 
 /// # Errors
 /// The platform's reason why it is no request.
 pub(super) fn build(request: &Request<()>, reply: Body) -> Result<Outgoing, String> {
+    let init = JSON::parse(&init(request, reply)).map_err(|error| describe(&error))?;
+    Ok(Outgoing {
+        url: request.uri().to_string(),
+        init: init.unchecked_into(),
+    })
+}
+
+fn init(request: &Request<()>, reply: Body) -> String {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let init = Init {
+    to_json(&Init {
         method: request.method().as_str(),
         headers: request.headers(),
         redirect: "manual",
@@ -88,11 +186,6 @@ pub(super) fn build(request: &Request<()>, reply: Body) -> Result<Outgoing, Stri
         // (https://developers.cloudflare.com/cache/concepts/default-cache-behavior/).
         cache: is_read.then_some("no-store"),
         encode_response_body: (reply == Body::AsStored).then_some("manual"),
-    };
-    let init = JSON::parse(&to_json(&init)).map_err(|error| describe(&error))?;
-    Ok(Outgoing {
-        url: request.uri().to_string(),
-        init: init.unchecked_into(),
     })
 }
 
@@ -115,11 +208,16 @@ pub(super) async fn fetch(request: &Outgoing) -> Result<web_sys::Response, Strin
 /// # Errors
 /// A status that is none.
 pub(super) fn head(response: &web_sys::Response) -> Result<Response<Bytes>, String> {
+    // One call for all.
+    let headers = String::from(Array::from(&response.headers()).join("\n"));
+    head_of(&format!("{}\n{headers}", response.status()))
+}
+
+/// What `lines` say: the status, then `name,value` each.
+fn head_of(lines: &str) -> Result<Response<Bytes>, String> {
     let mut head = Response::new(Bytes::new());
-    *head.status_mut() =
-        http::StatusCode::from_u16(response.status()).map_err(|error| error.to_string())?;
-    // One call for all: an array of [name, value] is joined as `name,value`, and a name has no comma.
-    let lines = String::from(Array::from(&response.headers()).join("\n"));
+    let (status, lines) = lines.split_once('\n').unwrap_or((lines, ""));
+    *head.status_mut() = status.parse().map_err(|_| format!("the status {status}"))?;
     for (name, value) in lines.split('\n').filter_map(|line| line.split_once(',')) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             head.headers_mut().append(name, value);

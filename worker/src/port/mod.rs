@@ -12,6 +12,7 @@ mod sign;
 mod source;
 mod whole;
 
+pub(crate) use exchange::Exchanges;
 pub(crate) use sign::SigningKey;
 pub(crate) use source::chunk_of;
 
@@ -20,12 +21,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use causeway_shared::host::ledger;
-use causeway_shared::port::{DeletePermit, Digest, Digests, Port, Side, Sink, TransportError};
+use causeway_shared::port::{
+    DeletePermit, Digest, Digests, Port, REPLY_LIMIT, Side, Sink, TransportError,
+};
 use causeway_shared::route::Route;
 use futures::future::{Either, select};
 use http::{Request, Response};
 use jiff::Timestamp;
-use worker::{Delay, Env};
+use worker::Delay;
 
 use crate::host::Workerd;
 use crate::platform;
@@ -37,16 +40,16 @@ const REPLY_TIME: Duration = Duration::from_mins(1);
 
 /// The port of one transfer.
 pub(crate) struct WorkerdPort {
-    env: Env,
+    platform: Workerd,
     signing_key: Option<Rc<SigningKey>>,
     source: Option<Source>,
 }
 
 impl WorkerdPort {
-    /// A port that asks the ledgers of `env` and signs with `signing_key`.
-    pub(crate) fn new(env: &Env, signing_key: Option<Rc<SigningKey>>) -> Self {
+    /// A port that asks the ledgers of `platform` and signs with `signing_key`.
+    pub(crate) fn new(platform: &Workerd, signing_key: Option<Rc<SigningKey>>) -> Self {
         Self {
-            env: env.clone(),
+            platform: platform.clone(),
             signing_key,
             source: None,
         }
@@ -64,29 +67,34 @@ impl Port for WorkerdPort {
     }
 
     async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let reply = async {
-            let request = exchange::request(request, exchange::Body::Decoded)?;
-            let response = exchange::fetch(&request).await?;
-            exchange::read(&response).await
-        };
-        in_time(REPLY_TIME, reply).await.map_err(sink)
+        let exchanges = self.platform.exchanges();
+        let replied = exchange::send(
+            exchanges,
+            request,
+            exchange::Body::Decoded,
+            REPLY_LIMIT,
+            REPLY_TIME,
+        );
+        read(replied.await.map_err(sink)?).await.map_err(sink)
     }
 
     async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.source = None;
-        let opened = async {
-            let request = exchange::request(request, exchange::Body::AsStored)?;
-            let response = exchange::fetch(&request).await?;
-            if response.ok() {
-                let head = exchange::head(&response)?;
-                let source = Source::new(response, head.headers());
-                return Ok((head, Some(source)));
-            }
-            Ok((exchange::read(&response).await?, None))
-        };
-        let (reply, opened) = in_time(REPLY_TIME, opened).await.map_err(source)?;
-        self.source = opened;
-        Ok(reply)
+        let exchanges = self.platform.exchanges();
+        let replied = exchange::send(
+            exchanges,
+            request,
+            exchange::Body::AsStored,
+            whole::LIMIT,
+            REPLY_TIME,
+        );
+        let reply = replied.await.map_err(source)?;
+        if !reply.head.status().is_success() {
+            return read(reply).await.map_err(source);
+        }
+        let head = reply.head.clone();
+        self.source = Some(Source::new(reply));
+        Ok(head)
     }
 
     async fn pipe(
@@ -96,8 +104,8 @@ impl Port for WorkerdPort {
         digest: Option<Digest>,
     ) -> Result<Response<Bytes>, TransportError> {
         let mut open = self.open_body()?;
-        if digest.is_none() && length <= whole::LIMIT {
-            return whole::send(open, &sink, length).await;
+        if digest.is_none() && length <= whole::LIMIT as u64 {
+            return whole::send(self.platform.exchanges(), open, &sink, length).await;
         }
         let (reply, is_whole) = pipe::pipe(&mut open, sink, length, digest).await?;
         if digest.is_some() && is_whole {
@@ -125,7 +133,7 @@ impl Port for WorkerdPort {
     }
 
     async fn may_delete(&mut self, route: &Route) -> Result<DeletePermit, String> {
-        ledger::may_delete(&Workerd::new(&self.env), route).await
+        ledger::may_delete(&self.platform, route).await
     }
 
     async fn sign_rs256(&mut self, message: Vec<u8>) -> Result<Vec<u8>, String> {
@@ -139,6 +147,14 @@ impl Port for WorkerdPort {
         let wait = time.duration_since(platform::now());
         Delay::from(Duration::try_from(wait).unwrap_or_default()).await;
     }
+}
+
+/// Reads a reply's body, which may be one that does not end.
+async fn read(reply: exchange::Reply) -> Result<Response<Bytes>, String> {
+    if reply.body.is_some() {
+        return reply.read().await;
+    }
+    in_time(REPLY_TIME, reply.read()).await
 }
 
 fn source(detail: String) -> TransportError {

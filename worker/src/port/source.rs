@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use causeway_shared::port::{Digest, Digests};
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -11,7 +10,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamReaderMode, Response};
 
 use super::digest::Running;
-use super::exchange;
+use super::exchange::{self, Reply};
 use crate::platform::{ByobReader, describe};
 
 /// An open body. It is cancelled when it is dropped, so that its connection is not held.
@@ -19,7 +18,7 @@ pub(super) struct Source {
     response: Response,
     stream: Option<ReadableStream>,
     reader: Option<ByobReader>,
-    /// What is left of it, if that was read into memory.
+    /// What is left of it, if that was read into memory: by [`exchange`] because it is short, or to be held.
     held: Option<Uint8Array>,
     running: Option<Running>,
     /// The bytes that have not been read, as Content-Length says.
@@ -27,21 +26,26 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The body of `response`, which has `headers`; no stream is an empty body.
-    pub(super) fn new(response: Response, headers: &HeaderMap) -> Self {
-        let stream = response.body();
-        let length = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok());
-        let left = match stream {
-            Some(_) => length.and_then(|length| length.parse().ok()),
-            None => Some(0),
+    /// The body of `reply`; no stream is an empty body.
+    pub(super) fn new(reply: Reply) -> Self {
+        let length = reply.head.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let held = reply.body.clone();
+        let response = reply.into_response();
+        let stream = match held {
+            Some(_) => None,
+            None => response.body(),
+        };
+        let left = match (&held, &stream) {
+            (Some(held), _) => Some(held.length().into()),
+            (None, Some(_)) => length,
+            (None, None) => Some(0),
         };
         Self {
             response,
             stream,
             reader: None,
-            held: None,
+            held,
             running: None,
             left,
         }
@@ -88,7 +92,8 @@ impl Source {
     }
 
     /// Fills `range` of `buffer`, at least `at_least` bytes of it unless the body ends before; `None`
-    /// at its end. The buffer is handed to the platform and comes back under the bytes.
+    /// at its end. The buffer is handed to the platform and comes back under the bytes. What is held comes in a
+    /// buffer of its own.
     ///
     /// # Errors
     /// The platform's reason why the body broke off.
@@ -98,10 +103,15 @@ impl Source {
         range: Range<u32>,
         at_least: u32,
     ) -> Result<Option<Uint8Array>, String> {
+        let length = range.end - range.start;
+        if let Some(held) = self.held.take() {
+            let chunk = held.subarray(0, length.min(held.length()));
+            self.keep(held.subarray(chunk.length(), held.length()));
+            return Ok(Some(chunk).filter(|chunk| chunk.length() > 0));
+        }
         let Some(reader) = self.reader()? else {
             return Ok(None);
         };
-        let length = range.end - range.start;
         let view = Uint8Array::new_with_byte_offset_and_length(buffer, range.start, length);
         let read = async { JsFuture::from(reader.read_at_least(at_least, &view)?).await };
         let read = read.await.map_err(|error| describe(&error))?;

@@ -23,7 +23,8 @@ use crate::ledger::{Ledger, Load, Record};
 pub use entries::QUARANTINE;
 pub use report::{Query, Report};
 pub(super) use tell::{
-    is_deletable, note_deletable, objects, quarantine, record, return_permits, walked,
+    is_deletable, may_run, note_deletable, objects, quarantine, record, return_permits, run_ended,
+    walked,
 };
 pub use tell::{may_delete, tell};
 
@@ -83,6 +84,13 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
         self.storage.put(vec![(LEDGER.to_owned(), text)]).await
     }
 
+    /// Changes the ledger and stores it; there is nothing to say of it.
+    async fn change(&self, act: impl FnOnce(&mut Ledger)) -> Result<String, String> {
+        self.ledger.with(act)?;
+        self.store().await?;
+        Ok(to_json(&()))
+    }
+
     async fn take(&self, report: Report) -> Result<String, String> {
         Ok(match report {
             Report::Record(records) => to_json(&self.note(records).await?),
@@ -91,11 +99,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 to_json(&())
             }
             Report::MayDelete(brake, count) => to_json(&self.may_delete(&brake, count).await?),
-            Report::NotDeleted(count) => {
-                self.ledger.with(|ledger| ledger.brake.returned(count))?;
-                self.store().await?;
-                to_json(&())
-            }
+            Report::NotDeleted(count) => self.change(|ledger| ledger.brake.returned(count)).await?,
             Report::Refused(key, error) => {
                 let now = self.platform.now();
                 let judged = self.ledger.with(|ledger| {
@@ -117,11 +121,7 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
                 self.quarantine(letters).await?;
                 to_json(&())
             }
-            Report::Walked(walk) => {
-                self.ledger.with(|ledger| ledger.walked(*walk))?;
-                self.store().await?;
-                to_json(&())
-            }
+            Report::Walked(walk) => self.change(|ledger| ledger.walked(*walk)).await?,
             Report::Objects => self.ledger.with(|ledger| to_json(&ledger.objects))?,
             Report::IsDeletable(place) => {
                 let now = self.platform.now();
@@ -130,11 +130,18 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             }
             Report::Deletable(place) => {
                 let now = self.platform.now();
-                self.ledger
-                    .with(|ledger| ledger.note_deletable(place, now))?;
-                self.store().await?;
-                to_json(&())
+                self.change(|ledger| ledger.note_deletable(place, now))
+                    .await?
             }
+            Report::MayRun(id) => {
+                let now = self.platform.now();
+                let may = self.ledger.with(|ledger| ledger.may_run(id, now))?;
+                if may {
+                    self.store().await?;
+                }
+                to_json(&may)
+            }
+            Report::RunEnded(id) => self.change(|ledger| ledger.run_ended(&id)).await?,
             Report::Status(name) => self.status(&name)?,
             Report::Metrics(name) => self.ledger.with(|ledger| metrics::samples(&name, ledger))?,
             Report::Transfers { limit, after } => {

@@ -35,6 +35,10 @@ pub enum Report {
     IsDeletable(String),
     /// They could.
     Deletable(String),
+    /// May the run of that id begin? One that has begun goes on.
+    MayRun(String),
+    /// The run of that id has ended.
+    RunEnded(String),
     /// Answered with a [`crate::api::RouteStatus`] of the route of that name.
     Status(String),
     /// Answered with the [`crate::api::metrics::samples`] of the route of that name, which are no JSON.

@@ -6,6 +6,7 @@ use super::Report;
 use super::gather::shard;
 use crate::brake::DeletePermit;
 use crate::host::{Class, Platform, from_json, log, to_json};
+use crate::integrity::Crc64Nvme;
 use crate::ledger::Record;
 use crate::message::DeadLetter;
 use crate::route::{Route, UNROUTED};
@@ -141,6 +142,32 @@ pub(in crate::host) async fn note_deletable(platform: &impl Platform, route: &st
     if let Err(reason) = tell(platform, route, &Report::Deletable(place)).await {
         log::ledger_silent(platform, route, &reason);
     }
+}
+
+/// Asks the ledger of `route` whether the run of `coordinator` may begin, or tells that it goes on. Without an answer it
+/// may: a ledger that is silent holds up nothing.
+pub(in crate::host) async fn may_run(
+    platform: &impl Platform,
+    route: &str,
+    coordinator: &str,
+) -> bool {
+    let may = tell(platform, route, &Report::MayRun(run_id(coordinator))).await;
+    may.map_or(true, |may| may != "false")
+}
+
+/// Tells it that the run has ended. A run that does not say so stops counting after a while.
+pub(in crate::host) async fn run_ended(platform: &impl Platform, route: &str, coordinator: &str) {
+    let report = Report::RunEnded(run_id(coordinator));
+    if let Err(reason) = tell(platform, route, &report).await {
+        log::ledger_silent(platform, route, &reason);
+    }
+}
+
+/// A coordinator has one run at a time, and its name may be long.
+fn run_id(coordinator: &str) -> String {
+    let mut hash = Crc64Nvme::default();
+    hash.update(coordinator.as_bytes());
+    format!("{:016x}", hash.finish())
 }
 
 /// Writes down a walk that has ended, and what it counted.

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::brake::Brake;
+use crate::composite::CompositeCopy;
 use crate::error::{ConfigError, ErrorKind, TransferError};
 use crate::event::ObjectHint;
+use crate::host::coordinator::PartsCoordinator;
 use crate::host::{Class, Isolate, Level, Queue, RouteAccess, gate};
-use crate::ledger::Selector;
+use crate::ledger::{RUNS, Selector};
 use crate::message::{DeadLetter, HintMessage};
 use crate::port::{Digest, Digests, Port, Sink, TransportError};
 use crate::route::{Route, Routes};
@@ -416,4 +418,51 @@ fn a_full_quarantine_counts_what_it_has_no_room_for() {
     let status = world.status();
     assert_eq!((status.quarantined, status.overflowed), (1_000_000, 2));
     assert_eq!(block_on(store.list(QUARANTINE, None, None)), Ok(Vec::new()));
+}
+
+fn large(key: &str) -> String {
+    let order = CompositeCopy {
+        message: message(key),
+        bucket: "dst".into(),
+        folder: ".causeway-parts/".into(),
+        object: crate::gcs::Object::default(),
+        precondition: crate::gcs::Precondition::DoesNotExist,
+        etag: "\"e\"".into(),
+        stored: crate::s3::StoredChecksums::default(),
+        parts: crate::plan::Parts {
+            total: 5,
+            length: 2,
+            digest: None,
+        },
+        quiet_after: 300,
+    };
+    json!({"Start": order}).to_string()
+}
+
+#[test]
+fn a_large_object_waits_for_its_turn_while_its_route_copies_as_many_as_it_may() {
+    let fake = Fake::default();
+    for run in 0..RUNS {
+        assert!(fake.tell::<bool>(&Report::MayRun(run.to_string())));
+    }
+    let coordinator = |key| {
+        let coordinator = PartsCoordinator::new(fake.isolate_beside(), Store::default());
+        move || block_on(coordinator.answer(&large(key))).unwrap()
+    };
+    let (first, second) = (coordinator("1"), coordinator("2"));
+    assert_eq!(first(), "\"Full\"");
+    fake.tell::<()>(&Report::RunEnded("7".into()));
+    // It has taken the place, and needs no other for what it has begun.
+    assert_eq!(
+        (first(), first()),
+        ("\"New\"".into(), "\"Underway\"".into())
+    );
+    assert_eq!(second(), "\"Full\"");
+    gate::note_full(&fake, ROUTE);
+    assert!(gate::is_full(&fake, ROUTE) && !gate::is_full(&fake.isolate_beside(), ROUTE));
+    let turn = || gate::turn(&fake, &message("2")).as_secs();
+    assert!((30..=60).contains(&turn()));
+    fake.0.borrow_mut().second = 1800;
+    assert!(!gate::is_full(&fake, ROUTE));
+    assert!((300..=600).contains(&turn()));
 }

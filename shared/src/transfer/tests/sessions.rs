@@ -125,6 +125,47 @@ fn where_if_match_cannot_hold_the_reply_s_own_etag_is_compared() {
     run.expect("send DELETE /session");
 }
 
+/// Where there are versions what was begun is finished, however often the source is written meanwhile.
+#[test]
+fn a_session_reads_the_version_that_it_was_begun_for() {
+    const HALF: u64 = LARGE / 2 + 1;
+    let broken = |access: Arc<Access>| {
+        let mut run = Run::with(access, hint("k", Some(LARGE)));
+        let size = LARGE.to_string();
+        let headers = [
+            ("content-length", &*size),
+            ("etag", MD5_ETAG),
+            ("x-amz-version-id", "v1"),
+        ];
+        run.answer(reply(404, &[], ""))
+            .answer(reply(200, &headers, ""));
+        run.answer(session()).lose(Side::Source).waits();
+        run.answer(persisted(HALF));
+        run
+    };
+    let range = format!("bytes={HALF}-{} {MD5_ETAG}", LARGE - 1);
+    let by_version = format!("{OPEN} versionId=v1 {range}");
+    let rest = || span(HALF, LARGE - HALF, LARGE, MD5_ETAG);
+    let mut run = broken(access());
+    run.expect(&by_version).answer(rest());
+    assert!(matches!(run.step, Step::Pipe { .. }), "{:?}", run.step);
+    let mut run = broken(access());
+    run.expect(&by_version);
+    run.answer(reply(404, &[], "<Error><Code>NoSuchVersion</Code></Error>"));
+    run.expect("send DELETE /session");
+    // Another permission than reading what is current; once it is known to lack, it is not tried again.
+    let access = access();
+    for is_known in [false, true] {
+        let mut run = broken(Arc::clone(&access));
+        if !is_known {
+            let denied = "<Error><Code>AccessDenied</Code></Error>";
+            run.expect(&by_version).answer(reply(403, &[], denied));
+        }
+        run.expect(&format!("{OPEN} {range}")).answer(rest());
+        assert!(matches!(run.step, Step::Pipe { .. }), "{:?}", run.step);
+    }
+}
+
 /// The version is then the time of the last change, and the size.
 #[test]
 fn an_object_without_an_etag_is_told_by_its_time() {

@@ -1,0 +1,60 @@
+// Whole exchanges with a store: each crossing between wasm and JavaScript costs more than most of what is
+// done here, so request, headers and a short body are one call and one promise.
+
+// How often time limits are looked at, in milliseconds.
+const TICK = 5000;
+
+// The exchanges of one invocation or object, and one timer for all their time limits.
+export class Exchanges {
+  #pending = new Set();
+  #ticks = false;
+
+  // Sends `prefix`, `body` and `suffix`, where there is a `body`, to `url`, under the members of `init`, which is
+  // JSON. Gives status and headers as lines, the body if it says that it has at most `short` bytes, and the reply.
+  // Rejects after `limit` milliseconds.
+  exchange(url, init, prefix, body, suffix, short, limit) {
+    const request = JSON.parse(init);
+    // Now: the views end with the first wait.
+    if (body) request.body = enclosed(prefix, body, suffix);
+    return new Promise((resolve, reject) => {
+      const entry = { until: Date.now() + limit, limit, reject };
+      this.#pending.add(entry);
+      this.#tick();
+      whole(url, request, short)
+        .then(resolve, reject)
+        .finally(() => this.#pending.delete(entry));
+    });
+  }
+
+  #tick() {
+    if (this.#ticks || this.#pending.size === 0) return;
+    this.#ticks = true;
+    setTimeout(() => {
+      this.#ticks = false;
+      const now = Date.now();
+      for (const { until, limit, reject } of this.#pending) {
+        if (now >= until) reject(new Error(`no end within ${limit / 1000} s`));
+      }
+      this.#tick();
+    }, TICK);
+  }
+}
+
+async function whole(url, request, short) {
+  const reply = await fetch(url, request);
+  const { headers } = reply;
+  // An array of [name, value] is joined as `name,value`, and a name has no comma.
+  const head = [reply.status, ...headers].join("\n");
+  const length = headers.get("content-length");
+  // One that is decoded may be longer than it says.
+  const isShort = length !== null && Number(length) <= short && !headers.has("content-encoding");
+  return [head, isShort ? new Uint8Array(await reply.arrayBuffer()) : undefined, reply];
+}
+
+function enclosed(prefix, body, suffix) {
+  const whole = new Uint8Array(prefix.length + body.length + suffix.length);
+  whole.set(prefix);
+  whole.set(body, prefix.length);
+  whole.set(suffix, prefix.length + body.length);
+  return whole;
+}
