@@ -483,6 +483,9 @@ fn read_event(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -493,13 +496,6 @@ mod tests {
         let deliveries = (1..=100).map(misconfigured_delay);
         assert!(deliveries.sum::<u32>() > 3 * 24 * 3600);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_session_that_goes_on_below_what_a_lost_one_had_is_not_in_vain() {
