@@ -48,6 +48,8 @@ pub(super) struct Circumstances {
     pub(super) rolled_back: Option<u64>,
     /// Requests of an invocation that may wait at once.
     pub(super) connections: usize,
+    /// How long the queues gather a batch, in milliseconds.
+    pub(super) gathers: u64,
 }
 
 /// The route is another for a while, and each isolate sees it some time later.
@@ -139,7 +141,8 @@ impl Circumstances {
             change,
             backlog,
             rolled_back,
-            connections: rng.pick(&[1, 2, 6]),
+            connections: rng.pick(&[1, 1, 2, 6]),
+            gathers: rng.pick(&[0, 0, 2_000]),
         }
     }
 }

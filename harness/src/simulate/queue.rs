@@ -177,7 +177,7 @@ impl World {
     }
 
     fn deliver_after(&self, queue: Queue, delay: u64) {
-        let wait = self.rng.borrow_mut().between(1, 40);
+        let wait = self.rng.borrow_mut().between(1, 40) + self.scenario.circumstances.gathers;
         self.after(delay + wait, move |world| world.deliver(queue));
     }
 

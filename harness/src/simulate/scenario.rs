@@ -81,7 +81,7 @@ impl Scenario {
         let parts_above = rng.pick(&[None, Some(1), Some(4), Some(64), Some(256)]);
         let count = rng.pick(&[1, 1, 2, 3, 5]);
         let keys = &KEYS[..count];
-        let horizon = rng.pick(&[1_000, 20_000, 120_000, 900_000]);
+        let horizon = rng.pick(&[20, 1_000, 20_000, 120_000, 900_000]);
         let number = rng.pick(&[1, 2, 3, 4, 6, 10]);
         let tags = rng.chance(1, 4);
         let is_large = rng.chance(1, 3);
