@@ -15,19 +15,18 @@ use futures::stream;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::coordinator::{Answer, Handle};
+use super::hand_over::{carried_in_vain, hand_over, is_in_vain};
 use super::settle::{Decision, Delivery, PLATFORM_DELAY, Verdict, settle};
 use super::{
-    Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_after,
-    put_all_after, share, to_json,
+    Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_all_after,
+    share, to_json,
 };
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
 use crate::event::{self, EventError, Notification};
 use crate::ledger::Record;
-use crate::message::{CarriedSession, Fold, HintMessage, Message, PartMessage, fold};
+use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
-use crate::retry::DELIVERIES;
 use crate::route::Routes;
 use crate::transfer::{Ending, Outcome, Transfer};
 
@@ -46,9 +45,6 @@ const PARTS_AT_ONCE: usize = 6;
 /// No transfer is begun later than this after the batch: a transfer may take 13 of the 15 minutes that a
 /// consumer has, and what is under way when they end is lost.
 const BEGIN_WITHIN: SignedDuration = SignedDuration::from_secs(90);
-
-/// How long after an isolate died GCS may still commit what it sent.
-const LATE_UPLOAD: Duration = Duration::from_mins(15);
 
 /// How long a message waits when the worker is misconfigured, in seconds: at first, and at most. Its hundred
 /// deliveries then last for four days.
@@ -320,89 +316,6 @@ fn record_of(
     }
 }
 
-/// How many deliveries count of the message that carries `session` on: none if more of the object than ever was sent,
-/// no more than before where the same session goes on, and this one, the `count`th, where a session was lost.
-fn used(message: &HintMessage, session: &CarriedSession, count: u32) -> u32 {
-    match &message.session {
-        Some(before) if session.etag == before.etag && session.furthest <= before.furthest => {
-            if session.uri == before.uri {
-                message.returns
-            } else {
-                count
-            }
-        }
-        _ => 0,
-    }
-}
-
-/// Whether `session` would be carried on for ever: each is lost, and none comes further.
-fn is_in_vain(message: &HintMessage, session: &CarriedSession, count: u32) -> bool {
-    used(message, session, count) >= DELIVERIES
-}
-
-fn carried_in_vain(furthest: u64) -> TransferError {
-    TransferError::new(
-        ErrorKind::DestinationUnavailable,
-        format!("GCS lost each upload of the object; none came further than {furthest} bytes."),
-        "Look at the state of Google Cloud Storage, and replay the object.",
-    )
-}
-
-/// Hands what does not end here to whoever goes on with it: the coordinator of its parts, or another message.
-/// One that carries a session on counts the `count` deliveries on, if none of them came further; one that looks
-/// again comes when nothing can be on its way any more. Whoever it is answers for the hint once this gives `true`.
-async fn hand_over(
-    platform: &impl Platform,
-    message: &HintMessage,
-    ending: Ending,
-    count: u32,
-) -> Result<bool, String> {
-    match ending {
-        Ending::Settled(outcome) => {
-            let again = HintMessage {
-                returns: 0,
-                ..message.clone()
-            };
-            put_after(platform, Queue::Hints, &again, LATE_UPLOAD).await?;
-            log::looks_again(platform, message, &outcome, LATE_UPLOAD);
-            Ok(true)
-        }
-        Ending::Parts(order) => {
-            let name = order.coordinator();
-            let line = log::in_parts(&order);
-            if !gate::is_full(platform, &message.route) {
-                match Handle::new(platform, &name).start(*order).await? {
-                    Answer::Busy => return Ok(false),
-                    Answer::Full => gate::note_full(platform, &message.route),
-                    _ => {
-                        log::info(platform, &line);
-                        return Ok(true);
-                    }
-                }
-            }
-            let wait = gate::turn(platform, message);
-            let again = HintMessage {
-                returns: count.saturating_sub(1),
-                ..message.clone()
-            };
-            put_after(platform, Queue::Hints, &again, wait).await?;
-            log::held(platform, &message.route, 1, wait);
-            Ok(true)
-        }
-        Ending::Carry { session, delay } => {
-            let line = log::carried(message, &session);
-            let next = HintMessage {
-                returns: used(message, &session, count),
-                session: Some(session),
-                ..message.clone()
-            };
-            put_after(platform, Queue::Hints, &next, delay).await?;
-            log::info(platform, &line);
-            Ok(true)
-        }
-    }
-}
-
 async fn transfer<P: Platform>(
     platform: &P,
     message: &HintMessage,
@@ -483,9 +396,6 @@ fn read_event(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -495,26 +405,5 @@ mod tests {
         assert_eq!(misconfigured_delay(u32::MAX), 3600);
         let deliveries = (1..=100).map(misconfigured_delay);
         assert!(deliveries.sum::<u32>() > 3 * 24 * 3600);
-    }
-
-    #[test]
-    fn a_session_that_goes_on_below_what_a_lost_one_had_is_not_in_vain() {
-        let session = |uri: &str, furthest: u64| -> CarriedSession {
-            let plan = json!({"slice": 1, "digest": null});
-            let stored = crate::s3::StoredChecksums::default();
-            let session = json!({"uri": uri, "etag": "e", "size": 9, "furthest": furthest, "plan": plan, "stored": stored});
-            serde_json::from_value(session).unwrap()
-        };
-        let hint = json!({"bucket": "b", "key": "k", "event": "e"});
-        let hint = json!({"route": "r", "hint": hint, "accepted_at": "2026-01-01T00:00:00Z"});
-        let mut message: HintMessage = serde_json::from_value(hint).unwrap();
-        assert_eq!(used(&message, &session("http://a", 5), 3), 0);
-        message.session = Some(Box::new(session("http://a", 5)));
-        message.returns = 2;
-        assert_eq!(used(&message, &session("http://a", 6), 3), 0);
-        assert_eq!(used(&message, &session("http://a", 5), 3), 2);
-        assert_eq!(used(&message, &session("http://b", 5), 3), 3);
-        assert!(is_in_vain(&message, &session("http://b", 5), DELIVERIES));
-        assert!(!is_in_vain(&message, &session("http://a", 5), DELIVERIES));
     }
 }

@@ -11,6 +11,7 @@
 pub mod batch;
 pub mod coordinator;
 mod gate;
+mod hand_over;
 mod held;
 pub mod hints;
 mod isolate;
