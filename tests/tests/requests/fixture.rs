@@ -174,12 +174,17 @@ impl Site<'_> {
 
     /// Tells the worker of `key`.
     pub(crate) async fn tell(&self, key: &str, size: u64) {
-        let event = write_event(&self.source, key, Some(size));
+        self.notify(&write_event(&self.source, key, Some(size)))
+            .await;
+    }
+
+    /// Sends `event`.
+    pub(crate) async fn notify(&self, event: &Value) {
         let url = format!("{}/events", self.fixture.runtime.url());
         let request = reqwest::Client::new()
             .post(url)
             .bearer_auth(TOKEN)
-            .json(&event);
+            .json(event);
         assert_eq!(request.send().await.unwrap().status(), 202);
     }
 

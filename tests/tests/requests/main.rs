@@ -13,5 +13,6 @@ mod refusals;
 mod replies;
 mod resumable;
 mod s3;
+mod shares;
 mod smuggled;
 mod stored;
