@@ -96,7 +96,7 @@ fn what_no_event_told_of_is_found_and_brought_in_step() {
         let walk = reconciled(&lane, 2, Request::default()).await;
         assert_eq!((walk.sent, walk.expected), (40, Some(40)));
         for number in 0..40 {
-            lane.commits(&name(number), 1).await;
+            lane.outcomes(&name(number), 1).await;
         }
 
         for number in 0..3 {
@@ -140,7 +140,7 @@ fn deletes_that_it_finds_are_under_the_brake_whose_share_is_of_what_it_counted()
         assert_eq!(status(&lane).await["brake"]["limit"], 1000);
         reconciled(&lane, 1, Request::default()).await;
         for number in 0..30 {
-            lane.commits(&name(number), 1).await;
+            lane.outcomes(&name(number), 1).await;
         }
         assert_eq!(status(&lane).await["brake"]["limit"], 12);
         for number in 0..15 {
@@ -175,7 +175,7 @@ fn where_deletes_are_ignored_a_copy_without_its_source_is_counted_and_stays() {
         let lane = stack.lane();
         write(&lane, 1, "one");
         reconciled(&lane, 1, Request::default()).await;
-        lane.commits(&name(1), 1).await;
+        lane.outcomes(&name(1), 1).await;
         lane.delete(&name(1));
         let walk = reconciled(&lane, 2, Request::default()).await;
         assert_eq!((counts(&walk), walk.sent), ([0, 1, 0, 0, 0, 1, 0], 0));
@@ -214,7 +214,7 @@ fn the_cron_reconciles_every_route() {
         write(&lane, 1, "one");
         stack.local.runtime.schedule("17 3 * * *").await.unwrap();
         let lane = stack.lane_number(0);
-        lane.commits(&name(1), 1).await;
+        lane.outcomes(&name(1), 1).await;
         let walk = ended(&lane, 1).await;
         assert_eq!(counts(&walk), [1, 0, 0, 1, 0, 0, 0]);
     });
@@ -243,7 +243,7 @@ fn it_goes_on_by_itself_after_the_runtime_was_killed() {
         let admin = stack.admin();
         let begun = admin.begin_walk(Kind::Reconcile, &lane.route, &slow);
         let begun = begun.await.unwrap();
-        lane.commits(&name(0), 1).await;
+        lane.outcomes(&name(0), 1).await;
         stack.local.runtime.kill().await.unwrap();
         stack.local.restart().await.unwrap();
         let lane = stack.lane_number(0);
@@ -253,7 +253,7 @@ fn it_goes_on_by_itself_after_the_runtime_was_killed() {
         // What was in the queue died with the runtime, as nothing in the platform's does.
         reconciled(&lane, 2, Request::default()).await;
         for number in 0..KEYS {
-            lane.commits(&name(number), 1).await;
+            lane.outcomes(&name(number), 1).await;
         }
     });
 }
@@ -315,7 +315,7 @@ fn other_bytes_under_the_metadata_of_a_copy_are_found_and_mended() {
         }
         reconciled(&lane, 1, Request::default()).await;
         for key in keys {
-            lane.commits(key, 1).await;
+            lane.outcomes(key, 1).await;
         }
         let walk = reconciled(&lane, 2, dry()).await;
         assert_eq!(counts(&walk), [3, 3, 3, 0, 0, 0, 0]);
@@ -348,7 +348,7 @@ fn headers_that_somebody_changed_are_found_by_a_deep_one() {
         }
         reconciled(&lane, 1, Request::default()).await;
         for number in 0..3 {
-            lane.commits(&name(number), 1).await;
+            lane.outcomes(&name(number), 1).await;
         }
         let state = stack.local.gcs.state();
         let any = Preconditions::default();
@@ -415,7 +415,7 @@ fn a_source_key_in_the_folder_of_parts_is_a_key_like_others() {
         }
         reconciled(&lane, 1, Request::default()).await;
         for key in keys {
-            lane.commits(key, 1).await;
+            lane.outcomes(key, 1).await;
         }
         // A part of a run that is under way.
         let _ = lane.insert(
