@@ -243,7 +243,7 @@ fn it_goes_on_by_itself_after_the_runtime_was_killed() {
         let admin = stack.admin();
         let begun = admin.begin_walk(Kind::Reconcile, &lane.route, &slow);
         let begun = begun.await.unwrap();
-        lane.outcomes(&name(0), 1).await;
+        lane.commits(&name(0), 1).await;
         stack.local.runtime.kill().await.unwrap();
         stack.local.restart().await.unwrap();
         let lane = stack.lane_number(0);
@@ -253,7 +253,7 @@ fn it_goes_on_by_itself_after_the_runtime_was_killed() {
         // What was in the queue died with the runtime, as nothing in the platform's does.
         reconciled(&lane, 2, Request::default()).await;
         for number in 0..KEYS {
-            lane.outcomes(&name(number), 1).await;
+            lane.commits(&name(number), 1).await;
         }
     });
 }
