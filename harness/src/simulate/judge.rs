@@ -2,39 +2,30 @@
 //!
 //! Looks at what the two stores hold and at the dead letters, and knows nothing of how they came there.
 
+mod cost;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
 use causeway_shared::error::ErrorKind;
-use causeway_shared::host::Queue;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
 use causeway_shared::ledger::Selector;
-use causeway_shared::message::Message;
 use causeway_shared::route::{OnConflict, Route};
-
 use http::Uri;
 use serde_json::Value;
 
 use super::circumstances::HOUR;
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Gcs, Object, decoded, in_any_bucket, parameter};
+use super::gcs::{Commit, Object, decoded, in_any_bucket, parameter};
 use super::network::Store;
 use super::queue::Dead;
 use super::s3::{BUCKET, S3, Version};
 use super::scenario::{MOVED, Scenario};
-use super::workload::FOREIGN;
-use super::world::{Owner, World};
+use super::world::World;
 
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
-
-/// So many times the largest object is read at most for each hint, each fault and each request that a store refused.
-const AMPLIFICATION: u64 = 3;
-
-/// A bucket keeps at most so many times the bytes that were read, once they are deleted: as a part, as some of them
-/// put together, and as a copy that was replaced.
-const KEPT_TIMES: u64 = 3;
 
 /// What a seed cost.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
@@ -263,60 +254,6 @@ impl Judge {
         self.replays.iter().filter(means).count() as u64
     }
 
-    /// A hint comes into its queue.
-    pub(super) fn takes_in(&mut self, text: &str) {
-        let goes_on = ["\"session\":", "\"returns\":", "\"held\":"];
-        if !goes_on.iter().any(|member| text.contains(member)) {
-            self.reasons += 1;
-        }
-    }
-
-    /// The hint `text` is delivered for the `count`th time: whatever used up the deliveries before was a transfer, or
-    /// an end of its consumer.
-    pub(super) fn delivered(&mut self, text: &str, count: u32) {
-        if count == 1 && !text.contains("\"returns\":") {
-            return;
-        }
-        let Ok(Message::Hint(hint)) = Message::read(text.as_bytes()) else {
-            return;
-        };
-        let (used, key) = (hint.returns + count - 1, &hint.hint.key);
-        let begun = self.begun.get(key).copied().unwrap_or_default();
-        if used > begun + self.excused {
-            self.object(&format!(
-                "{used} deliveries of {key:?} are used up, and {begun} transfers were begun"
-            ));
-        }
-    }
-
-    /// What the seed cost is bounded, and everything in quarantine can be reached.
-    fn bounded(&mut self, world: &World, gcs: &Gcs, faults: &Faults) {
-        let reasons = self.reasons + faults.injected.values().sum::<u64>();
-        let offered = reasons * world.s3.borrow().largest();
-        let soft_deleted = gcs.soft_deleted;
-        self.count("soft_deleted_bytes", soft_deleted);
-        self.count("noncurrent_objects", gcs.noncurrent.len() as u64);
-        let read = self.counted.get("read_bytes").copied().unwrap_or_default();
-        // While isolates lead to different places, what one has begun the other begins again.
-        let is_settled = world.scenario.circumstances.change.is_none();
-        if is_settled && read > AMPLIFICATION * offered {
-            self.object(&format!(
-                "{read} bytes were read, and there was reason for {offered}"
-            ));
-        }
-        let foreign = FOREIGN * (world.scenario.writes.len() + world.scenario.foreign.len()) as u64;
-        if soft_deleted > KEPT_TIMES * read + foreign {
-            self.object(&format!(
-                "{soft_deleted} deleted bytes are kept, and {read} were read"
-            ));
-        }
-        let unseen =
-            |(id, _): &(String, Value)| !self.seen.as_ref().is_some_and(|seen| seen.contains(id));
-        if let Some((id, _)) = world.entries().into_iter().find(unseen) {
-            self.object(&format!("{id:?} is in quarantine, and no page shows it"));
-        }
-    }
-
     fn at_rest(&mut self, world: &World) {
         let (s3, gcs, queues) = (world.s3.borrow(), world.gcs.borrow(), world.queues.borrow());
         let faults = world.faults.borrow();
@@ -475,32 +412,6 @@ impl World {
         }
         let (_, name) = uri.path().trim_end_matches("/compose").rsplit_once("/o/")?;
         Some(decoded(name))
-    }
-
-    /// A transfer of `owner`'s begins with a request to `uri`.
-    pub(super) fn note_begun(&self, owner: &Owner, uri: &Uri) {
-        let invocations = self.invocations.borrow();
-        let is_of_hints = |id| {
-            invocations
-                .get(id)
-                .is_some_and(|found| found.queue == Queue::Hints)
-        };
-        let is_transfer = match owner {
-            Owner::Invocation(id) => is_of_hints(id),
-            Owner::Object(name) => name.starts_with("BatchShare"),
-            Owner::Operator => false,
-        };
-        if !is_transfer {
-            return;
-        }
-        let mut judge = self.judge.borrow_mut();
-        let key = if uri.host() == Some("s3") {
-            let key = uri.path().splitn(3, '/').nth(2).unwrap_or_default();
-            Some(decoded(key))
-        } else {
-            self.name_at(uri).and_then(|name| judge.key_of(&name))
-        };
-        *judge.begun.entry(key.unwrap_or_default()).or_default() += 1;
     }
 
     /// Whether the route's ledger has an entry for `key`.

@@ -222,7 +222,7 @@ pub(super) fn spoil_sink(world: &Rc<World>, sink: &mut Sink) {
     }
 }
 
-/// Where what stands there now is read.
+/// The address of the current version.
 pub(super) fn without_version(uri: &Uri) -> Uri {
     let text = uri.to_string();
     let current = text.split_once("?versionId=").map(|(path, _)| path);

@@ -403,8 +403,8 @@ impl World {
 }
 
 impl World {
-    /// A newer version gives way to this one: what it wrote is in queues and storage, with more than this one knows,
-    /// and each object begins anew.
+    /// The newer version is rolled back to this one: what it wrote is in queues and storage, with more than this one
+    /// knows, and each object restarts.
     pub(super) fn roll_back(self: &Rc<Self>) {
         self.tell(6, || "a newer version is rolled back".to_owned());
         for message in self.queues.borrow_mut().messages.values_mut() {

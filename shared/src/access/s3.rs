@@ -48,7 +48,7 @@ pub struct Read {
     pub span: Option<(u64, u64)>,
     /// Only if the object still has this ETag (`If-Match`).
     pub if_match: Option<String>,
-    /// This version, whichever is the newest (`versionId`).
+    /// This version, whether or not it is current (`versionId`).
     pub version: Option<String>,
 }
 

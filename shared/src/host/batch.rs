@@ -30,8 +30,8 @@ use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::route::Routes;
 use crate::transfer::{Ending, Outcome, Transfer};
 
-/// Small transfers under way at once. Only six requests of an invocation may wait for their answer;
-/// some more transfers than that keep these six busy while bodies are moving.
+/// Small transfers under way at once in one invocation. It has hardly more than it has connections, because the rest
+/// of the batch is dealt out; this bounds one that has.
 const SMALL_AT_ONCE: usize = 24;
 
 /// Large transfers under way at once, beside the small ones: an upload waits for its answer from its

@@ -12,7 +12,7 @@ use crate::error::TransferError;
 use crate::message::HintMessage;
 use crate::time::later;
 
-/// While one asks the ledger, the others of its isolate wait so long.
+/// How long the other hints of an isolate wait while one asks the ledger.
 const ASKING: Duration = Duration::from_secs(5);
 
 /// How long an isolate that heard that a route has as many runs as it may does not ask again.

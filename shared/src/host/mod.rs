@@ -2,9 +2,10 @@
 //! queues, alarms and storage, over two small traits. The worker and the simulator run these very lines;
 //! what a runtime adds is [`Platform`], [`Storage`] and [`Delivered`].
 //!
-//! [`batch`] carries a batch of hints and parts out and deals what is much out in [`share`]s, `gate` says which wait, `settle` what becomes of each message;
-//! [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes what is
-//! given up into a ledger; [`log`] is what people read of all that.
+//! [`batch`] carries a batch of hints and parts out, [`share`] has others carry out what is too much for one
+//! invocation, `gate` says which wait, `hand_over` passes on what does not end in its batch, `settle` says what becomes
+//! of each message; [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes
+//! what is given up into a ledger; [`log`] is what people read of all that.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
 

@@ -37,7 +37,7 @@ pub(super) struct Delivery {
 pub(super) enum Verdict {
     /// It leaves the queue.
     Acknowledged,
-    /// It comes again after so many seconds.
+    /// It comes again after this many seconds.
     Again(u32),
 }
 

@@ -149,8 +149,10 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
     /// told again if the isolate dies in between. Until it is stored, it is under way.
     async fn finish(&self, walk: Walk) -> Result<(), String> {
         ledger::walked(&self.platform, walk.clone()).await?;
-        if self.replace(&walk).await? {
+        if self.last.with(|last| is_underway(last.as_ref(), &walk))? {
+            // Where storage gives no answer, it may have the end all the same.
             log::walk(&self.platform, &walk);
+            self.replace(&walk).await?;
         }
         Ok(())
     }

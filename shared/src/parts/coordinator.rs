@@ -154,7 +154,7 @@ impl Coordinator {
         self.run.as_ref().map(|run| run.id.as_str())
     }
 
-    /// Its name, and since when it has its run; nothing while there is none.
+    /// Its name and when its run began, or `None` while it has no run.
     #[must_use]
     pub fn under_way(&self) -> Option<(String, Timestamp)> {
         let run = self.run.as_ref()?;

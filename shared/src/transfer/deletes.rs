@@ -111,8 +111,9 @@ impl Transfer {
         match reply.status() {
             StatusCode::OK | StatusCode::NO_CONTENT if !is_page(reply) => {
                 self.effects.deleted = Some(generation);
-                // It was for this one.
+                // They were for this one.
                 self.effects.granted = false;
+                self.message.released = false;
                 self.recheck(Outcome::Deleted { generation }, None)
             }
             _ if is_absent(reply) || is_lost_race(reply) => self.look_again(),

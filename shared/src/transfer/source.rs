@@ -116,7 +116,7 @@ impl Transfer {
 
     /// Whether `reply`, to a read of some bytes, says that the object is another, and may be wrong about
     /// it: some stores refuse their own ETags. Without `If-Match` the reply's own then tells. The same for one that
-    /// refuses to read by version: what stands there now may be that version still.
+    /// refuses to read by version: the current version may still be the one that was asked for.
     pub(super) fn is_doubtful(&mut self, reply: &Response<Bytes>) -> bool {
         if self.reading.is_by_version && refuses_version(reply, &self.message.hint.bucket) {
             self.access.s3.refuses_versions();

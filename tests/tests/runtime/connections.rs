@@ -118,7 +118,7 @@ impl Case {
         }
     }
 
-    /// Has `count` requests sent by what stands at `path`.
+    /// Has the worker send `count` requests from its handler at `path`.
     fn ask(&self, path: &'static str, count: usize) -> tokio::task::JoinHandle<String> {
         let (runtime, url) = (Arc::clone(&self.runtime), &self.server.url);
         let body = json!({ "url": url, "count": count }).to_string();

@@ -32,8 +32,11 @@ export class Exchanges {
     setTimeout(() => {
       this.#ticks = false;
       const now = Date.now();
-      for (const { until, limit, reject } of this.#pending) {
-        if (now >= until) reject(new Error(`no end within ${limit / 1000} s`));
+      for (const entry of this.#pending) {
+        if (now < entry.until) continue;
+        // What never ends would keep the timer, and with it an object, awake.
+        this.#pending.delete(entry);
+        entry.reject(new Error(`no end within ${entry.limit / 1000} s`));
       }
       this.#tick();
     }, TICK);

@@ -339,7 +339,7 @@ pub(in super::super) fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The value of the parameter `name`; empty where there is none.
+/// The decoded value of the parameter `name`, or an empty text if the query does not have it.
 pub(in super::super) fn asked(query: &str, name: &str) -> String {
     decoded(parameter(query, name).unwrap_or_default())
 }

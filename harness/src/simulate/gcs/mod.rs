@@ -18,7 +18,7 @@ use super::body::Body;
 pub(super) use http::{Wire, asked, decoded, error, parameter, signature};
 use session::Session;
 
-/// A name is written once in so many milliseconds.
+/// The least time between two writes of a name, in milliseconds.
 const WRITE_INTERVAL: u64 = 1000;
 /// The bucket's name.
 pub(super) const BUCKET: &str = "copies";

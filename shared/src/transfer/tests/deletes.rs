@@ -237,6 +237,13 @@ fn what_a_person_released_does_not_ask_the_brake() {
     let mut run = Run::on(route, access(), &message);
     run.answer(older(4)).answer(gone());
     run.expect(&format!("{DELETE} ifGenerationMatch=4"));
+    // The key came back and is gone again: the person did not mean that delete.
+    run.answer(reply(204, &[], ""));
+    run.expect(HEAD).answer(head(MD5_ETAG));
+    run.expect(LOOK).answer(older(6));
+    run.expect(OPEN).answer(gone());
+    run.may_delete(Ok(DeletePermit::Granted));
+    run.expect(&format!("{DELETE} ifGenerationMatch=6"));
 }
 
 /// A new small object, just committed where nothing stood.
