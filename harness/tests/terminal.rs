@@ -64,6 +64,8 @@ fn end(way: &str, text: &str, arguments: &[&str]) -> Option<Value> {
     let folder = tempfile::tempdir().unwrap();
     let mut python = Command::new("python3");
     python.args(["-c", SCRIPT, way, text, env!("CARGO_BIN_EXE_causeway")]);
+    // What a terminal says that it is; where tests run there may be none.
+    python.env("TERM", "xterm-256color");
     let output = match python.args(arguments).current_dir(&folder).output() {
         Err(error) if std::env::var_os(REQUIRED).is_none() => {
             eprintln!("not tested: there is no Python, which has terminals: {error}");
