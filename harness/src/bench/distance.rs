@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::objects::{per_second, rows, through_rclone};
+use super::objects::{BARE, OTHER, per_second, rows, through_rclone};
 use super::stage::{Known, Stage};
 use super::worker::{BareWorker, Worker};
 use super::{Bench, Better, Delays, Row, Runs};
@@ -30,15 +30,26 @@ pub(super) async fn measure(bench: &Bench, delay: Delays) -> anyhow::Result<Vec<
     let mut stage = Stage::start().await?;
     let worker = Worker::start(bench, &stage, &Value::Null).await?;
     let bare = BareWorker::start(bench).await?;
+    let other = Worker::start_other(bench, &stage).await?;
     stage.move_away(delay);
     let [mut ours, mut least] = <[Runs; 2]>::default();
     let mut rclone = TRANSFERS.map(|transfers| (transfers, Runs::default()));
+    let mut before = Runs::default();
     copy(&mut stage, &worker, &bare, WARM_UP).await?;
+    if let Some(other) = &other {
+        copy(&mut stage, other, &bare, WARM_UP).await?;
+    }
     for round in 1..=bench.pick(3, 1) {
         bench.progress.step(format!("round {round}"));
         let [by_ours, by_least] = copy(&mut stage, &worker, &bare, objects).await?;
         ours.add(Ok(by_ours));
         least.add(Ok(by_least));
+        if let Some(other) = &other {
+            let batch = stage.objects(objects, SIZE, Known::Crc32c)?;
+            before.add(other.copy(&stage, &batch).await);
+            stage.forget(&batch)?;
+            continue;
+        }
         for (transfers, runs) in &mut rclone {
             runs.add(through_rclone(bench, &mut stage, objects, SIZE, Some(*transfers)).await);
         }
@@ -49,7 +60,11 @@ pub(super) async fn measure(bench: &Bench, delay: Delays) -> anyhow::Result<Vec<
     let names = TRANSFERS.map(|transfers| format!("rclone, tuned, {transfers} transfers"));
     let others = rclone.iter().map(|(_, runs)| runs).zip(&names);
     let mut others: Vec<(&Runs, &str)> = others.map(|(runs, name)| (runs, &**name)).collect();
-    others.insert(0, (&least, "bare JavaScript worker"));
+    if let Some(other) = other {
+        other.stop().await?;
+        others = vec![(&before, OTHER)];
+    }
+    others.insert(0, (&least, BARE));
     let mut rows = rows(&name, objects, &ours, &others);
     rows.extend(on_paper(&name, per_second(objects, ours.seconds())));
     Ok(rows)

@@ -24,9 +24,11 @@ mod throughput;
 mod worker;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::ValueEnum;
 
 use crate::runtime::Connections;
@@ -72,6 +74,8 @@ pub struct BenchOptions {
     pub connections: Connections,
     /// How far away the stores of [`Subject::Distance`] are.
     pub delay: Delays,
+    /// The folder of another build of the worker, which small objects are then compared with, in place of the peers.
+    pub against: Option<PathBuf>,
 }
 
 /// How long a store waits before it answers, as one does that is far away.
@@ -142,6 +146,8 @@ struct Bench {
     toolchain: Toolchain,
     quick: bool,
     connections: Connections,
+    /// What runs the other build, if there is one to compare with.
+    other: Option<Toolchain>,
     progress: Progress,
     rclone: anyhow::Result<Rclone>,
     gunicorn: anyhow::Result<Gunicorn>,
@@ -150,16 +156,23 @@ struct Bench {
 impl Bench {
     async fn prepare(options: &BenchOptions) -> anyhow::Result<Self> {
         let (quick, connections) = (options.quick, options.connections);
+        let against = options.against.clone();
         tokio::task::spawn_blocking(move || {
             let mut reporter = Reporter::stderr();
             let toolchain = setup::ensure(&mut reporter)?;
             let root = toolchain.root();
-            let rclone = peers::rclone(root, &mut reporter).map(Rclone::new);
-            let gunicorn = peers::gunicorn(root, &mut reporter);
+            let (rclone, gunicorn) = if against.is_some() {
+                let unused = || anyhow!("another build is compared with");
+                (Err(unused()), Err(unused()))
+            } else {
+                let rclone = peers::rclone(root, &mut reporter).map(Rclone::new);
+                (rclone, peers::gunicorn(root, &mut reporter))
+            };
             drop(reporter);
             Ok(Self {
                 quick,
                 connections,
+                other: against.map(|folder| toolchain.clone().with_bundle(folder)),
                 progress: Progress::stderr(),
                 rclone,
                 gunicorn,

@@ -15,6 +15,10 @@ const WARM_UP: usize = 300;
 /// Objects copied before all others: V8 compiles a function of wasm well once it was called often.
 const COMPILED: usize = 6000;
 
+/// What rows call those that ours is compared with.
+pub(super) const BARE: &str = "bare JavaScript worker";
+pub(super) const OTHER: &str = "the other build";
+
 /// A size, and how many objects of it are copied in one run.
 struct Load {
     name: &'static str,
@@ -49,17 +53,22 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     bench.progress.step("compiling");
     copiers.ours(&mut stage, COMPILED, 4 << 10).await?;
     copiers.bare(&mut stage, COMPILED, 4 << 10).await?;
+    copiers.other(&mut stage, COMPILED, 4 << 10).await?;
     let mut rows = Vec::new();
     for load in loads {
         rows.extend(copiers.rows(bench, &mut stage, &load).await?);
     }
-    rows.extend(copiers.clients_per_event(bench, &mut stage).await?);
+    if bench.other.is_none() {
+        rows.extend(copiers.clients_per_event(bench, &mut stage).await?);
+    }
     copiers.stop().await?;
     Ok(rows)
 }
 
 struct Copiers {
     worker: Worker,
+    /// The build that ours is compared with, if it is: the peers then have nothing to do.
+    other: Option<Worker>,
     bare: BareWorker,
     flask: anyhow::Result<Flask>,
 }
@@ -68,6 +77,7 @@ impl Copiers {
     async fn start(bench: &Bench, stage: &Stage) -> anyhow::Result<Self> {
         Ok(Self {
             worker: Worker::start(bench, stage, &Value::Null).await?,
+            other: Worker::start_other(bench, stage).await?,
             bare: BareWorker::start(bench).await?,
             flask: start_flask(bench, stage, false).await,
         })
@@ -82,6 +92,9 @@ impl Copiers {
         let warm_up = load.objects.min(WARM_UP);
         self.ours(stage, warm_up, load.size).await?;
         self.bare(stage, warm_up, load.size).await?;
+        if self.other.is_some() {
+            return self.beside_other(bench, stage, load).await;
+        }
         let _ = self.plain(stage, warm_up, load.size).await;
         let [mut ours, mut bare, mut rclone, mut tuned, mut plain] = <[Runs; 5]>::default();
         for round in 1..=bench.pick(3, 1) {
@@ -93,12 +106,33 @@ impl Copiers {
             plain.add(self.plain(stage, load.objects, load.size).await);
         }
         let others = [
-            (&bare, "bare JavaScript worker"),
+            (&bare, BARE),
             (&rclone, "rclone"),
             (&tuned, "rclone, tuned"),
             (&plain, "plain design, clients reused"),
         ];
         Ok(rows(load.name, load.objects, &ours, &others))
+    }
+
+    /// The same beside the bare worker and the other build.
+    async fn beside_other(
+        &self,
+        bench: &Bench,
+        stage: &mut Stage,
+        load: &Load,
+    ) -> anyhow::Result<Vec<Row>> {
+        let [mut ours, mut bare, mut other] = <[Runs; 3]>::default();
+        // Many short rounds: two builds differ by less than a machine does from minute to minute.
+        let objects = load.objects.div_ceil(4);
+        for round in 1..=bench.pick(15, 3) {
+            bench.progress.step(format!("{}, round {round}", load.name));
+            ours.add(Ok(self.ours(stage, objects, load.size).await?));
+            let cost = self.other(stage, objects, load.size).await?;
+            other.costs.extend(cost);
+            bare.add(Ok(self.bare(stage, objects, load.size).await?));
+        }
+        let others = [(&bare, BARE), (&other, OTHER)];
+        Ok(rows(load.name, objects, &ours, &others))
     }
 
     /// The plain design at its plainest is too slow to be given as much as the others.
@@ -138,6 +172,21 @@ impl Copiers {
         Ok(cost)
     }
 
+    async fn other(
+        &self,
+        stage: &mut Stage,
+        objects: usize,
+        size: u64,
+    ) -> anyhow::Result<Option<Cost>> {
+        let Some(other) = &self.other else {
+            return Ok(None);
+        };
+        let batch = stage.objects(objects, size, Known::Crc32c)?;
+        let cost = other.copy(stage, &batch).await?;
+        stage.forget(&batch)?;
+        Ok(Some(cost))
+    }
+
     async fn bare(&self, stage: &mut Stage, objects: usize, size: u64) -> anyhow::Result<Cost> {
         let batch = stage.objects(objects, size, Known::Crc32c)?;
         let cost = self.bare.copy_queued(stage, &batch).await?;
@@ -156,6 +205,9 @@ impl Copiers {
     async fn stop(self) -> anyhow::Result<()> {
         self.worker.stop().await?;
         self.bare.stop().await?;
+        if let Some(other) = self.other {
+            other.stop().await?;
+        }
         match self.flask {
             Ok(flask) => flask.stop().await,
             Err(_) => Ok(()),

@@ -54,7 +54,25 @@ impl Worker {
         let mut bindings = stage.bindings(options);
         bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
         bindings.extend(more.as_object().cloned().unwrap_or_default());
-        let runtime = start(bench, &bench.toolchain, bindings).await?;
+        Self::run(bench, &bench.toolchain, bindings).await
+    }
+
+    /// The other build that the bench was given, if it was.
+    pub(super) async fn start_other(bench: &Bench, stage: &Stage) -> anyhow::Result<Option<Self>> {
+        let Some(toolchain) = &bench.other else {
+            return Ok(None);
+        };
+        let mut bindings = stage.bindings(&Value::Null);
+        bindings.insert("EVENTS_TOKEN".into(), TOKEN.into());
+        Self::run(bench, toolchain, bindings).await.map(Some)
+    }
+
+    async fn run(
+        bench: &Bench,
+        toolchain: &Toolchain,
+        bindings: Map<String, Value>,
+    ) -> anyhow::Result<Self> {
+        let runtime = start(bench, toolchain, bindings).await?;
         let events = Events {
             client: client()?,
             url: format!("{}/events", runtime.url()),

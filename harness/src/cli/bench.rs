@@ -1,5 +1,7 @@
 //! `causeway bench`: how fast and how dear copying is on this machine.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
@@ -25,6 +27,8 @@ Examples:
   causeway bench --only objects        one subject; repeat --only for more
   causeway bench --only distance --delay 30,30
                                        small objects, both stores 30 ms away
+  causeway bench --only objects --against ../before/build
+                                       small objects, beside a build of another commit
   causeway bench --markdown            the table as docs/performance.md has it
 
 With --json: [{\"name\", \"ours\", \"baseline\", \"baseline_name\", \"ratio\", \"unit\", \"better\", \"note\"}],
@@ -46,6 +50,10 @@ pub(super) struct Bench {
     /// Milliseconds after which S3 and GCS answer, where it is about stores that are far away
     #[arg(long, default_value_t, value_name = "S3,GCS")]
     delay: Delays,
+    /// The folder of another build of the worker: small objects are compared with it, and with no peer but the bare
+    /// worker
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
     /// Print the table in Markdown
     #[arg(long)]
     markdown: bool,
@@ -59,8 +67,13 @@ impl Bench {
             quick: self.quick,
             connections: self.connections,
             delay: self.delay,
+            against: self
+                .against
+                .map(std::path::absolute)
+                .transpose()
+                .map_err(|error| Failure::from_setup(&error.into()))?,
         };
-        let rows = bench::run(options)
+        let rows = Box::pin(bench::run(options))
             .await
             .map_err(|error| Failure::from_setup(&error))?;
         output.line(&bench::table(&rows, self.markdown));

@@ -24,7 +24,8 @@ function entry({ connections, longestWait }, { queueProducers, durableObjects })
   const object = (name) => {
     // That of a large object.
     const options = { hastyAlarm: name === "PartsCoordinator" };
-    return `export const ${name} = platform.object(all.${name}, ${JSON.stringify(options)});`;
+    // A build of another version may lack one that wrangler.toml names now.
+    return `export const ${name} = platform.object(all.${name} ?? class {}, ${JSON.stringify(options)});`;
   };
   return `
 import worker, * as all from "./index.js";
