@@ -38,8 +38,9 @@ impl<P: Port> Client<'_, P> {
         pass: Authority,
         request: &mut Request<B>,
     ) -> Result<(), TransferError> {
-        renew(self.port, self.access, pass).await?;
-        self.access.authorize(pass, request, self.port.now())
+        let now = self.port.now();
+        let now = renew(self.port, self.access, pass, now).await?;
+        self.access.authorize(pass, request, now)
     }
 
     async fn once(
@@ -48,7 +49,8 @@ impl<P: Port> Client<'_, P> {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, TransferError> {
         if pass == Authority::Aws {
-            let reply = ask_aws(self.port, self.access, request, false).await?;
+            let now = self.port.now();
+            let reply = ask_aws(self.port, self.access, request, now, false).await?;
             return reply.map_err(|reason| source_lost(&reason));
         }
         let mut request = request.clone();

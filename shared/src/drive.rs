@@ -15,22 +15,24 @@ use crate::transfer::{Ending, Event, Step, Transfer};
 /// The [`TransferError`] that the transfer ended with; [`crate::retry`] says what follows from it.
 pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Ending, TransferError> {
     let access = Arc::clone(transfer.access());
+    // The time of the last event. Each look at the clock costs the runtime something.
+    let mut now = port.now();
     let mut event = Event::Start;
     loop {
-        let mut step = transfer.advance(event, port.now());
+        let mut step = transfer.advance(event, now);
         let pass = step.pass();
         if pass == Authority::Google {
-            let renewed = renew(port, &access, pass).await;
-            if let Err(error) = renewed.and_then(|()| step.authorize(&access, port.now())) {
-                event = Event::Unauthorized(error);
+            let renewed = renew(port, &access, pass, now).await;
+            if let Err(error) = renewed.and_then(|now| step.authorize(&access, now)) {
+                (event, now) = (Event::Unauthorized(error), port.now());
                 continue;
             }
         }
         event = match step {
             Step::Send(Authority::Aws, request) => {
-                ask_aws(port, &access, &request, false).await.into()
+                ask_aws(port, &access, &request, now, false).await.into()
             }
-            Step::Open(request) => ask_aws(port, &access, &request, true).await.into(),
+            Step::Open(request) => ask_aws(port, &access, &request, now, true).await.into(),
             Step::Send(_, request) => port.send(request).await.into(),
             Step::Pipe {
                 sink,
@@ -48,8 +50,9 @@ pub async fn drive<P: Port>(mut transfer: Transfer, port: &mut P) -> Result<Endi
             Step::Done(ending) => return Ok(ending),
             Step::Failed(error) => return Err(error),
         };
+        now = port.now();
         if let Event::Reply(reply) = &event {
-            access.note_time(pass, reply, port.now());
+            access.note_time(pass, reply, now);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use jiff::Timestamp;
 
 use crate::access::{Access, RefreshStep};
 use crate::credentials::CacheState;
@@ -19,7 +20,7 @@ use crate::time::later;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Sees to it that `access` has the credential for `pass`, good for minutes to come: whoever comes
-/// first gets it, for all.
+/// first gets it, for all. `now` is the time of the call; gives that of its end.
 ///
 /// # Errors
 /// Why there is none: [`ErrorKind::SourceUnavailable`] and [`ErrorKind::DestinationUnavailable`] when a
@@ -30,17 +31,18 @@ pub(crate) async fn renew<P: Port>(
     port: &mut P,
     access: &Access,
     pass: Authority,
-) -> Result<(), TransferError> {
-    for &pass in access.chain(pass, port.now()) {
+    mut now: Timestamp,
+) -> Result<Timestamp, TransferError> {
+    for &pass in access.chain(pass, now) {
         let mut since = None;
         let mut errand = loop {
-            let now = port.now();
             match access.turn(pass, now, since)? {
                 CacheState::Use => break Ok(RefreshStep::Done),
                 CacheState::Ask => break access.begin(pass, now),
                 CacheState::Wait => {
                     since = since.or(Some(now));
                     port.wait_until(later(now, LOOK_AGAIN)).await;
+                    now = port.now();
                 }
             }
         };
@@ -49,19 +51,24 @@ pub(crate) async fn renew<P: Port>(
             let offset = access.s3.clock().offset();
             errand = match errand {
                 Ok(RefreshStep::Done) => break,
-                Ok(RefreshStep::Ask(asked, request)) => match port.send(request).await {
-                    Ok(reply) if !is_skewed && access.is_skewed(&reply, port.now(), offset) => {
-                        is_skewed = true;
-                        access.begin(pass, port.now())
+                Ok(RefreshStep::Ask(asked, request)) => {
+                    let replied = port.send(request).await;
+                    now = port.now();
+                    match replied {
+                        Ok(reply) if !is_skewed && access.is_skewed(&reply, now, offset) => {
+                            is_skewed = true;
+                            access.begin(pass, now)
+                        }
+                        Ok(reply) => access.replied(asked, &reply, now),
+                        Err(lost) => Err(asked.lost(&lost.detail)),
                     }
-                    Ok(reply) => access.replied(asked, &reply, port.now()),
-                    Err(lost) => Err(asked.lost(&lost.detail)),
-                },
+                }
                 Ok(RefreshStep::Sign(assertion)) => {
                     let input = assertion.signing_input().to_vec();
                     let signature = port.sign_rs256(input).await;
+                    now = port.now();
                     signature.map_err(|reason| cannot_sign(&reason)).map(|it| {
-                        access.keep(&assertion.signed(&it), port.now());
+                        access.keep(&assertion.signed(&it), now);
                         RefreshStep::Done
                     })
                 }
@@ -72,11 +79,11 @@ pub(crate) async fn renew<P: Port>(
             }
         }
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Sends `request`, signed for AWS; `opens` keeps its reply's body open. Where the refusal's Date shows
-/// that the clocks differ, it is signed again by the store's, once and at once.
+/// that the clocks differ, it is signed again by the store's, once and at once. `now` is the time of the call.
 ///
 /// # Errors
 /// Why there is no credential: see [`renew`].
@@ -84,25 +91,29 @@ pub(crate) async fn ask_aws<P: Port>(
     port: &mut P,
     access: &Access,
     request: &Request<Bytes>,
+    mut now: Timestamp,
     opens: bool,
 ) -> Result<Result<Response<Bytes>, TransportError>, TransferError> {
     let mut is_again = false;
     loop {
         let mut request = request.clone();
-        renew(port, access, Authority::Aws).await?;
+        now = renew(port, access, Authority::Aws, now).await?;
         let offset = access.s3.clock().offset();
-        access.authorize(Authority::Aws, &mut request, port.now())?;
+        access.authorize(Authority::Aws, &mut request, now)?;
         let reply = if opens {
             port.open(request).await
         } else {
             port.send(request).await
         };
-        match &reply {
-            Ok(refused) if !is_again && access.is_skewed(refused, port.now(), offset) => {
-                is_again = true;
-            }
+        let refused = match &reply {
+            Ok(refused) if !is_again && !refused.status().is_success() => refused,
             _ => return Ok(reply),
+        };
+        now = port.now();
+        if !access.is_skewed(refused, now, offset) {
+            return Ok(reply);
         }
+        is_again = true;
     }
 }
 

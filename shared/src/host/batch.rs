@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::{join, join3};
 use futures::stream;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::hand_over::{carried_in_vain, hand_over, is_in_vain};
@@ -277,13 +277,14 @@ async fn carry_out<P: Platform>(
     if let Err(error) = &result {
         gate::refused(platform, leader, error).await;
     }
-    let elapsed = log::milliseconds_since(platform, started);
+    let ended = platform.now();
+    let elapsed = log::milliseconds(started, ended);
     let mut record = None;
     for &member in &fold.members {
         let decision = settle(platform, deliveries[member], &result).await;
         if member == fold.leader() || decision.is_trouble() {
             log::transfer(platform, &hints[member], &result, elapsed, &decision);
-            let made = record_of(platform, &hints[member], &result, &decision);
+            let made = record_of(&hints[member], &result, &decision, ended);
             record = Some(made.since(started));
         }
     }
@@ -305,14 +306,14 @@ fn is_unsure(platform: &impl Platform, message: &HintMessage, outcome: &Outcome)
 
 /// What the ledger is to say of `message`.
 fn record_of(
-    platform: &impl Platform,
     message: &HintMessage,
     result: &Result<Outcome, TransferError>,
     decision: &Decision,
+    now: Timestamp,
 ) -> Record {
     match result {
-        Ok(outcome) => Record::succeeded(message, outcome, platform.now()),
-        Err(error) => Record::failed(message, error, decision.name(), platform.now()),
+        Ok(outcome) => Record::succeeded(message, outcome, now),
+        Err(error) => Record::failed(message, error, decision.name(), now),
     }
 }
 

@@ -45,12 +45,13 @@ pub(super) fn turn(platform: &impl Platform, message: &HintMessage) -> Duration 
 /// How long `message` has to wait before it is carried out; nothing if it need not. The ledger is asked only where
 /// the breaker was open when the isolate, or the message, last heard of it.
 pub(super) async fn wait(platform: &impl Platform, message: &HintMessage) -> Option<Duration> {
-    let (isolate, route, now) = (platform.isolate(), &message.route, platform.now());
+    let (isolate, route) = (platform.isolate(), &message.route);
     let held_until = isolate.of(route).held_until;
     if held_until.is_none() && !message.held {
         return None;
     }
-    if let Some(wait) = held_until.and_then(|until| wait_until(until, now)) {
+    let held = |until| wait_until(until, platform.now());
+    if let Some(wait) = held_until.and_then(held) {
         return Some(spread(platform, wait));
     }
     remember(platform, route, Some(ASKING));

@@ -83,7 +83,7 @@ impl Run<'_> {
             Verdict::Quarantine(error) => failed(error, &Decision::DeadLettered { deliveries }),
         };
         name(&mut line, self.message);
-        line["ms"] = json!(milliseconds_since(platform, self.started_at));
+        line["ms"] = json!(milliseconds(self.started_at, platform.now()));
         line["parts"] = json!(self.parts);
         if matches!(verdict, Verdict::Done(_)) {
             info(platform, &line);
@@ -244,9 +244,9 @@ pub(super) fn parts_left(
     );
 }
 
-/// Whole milliseconds from `time` to now.
-pub(super) fn milliseconds_since(platform: &impl Platform, time: Timestamp) -> u64 {
-    let elapsed = platform.now().duration_since(time).as_millis();
+/// Whole milliseconds from `began` to `ended`.
+pub(super) fn milliseconds(began: Timestamp, ended: Timestamp) -> u64 {
+    let elapsed = ended.duration_since(began).as_millis();
     u64::try_from(elapsed).unwrap_or_default()
 }
 

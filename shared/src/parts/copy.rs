@@ -149,7 +149,8 @@ async fn open_as<P: Port>(
     read: &Read,
 ) -> Result<Response<Bytes>, TransferError> {
     let request = client.access.s3.get_object(bucket, &part.key, read)?;
-    let reply = ask_aws(client.port, client.access, &request, true).await?;
+    let now = client.port.now();
+    let reply = ask_aws(client.port, client.access, &request, now, true).await?;
     reply.map_err(|lost| source_lost(&lost))
 }
 

@@ -134,14 +134,16 @@ fn session(name: &str, end: i64) -> Result<Response<Bytes>, TransportError> {
 
 async fn get(mut port: Told, access: &Access) -> Result<Request<Bytes>, TransferError> {
     let mut request = access.s3.get_object("src", "k", &Read::default())?;
-    renew(&mut port, access, Authority::Aws).await?;
+    let now = port.now();
+    renew(&mut port, access, Authority::Aws, now).await?;
     access.authorize(Authority::Aws, &mut request, port.now())?;
     Ok(request)
 }
 
 async fn write(mut port: Told, access: &Access) -> Result<Request<Bytes>, TransferError> {
     let mut request = access.gcs.address("dst", "n").get()?;
-    renew(&mut port, access, Authority::Google).await?;
+    let now = port.now();
+    renew(&mut port, access, Authority::Google, now).await?;
     access.authorize(Authority::Google, &mut request, port.now())?;
     Ok(request)
 }
@@ -240,7 +242,13 @@ fn what_was_signed_at_another_time_than_the_stores_is_signed_again_at_once() {
     ]);
     let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
     for _ in 0..2 {
-        let reply = now_or_never(ask_aws(&mut port, &access, &request, false));
+        let reply = now_or_never(ask_aws(
+            &mut port,
+            &access,
+            &request,
+            Timestamp::UNIX_EPOCH,
+            false,
+        ));
         assert_eq!(reply.unwrap().unwrap().status(), 200);
     }
     let asked = port.0.asked.borrow();
@@ -261,7 +269,13 @@ fn a_store_whose_clock_explains_nothing_is_not_asked_twice() {
     ]);
     let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
     for expected in [2, 4] {
-        let reply = now_or_never(ask_aws(&mut port, &access, &request, false));
+        let reply = now_or_never(ask_aws(
+            &mut port,
+            &access,
+            &request,
+            Timestamp::UNIX_EPOCH,
+            false,
+        ));
         assert_eq!(reply.unwrap().unwrap().status(), 403);
         assert_eq!(port.0.asked.borrow().len(), expected);
     }
