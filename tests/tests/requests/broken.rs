@@ -44,7 +44,7 @@ fn half_of_a_small_object_is_nothing() {
 #[test]
 fn half_of_an_object_without_a_checksum_is_nothing() {
     run(async {
-        for size in [100_000, 2_000_000] {
+        for size in [100_000, 700_000, 2_000_000] {
             assert_nothing_of(size, ETAG, false).await;
             assert_nothing_of(size, ETAG, true).await;
         }
@@ -63,7 +63,7 @@ fn half_of_a_large_object_is_nothing() {
 #[test]
 fn a_source_that_breaks_once_is_read_again() {
     run(async {
-        for size in [100_000, 2_000_000] {
+        for size in [100_000, 700_000, 2_000_000] {
             let bytes = noise(2, size);
             let answers = [
                 Answer::ok(ETAG, size, &bytes[..size - 5]),

@@ -4,6 +4,12 @@
 // How often time limits are looked at, in milliseconds.
 const TICK = 5000;
 
+// Room that is left before and behind a body that is read to be sent on, for what is sent around it. Fewer bytes than
+// these are copied sooner.
+const BEFORE = 4096;
+const BEHIND = 256;
+const COPIED = 16384;
+
 // The exchanges of one invocation or object, and one timer for all their time limits.
 export class Exchanges {
   #pending = new Set();
@@ -46,18 +52,34 @@ export class Exchanges {
 async function whole(url, request, short) {
   const reply = await fetch(url, request);
   const { headers } = reply;
-  // An array of [name, value] is joined as `name,value`, and a name has no comma.
-  const head = [reply.status, ...headers].join("\n");
+  // An array of [name, value] is joined as `name,value`, and a name has no comma. A spread takes twice as long.
+  const head = `${reply.status}\n${Array.from(headers).join("\n")}`;
   const length = headers.get("content-length");
   // One that is decoded may be longer than it says.
   const isShort = length !== null && Number(length) <= short && !headers.has("content-encoding");
-  return [head, isShort ? new Uint8Array(await reply.arrayBuffer()) : undefined, reply];
+  const read = request.encodeResponseBody ? withRoom : inMemory;
+  return [head, isShort ? await read(reply, Number(length)) : undefined, reply];
+}
+
+async function inMemory(reply) {
+  return new Uint8Array(await reply.arrayBuffer());
+}
+
+async function withRoom(reply, length) {
+  if (!reply.body || length < COPIED) return inMemory(reply);
+  const room = new Uint8Array(new ArrayBuffer(BEFORE + length + BEHIND), BEFORE, length);
+  const { value } = await reply.body.getReader({ mode: "byob" }).readAtLeast(length, room);
+  return value;
 }
 
 function enclosed(prefix, body, suffix) {
-  const whole = new Uint8Array(prefix.length + body.length + suffix.length);
+  const length = prefix.length + body.length + suffix.length;
+  const { buffer, byteOffset } = body;
+  const hasRoom = byteOffset === BEFORE && buffer.byteLength === BEFORE + body.length + BEHIND;
+  const fits = hasRoom && prefix.length <= BEFORE && suffix.length <= BEHIND;
+  const whole = fits ? new Uint8Array(buffer, BEFORE - prefix.length, length) : new Uint8Array(length);
+  if (!fits) whole.set(body, prefix.length);
   whole.set(prefix);
-  whole.set(body, prefix.length);
   whole.set(suffix, prefix.length + body.length);
   return whole;
 }

@@ -89,13 +89,14 @@ pub(super) struct Reply {
     pub(super) head: Response<Bytes>,
     /// The whole body in the platform's memory, if it is short.
     pub(super) body: Option<Uint8Array>,
-    response: JsValue,
+    /// Head, body and the platform's own.
+    replied: Array,
 }
 
 impl Reply {
     /// The platform's own. Its body has been read if it is short.
     pub(super) fn into_response(self) -> web_sys::Response {
-        self.response.unchecked_into()
+        self.replied.get(2).unchecked_into()
     }
 
     /// Status, headers and the first [`REPLY_LIMIT`] bytes of the body.
@@ -103,10 +104,11 @@ impl Reply {
     /// # Errors
     /// The platform's reason why the body broke off.
     pub(super) async fn read(mut self) -> Result<Response<Bytes>, String> {
-        *self.head.body_mut() = match &self.body {
+        let read = match &self.body {
             Some(body) => body.to_vec().into(),
-            None => beginning(self.response.unchecked_ref()).await?,
+            None => beginning(self.replied.get(2).unchecked_ref()).await?,
         };
+        *self.head.body_mut() = read;
         Ok(self.head)
     }
 }
@@ -137,11 +139,13 @@ pub(super) async fn exchange(
     let limit = 1000.0 * limit.as_secs_f64();
     let replied = exchanges.exchange(&url, &init, prefix, body, suffix, short, limit);
     let replied = JsFuture::from(replied).await;
-    let replied = Array::from(&replied.map_err(|error| describe(&error))?);
+    let replied: Array = replied.map_err(|error| describe(&error))?.unchecked_into();
     Ok(Reply {
         head: head_of(&replied.get(0).as_string().unwrap_or_default())?,
-        body: replied.get(1).dyn_into().ok(),
-        response: replied.get(2),
+        body: Some(replied.get(1))
+            .filter(|body| !body.is_undefined())
+            .map(JsCast::unchecked_into),
+        replied,
     })
 }
 

@@ -80,12 +80,12 @@ impl Port for WorkerdPort {
 
     async fn open(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.source = None;
-        let exchanges = self.platform.exchanges();
+        let (exchanges, room) = (self.platform.exchanges(), whole::Room::take());
         let replied = exchange::send(
             exchanges,
             request,
             exchange::Body::AsStored,
-            whole::LIMIT,
+            room.limit(),
             REPLY_TIME,
         );
         let reply = replied.await.map_err(source)?;
@@ -93,7 +93,7 @@ impl Port for WorkerdPort {
             return read(reply).await.map_err(source);
         }
         let head = reply.head.clone();
-        self.source = Some(Source::new(reply));
+        self.source = Some(Source::new(reply, room));
         Ok(head)
     }
 
@@ -104,7 +104,7 @@ impl Port for WorkerdPort {
         digest: Option<Digest>,
     ) -> Result<Response<Bytes>, TransportError> {
         let mut open = self.open_body()?;
-        if digest.is_none() && length <= whole::LIMIT as u64 {
+        if digest.is_none() && (open.is_held() || length <= whole::LIMIT as u64) {
             return whole::send(self.platform.exchanges(), open, &sink, length).await;
         }
         let (reply, is_whole) = pipe::pipe(&mut open, sink, length, digest).await?;

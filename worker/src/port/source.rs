@@ -11,6 +11,7 @@ use web_sys::{ReadableStream, ReadableStreamGetReaderOptions, ReadableStreamRead
 
 use super::digest::Running;
 use super::exchange::{self, Reply};
+use super::whole::Room;
 use crate::platform::{ByobReader, describe};
 
 /// An open body. It is cancelled when it is dropped, so that its connection is not held.
@@ -20,17 +21,20 @@ pub(super) struct Source {
     reader: Option<ByobReader>,
     /// What is left of it, if that was read into memory: by [`exchange`] because it is short, or to be held.
     held: Option<Uint8Array>,
+    /// The room that it takes.
+    _room: Room,
     running: Option<Running>,
     /// The bytes that have not been read, as Content-Length says.
     left: Option<u64>,
 }
 
 impl Source {
-    /// The body of `reply`; no stream is an empty body.
-    pub(super) fn new(reply: Reply) -> Self {
+    /// The body of `reply`, which takes up to `room`; no stream is an empty body.
+    pub(super) fn new(reply: Reply, mut room: Room) -> Self {
         let length = reply.head.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let held = reply.body.clone();
+        room.shrink(held.as_ref().map_or(0, |held| held.length() as usize));
         let response = reply.into_response();
         let stream = match held {
             Some(_) => None,
@@ -46,6 +50,7 @@ impl Source {
             stream,
             reader: None,
             held,
+            _room: room,
             running: None,
             left,
         }
@@ -59,6 +64,11 @@ impl Source {
     /// The stream, to be piped whole; none if the body is empty.
     pub(super) fn take_stream(&mut self) -> Option<ReadableStream> {
         self.stream.take()
+    }
+
+    /// Whether all that is left of it is in the platform's memory.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// Whether no byte was read of it.

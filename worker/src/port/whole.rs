@@ -1,7 +1,10 @@
 //! An upload of a small body: read whole, then sent whole.
 //!
 //! For a few kilobytes a stream costs more than the bytes do. The bytes stay in the platform's memory
-//! here, too; a body of known length is sent with its Content-Length.
+//! here, too; a body of known length is sent with its Content-Length. What is larger is held only where the isolate
+//! holds little of it: up to a mebibyte that is cheaper than a stream, too.
+
+use std::cell::Cell;
 
 use bytes::Bytes;
 use causeway_shared::port::{REPLY_LIMIT, Sink, TransportError};
@@ -12,9 +15,50 @@ use super::pipe::{check_length, stalled, time_for};
 use super::source::Source;
 use super::{sink as at_sink, source as at_source, within};
 
-/// The largest body that is sent this way, in bytes. As many transfers as a batch has under way at
-/// once may each hold it twice.
+/// The largest body that is always sent this way, in bytes.
 pub(super) const LIMIT: usize = 256 * 1024;
+
+/// The largest that is where there is [`Room`], in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// How much room an isolate has for bodies above [`LIMIT`], in bytes.
+const ROOM: usize = 24 << 20;
+
+thread_local! {
+    /// What is taken of [`ROOM`].
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Room for a body that may be read whole. It is free again when this is dropped.
+pub(super) struct Room(usize);
+
+impl Room {
+    /// Room for [`LARGEST`] bytes; none if too much is taken.
+    pub(super) fn take() -> Self {
+        let taken = TAKEN.get();
+        let room = if taken + LARGEST <= ROOM { LARGEST } else { 0 };
+        TAKEN.set(taken + room);
+        Self(room)
+    }
+
+    /// How large a body may be to be read whole.
+    pub(super) fn limit(&self) -> usize {
+        self.0.max(LIMIT)
+    }
+
+    /// Keeps only what a body of `length` bytes needs.
+    pub(super) fn shrink(&mut self, length: usize) {
+        let kept = self.0.min(length);
+        TAKEN.set(TAKEN.get() - (self.0 - kept));
+        self.0 = kept;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shrink(0);
+    }
+}
 
 /// Sends `sink` with the `length` bytes of `source`.
 ///
