@@ -4,7 +4,6 @@
 //! One seed is one world of one thread; whatever happens in it follows from the seed alone. The worlds
 //! are models and no emulators: what speaks HTTP over sockets is elsewhere in this crate.
 
-mod body;
 mod circumstances;
 mod delivered;
 mod durable;
@@ -25,6 +24,8 @@ mod story;
 mod tests;
 mod workload;
 mod world;
+
+use crate::symbolic as body;
 
 pub use mutant::Mutant;
 pub use run::{Options, Summary, simulate};

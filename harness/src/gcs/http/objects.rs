@@ -19,7 +19,7 @@ use crate::gcs::state::{
 };
 
 /// A page holds at most this many entries.
-const PAGE_LIMIT: u64 = 1000;
+pub(super) const PAGE_LIMIT: u64 = 1000;
 
 /// `/b/{bucket}/o`: list.
 pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail> {
@@ -37,7 +37,7 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
         .number("maxResults")?
         .filter(|limit| *limit > 0)
         .unwrap_or(PAGE_LIMIT)
-        .min(PAGE_LIMIT);
+        .min(call.server.page_limit);
     let listing = call.server.state.list(
         bucket,
         &ListQuery {
