@@ -96,3 +96,64 @@ fn at_hand(answer: Response<Body>) -> Response<Bytes> {
     let body = to_bytes(body, usize::MAX).now_or_never();
     Response::from_parts(parts, body.and_then(Result::ok).unwrap_or_default())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gcs::Settings;
+    use crate::symbolic;
+
+    fn serve(
+        api: &Api,
+        method: &str,
+        target: &str,
+        range: &str,
+        body: Chunk,
+        length: u64,
+    ) -> Result<Response<Bytes>, Unanswered> {
+        let uri = format!("http://gcs:1{target}");
+        let head = Request::builder().method(method).uri(uri);
+        let head = head.header("content-range", range).body(()).unwrap();
+        let nothing = || Chunk::from(Bytes::new());
+        api.serve(&head, [body, nothing(), nothing()], Some(length))
+    }
+
+    #[test]
+    fn a_session_is_served_at_once_and_keeps_what_comes_of_a_body_that_breaks_off() {
+        let state = State::new(Settings::default());
+        state.create_bucket("bucket").unwrap();
+        let api = Api::new(Arc::new(state), 2);
+        let path = "/upload/storage/v1/b/bucket/o?uploadType=resumable";
+        let resource = Bytes::from_static(b"{\"name\":\"a\"}");
+        let length = resource.len() as u64;
+        let begun = serve(&api, "POST", path, "", resource.into(), length).unwrap();
+        let location = format!("http://gcs:1{path}&upload_id=1");
+        assert_eq!(begun.headers()["location"], location);
+        assert_eq!(api.sessions(), 1);
+        let session = format!("{path}&upload_id=1");
+        let whole = symbolic::Body::whole(1, 1 << 20);
+        let cut = Chunk::Symbolic(whole.slice(0, 300_000));
+        let all = "bytes 0-1048575/1048576";
+        let broken = serve(&api, "PUT", &session, all, cut, 1 << 20);
+        assert_eq!(broken.err(), Some(Unanswered::BrokeOff));
+        let none = Chunk::from(Bytes::new());
+        let asked = serve(&api, "PUT", &session, "bytes */1048576", none, 0).unwrap();
+        assert_eq!(asked.status(), 308);
+        assert_eq!(asked.headers()["range"], "bytes=0-262143");
+        let done = serve(
+            &api,
+            "PUT",
+            &session,
+            all,
+            Chunk::Symbolic(whole.clone()),
+            1 << 20,
+        );
+        assert_eq!(done.unwrap().status(), 200);
+        let object = api.state().object("bucket", "a", None).unwrap();
+        assert_eq!(object.content.body.symbolic(), Some(whole));
+        let none = Chunk::from(Bytes::new());
+        let unknown = serve(&api, "PUT", "/storage/v1/else", "", none, 0);
+        assert_eq!(unknown.err(), Some(Unanswered::NoRoute));
+    }
+}

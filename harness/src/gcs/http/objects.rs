@@ -55,11 +55,13 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
         },
     )?;
     let mut answer = json!({ "kind": "storage#objects" });
+    let fields = call.fields.as_ref();
+    let fields = fields.and_then(|fields| fields.below("items"));
     if !listing.items.is_empty() {
         answer["items"] = listing
             .items
             .iter()
-            .map(|object| resource::listed(object, &call.base))
+            .map(|object| resource::listed(object, &call.base, fields))
             .collect();
     }
     if !listing.prefixes.is_empty() {
@@ -172,7 +174,7 @@ pub(super) async fn copy(
         "totalBytesRewritten": size,
         "objectSize": size,
         "done": true,
-        "resource": resource::object(&object, &call.base),
+        "resource": resource::object(&object, &call.base, None),
     });
     Ok(call.answer(answer))
 }

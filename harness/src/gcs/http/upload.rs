@@ -103,7 +103,7 @@ async fn start(
 
 /// The answer to a write: the object's resource.
 pub(super) fn created(call: &Call<'_>, object: &Object) -> Response<Body> {
-    let mut value = resource::object(object, &call.base);
+    let mut value = resource::object(object, &call.base, call.fields.as_ref());
     let bucket = call.server.state.bucket(&object.bucket).ok();
     if let Some(until) = bucket.and_then(|bucket| bucket.retained_until(object)) {
         value["retentionExpirationTime"] = resource::time(until).into();
