@@ -188,13 +188,15 @@ impl World {
         if self.scenario.free_runs == RUNS {
             return;
         }
-        let is_on = |object: &&Durable| {
+        // Another route's count in another ledger.
+        let is_on = |(name, object): &(&Rc<str>, &Durable)| {
             let state = object.storage.get(coordinator::STATE);
+            let state = state.filter(|_| name.contains(&self.route.name));
             let state: Option<Value> = state.and_then(|text| serde_json::from_str(text).ok());
             let run = &state.unwrap_or_default()["run"];
             run.is_object() && !run["phase"].to_string().contains("Settling")
         };
-        let count = self.objects.borrow().values().filter(is_on).count();
+        let count = self.objects.borrow().iter().filter(is_on).count();
         let unsure = [
             Fault::CallLost,
             Fault::StorageRefused,
