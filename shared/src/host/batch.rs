@@ -46,10 +46,12 @@ const PARTS_AT_ONCE: usize = 6;
 /// consumer has, and what is under way when they end is lost.
 const BEGIN_WITHIN: SignedDuration = SignedDuration::from_secs(90);
 
-/// How long a message waits when the worker is misconfigured, in seconds: at first, and at most. Its hundred
-/// deliveries then last for four days.
+/// How long a message waits when the worker is misconfigured, in seconds: at first, and at most.
 const MISCONFIGURED_DELAY: u32 = 60;
 const MISCONFIGURED_DELAY_AT_MOST: u32 = 3600;
+/// After this many deliveries, some four hours, it is put into its queue as a new one: none of them was a try, and
+/// nothing is given up for them.
+const MISCONFIGURED_DELIVERIES: u32 = 8;
 
 /// A batch, sorted.
 struct Batch<'a> {
@@ -84,7 +86,7 @@ pub async fn consume<P: Platform, M: Delivered>(platform: &P, messages: Vec<M>) 
 }
 
 async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
-    let Some(batch) = sort(platform, deliveries) else {
+    let Some(batch) = sort(platform, deliveries).await else {
         return;
     };
     let (mut small, mut large) = folds(&batch.hints);
@@ -114,7 +116,7 @@ async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
 
 /// Carries a share of another invocation's batch out; of each of `deliveries` something is said when this returns.
 pub(super) async fn carry_out_share(platform: &impl Platform, deliveries: &[Delivery]) -> Done {
-    let Some(batch) = sort(platform, deliveries) else {
+    let Some(batch) = sort(platform, deliveries).await else {
         return Done::default();
     };
     let (small, large) = folds(&batch.hints);
@@ -329,13 +331,13 @@ async fn transfer<P: Platform>(
 
 /// Tells the messages that this version can read from those that it cannot. Where the worker is misconfigured all are
 /// given back.
-fn sort<'a>(platform: &impl Platform, deliveries: &'a [Delivery]) -> Option<Batch<'a>> {
+async fn sort<'a>(platform: &impl Platform, deliveries: &'a [Delivery]) -> Option<Batch<'a>> {
     let routes = match platform.routes() {
         Ok(routes) => routes,
         Err(error) => {
             log::misconfigured(platform, &error, deliveries.len());
             for delivery in deliveries {
-                delivery.again_after(misconfigured_delay(delivery.count()));
+                wait_for_configuration(platform, delivery).await;
             }
             return None;
         }
@@ -362,6 +364,22 @@ fn sort<'a>(platform: &impl Platform, deliveries: &'a [Delivery]) -> Option<Batc
         }
     }
     Some(batch)
+}
+
+/// Has a message come again once the configuration may be mended.
+async fn wait_for_configuration(platform: &impl Platform, delivery: &Delivery) {
+    let delay = misconfigured_delay(delivery.count());
+    if delivery.count() >= MISCONFIGURED_DELIVERIES {
+        let queue = match Message::read(delivery.text.as_bytes()) {
+            Ok(Message::Part(_)) => Queue::Parts,
+            _ => Queue::Hints,
+        };
+        let (text, wait) = ([delivery.text.clone()], Duration::from_secs(delay.into()));
+        if put_all_after(platform, queue, &text, wait).await.is_ok() {
+            return delivery.acknowledge();
+        }
+    }
+    delivery.again_after(delay);
 }
 
 /// The hints of an event, as texts for their queue; `error` says why it is no message of ours.
@@ -396,14 +414,57 @@ fn read_event(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use futures::executor::block_on;
+
     use super::*;
+    use crate::host::ledger::tests::Fake;
+
+    /// A message, and what was said of it.
+    struct Waiting(u32, Rc<Cell<Option<u32>>>);
+
+    impl Delivered for Waiting {
+        fn text(&self) -> String {
+            "text".into()
+        }
+
+        fn id(&self) -> String {
+            String::new()
+        }
+
+        fn count(&self) -> u32 {
+            self.0
+        }
+
+        fn acknowledge(&self) {
+            self.1.set(None);
+        }
+
+        fn again_after(&self, delay: u32) {
+            self.1.set(Some(delay));
+        }
+    }
+
+    /// However long that takes.
+    #[test]
+    fn a_misconfigured_worker_gives_nothing_up() {
+        let platform = Fake::misconfigured();
+        let said = Rc::new(Cell::new(Some(0)));
+        let deliver = |count| {
+            block_on(consume(&platform, vec![Waiting(count, Rc::clone(&said))]));
+            (said.get(), platform.sent().len())
+        };
+        assert_eq!(deliver(7), (Some(3600), 0));
+        assert_eq!(deliver(8), (None, 1));
+        assert_eq!(platform.sent(), ["text"]);
+    }
 
     #[test]
-    fn a_misconfigured_worker_abandons_nothing_for_days() {
+    fn what_waits_for_the_configuration_waits_longer_each_time() {
         assert_eq!(misconfigured_delay(1), 60);
         assert_eq!(misconfigured_delay(2), 120);
         assert_eq!(misconfigured_delay(u32::MAX), 3600);
-        let deliveries = (1..=100).map(misconfigured_delay);
-        assert!(deliveries.sum::<u32>() > 3 * 24 * 3600);
     }
 }

@@ -9,7 +9,7 @@ mod gather;
 mod report;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::cell::RefCell;
 

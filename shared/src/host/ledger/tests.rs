@@ -38,12 +38,13 @@ struct World {
     /// By object and second.
     calls: BTreeMap<(String, i64), u32>,
     sent: Vec<String>,
+    is_misconfigured: bool,
     log: Vec<String>,
 }
 
 /// The platform, as one isolate sees it.
 #[derive(Clone, Default)]
-struct Fake(Rc<RefCell<World>>, Rc<Isolate>);
+pub(in crate::host) struct Fake(Rc<RefCell<World>>, Rc<Isolate>);
 
 /// Entries and alarm.
 type Stored = (BTreeMap<String, String>, Option<Duration>);
@@ -52,6 +53,18 @@ type Stored = (BTreeMap<String, String>, Option<Duration>);
 struct Store(Rc<RefCell<Stored>>);
 
 impl Fake {
+    /// One whose configuration cannot be read.
+    pub(in crate::host) fn misconfigured() -> Self {
+        let fake = Self::default();
+        fake.0.borrow_mut().is_misconfigured = true;
+        fake
+    }
+
+    /// What was put into queues.
+    pub(in crate::host) fn sent(&self) -> Vec<String> {
+        self.0.borrow().sent.clone()
+    }
+
     /// Another isolate of the same world.
     fn isolate_beside(&self) -> Self {
         Self(Rc::clone(&self.0), Rc::default())
@@ -113,7 +126,8 @@ impl Platform for Fake {
     }
 
     fn routes(&self) -> Result<Rc<Routes>, ConfigError> {
-        Routes::new([route()]).map(Rc::new)
+        let is_misconfigured = self.0.borrow().is_misconfigured;
+        Routes::new((!is_misconfigured).then(route)).map(Rc::new)
     }
 
     fn sqs_queues(&self) -> Result<Rc<Vec<sqs::Queue>>, ConfigError> {
@@ -198,7 +212,7 @@ impl Storage for Store {
 }
 
 /// No ledger moves bytes.
-struct NoPort;
+pub(in crate::host) struct NoPort;
 
 impl Port for NoPort {
     fn now(&self) -> Timestamp {
