@@ -18,5 +18,6 @@ pub mod simulate;
 pub mod soak;
 pub mod stack;
 pub mod stack_file;
+pub mod symbolic;
 mod text;
 pub mod throttle;

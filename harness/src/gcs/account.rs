@@ -126,6 +126,7 @@ impl Caller {
 }
 
 /// The accounts that may call, by key id, and the tokens that were given them. None: everybody may.
+#[derive(Default)]
 pub struct Accounts {
     keys: HashMap<String, (String, DecodingKey)>,
     /// Whether a request without a token is taken, too.

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 pub use account::{Accounts, ServiceAccount, ServiceAccountKey};
 pub use fault::{Fault, FaultSpec, Faults};
+pub(crate) use http::{Api, Unanswered};
 pub use state::{Commit, Permission, Settings, State};
 
 use crate::throttle::{Delay, Throttle};
@@ -93,6 +94,7 @@ impl EmbeddedGcs {
         let settings = Settings {
             create_buckets: options.create_buckets,
             discard_bodies: options.discard_bodies,
+            ..Settings::default()
         };
         let state = Arc::new(State::new(settings));
         let faults = Arc::new(Faults::default());
@@ -101,7 +103,6 @@ impl EmbeddedGcs {
         let (sender, received) = watch::channel(0);
         let accounts = Arc::new(Accounts::new(&options.accounts, options.emulator)?);
         let server = http::Server {
-            state: Arc::clone(&state),
             faults: Arc::clone(&faults),
             accounts: Arc::clone(&accounts),
             require_content_length: options.require_content_length,
@@ -110,6 +111,7 @@ impl EmbeddedGcs {
             delay: delay.clone(),
             received: sender,
             port: address.port(),
+            ..http::Server::new(Arc::clone(&state))
         };
         Ok(Self {
             address,

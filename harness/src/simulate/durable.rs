@@ -138,11 +138,8 @@ impl World {
             world.with_object(&name, |object| {
                 object.calls.retain(|call| !Rc::ptr_eq(call, &caller));
             });
-            let answer = if is_lost {
-                Err("no answer".to_owned())
-            } else {
-                answer
-            };
+            let heard = Some(answer).filter(|_| !is_lost);
+            let answer = heard.unwrap_or_else(|| Err("no answer".to_owned()));
             caller.resolve(&world, 1, answer);
         });
     }
@@ -158,7 +155,7 @@ impl World {
     /// The object's isolate ended: memory and calls are gone, storage and alarm are not.
     pub(super) fn object_died(self: &Rc<Self>, name: &Rc<str>) {
         self.judge.borrow_mut().excused += 1;
-        self.tell(1, || "an object's isolate died".to_owned());
+        self.tell(1, format_args!("an object's isolate died"));
         let (calls, was_running) = self.with_object(name, |object| {
             object.memory = None;
             (std::mem::take(&mut object.calls), object.running.take())
@@ -191,22 +188,15 @@ impl World {
         if self.scenario.free_runs == RUNS {
             return;
         }
-        let states: Vec<Value> = {
-            let objects = self.objects.borrow();
-            // Another route's count in another ledger.
-            let ours = objects
-                .iter()
-                .filter(|(name, _)| name.contains(&self.route.name));
-            let states = ours.filter_map(|(_, object)| object.storage.get(coordinator::STATE));
-            states
-                .filter_map(|text| serde_json::from_str(text).ok())
-                .collect()
-        };
-        let is_on = |state: &&Value| {
-            let run = &state["run"];
+        // Another route's count in another ledger.
+        let is_on = |(name, object): &(&Rc<str>, &Durable)| {
+            let state = object.storage.get(coordinator::STATE);
+            let state = state.filter(|_| name.contains(&self.route.name));
+            let state: Option<Value> = state.and_then(|text| serde_json::from_str(text).ok());
+            let run = &state.unwrap_or_default()["run"];
             run.is_object() && !run["phase"].to_string().contains("Settling")
         };
-        let count = states.iter().filter(is_on).count();
+        let count = self.objects.borrow().iter().filter(is_on).count();
         let unsure = [
             Fault::CallLost,
             Fault::StorageRefused,
@@ -230,7 +220,7 @@ impl World {
             object.alarm_failures
         });
         if failures > ALARM_TRIES {
-            return self.tell(failures.into(), || "an alarm is given up".to_owned());
+            return self.tell(failures.into(), format_args!("an alarm is given up"));
         }
         let again = self.now() + ALARM_AGAIN;
         let alarm = self.with_object(name, |object| object.alarm);
@@ -277,7 +267,7 @@ impl World {
         self.after(INVOCATION_TIME, move |world| {
             let Owner::Object(name) = &late else { return };
             if world.with_object(name, |object| object.running == Some(this)) {
-                world.tell(8, || "an alarm's time is up".to_owned());
+                world.tell(8, format_args!("an alarm's time is up"));
                 world.kill(&late);
             }
         });

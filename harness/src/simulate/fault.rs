@@ -32,6 +32,14 @@ macro_rules! faults {
             fn at(self) -> At {
                 match self { $(Self::$name => $at),+ }
             }
+
+            /// The status that the request is answered with, if that is the fault.
+            pub(super) fn status(self) -> Option<u16> {
+                match self {
+                    Self::Denied => Some(403),
+                    _ => self.as_str().parse().ok(),
+                }
+            }
         }
     };
 }

@@ -5,25 +5,26 @@
 mod cost;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
 use causeway_shared::composite::PARTS_FOLDER;
 use causeway_shared::error::ErrorKind;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
 use causeway_shared::ledger::Selector;
-use causeway_shared::route::{OnConflict, Route};
+use causeway_shared::route::OnConflict;
 use http::Uri;
 use serde_json::Value;
 
 use super::circumstances::HOUR;
 use super::fault::{Fault, Faults};
-use super::gcs::{Commit, Object, decoded, in_any_bucket, parameter};
+use super::gcs::{Wire, decoded, is_foreign, parameter};
 use super::network::Store;
 use super::queue::Dead;
-use super::s3::{BUCKET, S3, Version};
+use super::s3::{BUCKET, Version};
 use super::scenario::{MOVED, Scenario};
 use super::world::World;
+use crate::gcs::Commit;
+use crate::gcs::state::Object;
 
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
@@ -34,9 +35,8 @@ const SWEEPS_APART: i64 = 16 * 60_000;
 /// What a seed cost.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Judge {
-    route: Rc<Route>,
     pub(super) violations: Vec<String>,
     /// Of each name, which version of the source stands there, and in which generation.
     standing: BTreeMap<String, (u64, usize)>,
@@ -66,28 +66,8 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(route: &Route) -> Self {
-        Self {
-            route: Rc::new(route.clone()),
-            violations: Vec::new(),
-            standing: BTreeMap::new(),
-            deletes: Vec::new(),
-            unbraked: BTreeMap::new(),
-            begun: BTreeMap::new(),
-            excused: 0,
-            reasons: 0,
-            counted: Counts::new(),
-            seen: None,
-            is_mended: false,
-            replays: Vec::new(),
-            dropping: 0,
-            dropped: BTreeMap::new(),
-            left: Vec::new(),
-        }
-    }
-
-    pub(super) fn object(&mut self, violation: &str) {
-        self.violations.push(violation.to_owned());
+    pub(super) fn object(&mut self, violation: impl Into<String>) {
+        self.violations.push(violation.into());
     }
 
     pub(super) fn count(&mut self, what: &'static str, more: u64) {
@@ -103,69 +83,56 @@ impl Judge {
         self.left.push(name.map_or("", |(_, name)| name).to_owned());
     }
 
-    fn key_of(&self, name: &str) -> Option<String> {
-        let name = in_any_bucket(name);
-        let prefixes = [&self.route.destination.prefix, MOVED];
-        let mut rests = prefixes
-            .into_iter()
-            .filter_map(|prefix| name.strip_prefix(prefix));
-        let rest = rests.next().filter(|_| !is_part(name))?;
-        Some(format!("{}{rest}", self.route.source.prefix))
-    }
-
     /// What came to stand at a name of the destination is exactly one version of its key, and none
     /// that is older than what it replaces.
-    fn committed(&mut self, commit: &Commit, s3: &S3) {
-        let object = &commit.object;
-        let Some(key) = self.key_of(&object.name) else {
+    fn committed(&mut self, commit: &Commit, object: &Object, world: &World) {
+        let (name, s3) = (&commit.name, world.s3.borrow());
+        let Some(key) = world.key_of(name) else {
             return;
         };
-        let name = &object.name;
-        self.count("committed_bytes", object.body.length());
+        self.count("committed_bytes", commit.size);
         let place = s3
             .past(&key)
             .rev()
             .find_map(|(place, version)| is_copy(object, version).then_some(place));
         let Some(place) = place else {
-            let body = &object.body;
-            let is_body = s3.past(&key).any(|(_, version)| version.body == *body);
+            let body = object.content.body.symbolic();
+            let is_body = s3
+                .past(&key)
+                .any(|(_, version)| Some(&version.body) == body.as_ref());
             let what = if is_body {
                 "under the metadata of another version"
             } else {
                 "which is no version that the source ever had"
             };
-            self.violations.push(format!(
+            return self.object(format!(
                 "{name:?} holds {body:?}, {what} (partial or mixed)"
             ));
-            return;
         };
-        let before = self
-            .standing
-            .insert(name.clone(), (object.generation, place));
-        let Some(replaced) = &commit.before else {
+        let standing = (commit.generation, place);
+        let before = self.standing.insert(at(commit), standing);
+        let Some((replaced, _)) = commit.replaced else {
             return;
         };
         match before {
-            Some((generation, older)) if generation == replaced.generation => {
-                let goes_back = older > place;
-                self.violations.extend(goes_back.then(|| {
-                    format!("{name:?} went back from version {older} of its key to version {place}")
-                }));
+            Some((generation, older)) if generation == replaced && older > place => self.object(
+                format!("{name:?} went back from version {older} of its key to {place}"),
+            ),
+            Some((generation, _)) if generation == replaced => {}
+            _ if world.route.on_conflict == OnConflict::Keep => {
+                self.object(format!("{name:?} was somebody else's and was overwritten"));
             }
-            _ if self.route.on_conflict == OnConflict::Keep => self
-                .violations
-                .push(format!("{name:?} was somebody else's and was overwritten")),
             _ => {}
         }
     }
 
     /// What was deleted was a copy of ours, on a route that carries deletions over.
-    fn deleted(&mut self, object: &Object, world: &World) {
-        let name = &object.name;
-        let Some(key) = self.key_of(name) else {
+    fn deleted(&mut self, commit: &Commit, world: &World) {
+        let name = &commit.name;
+        let Some(key) = world.key_of(name) else {
             return;
         };
-        match self.unbraked.get_mut(in_any_bucket(name)) {
+        match self.unbraked.get_mut(name) {
             None => self.deletes.push(world.now()),
             Some(made) => {
                 *made += 1;
@@ -174,19 +141,16 @@ impl Judge {
                 let twice = world.faults.borrow().injected.values().sum::<u64>();
                 let released = self.released(&key, &world.queues.borrow().dead);
                 if made > released + twice {
-                    self.object(&format!(
+                    self.object(format!(
                         "{key:?} was deleted {made} times, and a person has said so {released} times"
                     ));
                 }
             }
         }
-        let is_ours = self
-            .standing
-            .get(name)
-            .is_some_and(|&(ours, _)| ours == object.generation);
-        if !is_ours || !self.route.propagates_deletes() {
-            self.violations
-                .push(format!("{name:?} was deleted, which was not to be deleted"));
+        let standing = self.standing.get(&at(commit));
+        let is_ours = standing.is_some_and(|&(ours, _)| ours == commit.generation);
+        if !is_ours || !world.route.propagates_deletes() {
+            self.object(format!("{name:?} was deleted, which was not to be deleted"));
         }
     }
 
@@ -200,7 +164,7 @@ impl Judge {
             .is_some_and(|(last, first)| last - first < HOUR);
         if is_short && self.deletes.len() > limit && !faults.has(Fault::ClockSkew) {
             let deletes = self.deletes.len();
-            self.object(&format!(
+            self.object(format!(
                 "{deletes} copies were deleted where {limit} may be"
             ));
         }
@@ -217,7 +181,7 @@ impl Judge {
             )
         });
         if counted != entries as u64 {
-            self.object(&format!(
+            self.object(format!(
                 "the ledger counts {counted} entries, and has {entries}"
             ));
         }
@@ -271,16 +235,17 @@ impl Judge {
             let is_many = dead.kind == Some(ErrorKind::DeletesBraked) && granted >= ALWAYS;
             if !is_many && !explains(dead, &faults, &world.scenario) {
                 let (kind, key) = (dead.kind, &dead.key);
-                self.object(&format!(
+                self.object(format!(
                     "{key:?} is in quarantine, and {kind:?} cannot be: {}",
                     dead.reason
                 ));
             }
         }
         self.braked(world, &faults);
-        self.bounded(world, &gcs, &faults);
+        self.bounded(world, &faults);
         let change = world.scenario.circumstances.change.as_ref();
-        let left = world.entries().into_iter().filter(|_| self.is_mended);
+        let is_mended = self.is_mended;
+        let left = world.entries().into_iter().filter(|_| is_mended);
         for (id, entry) in left {
             let kind = &entry["error"]["kind"];
             let is_barred = match kind.as_str() {
@@ -290,13 +255,13 @@ impl Judge {
                 _ => false,
             };
             if !is_barred {
-                self.violations
-                    .push(format!("a replay does not mend {id:?}: {kind}"));
+                self.object(format!("a replay does not mend {id:?}: {kind}"));
             }
         }
         for key in s3.keys() {
-            let name = self.route.destination_name(key).unwrap_or_default();
-            let found = gcs.objects.get(&name);
+            let name = world.route.destination_name(key).unwrap_or_default();
+            let found = gcs.object(&name);
+            let found = found.as_deref();
             let is_equal = match (s3.current(key), found) {
                 (Some(version), Some(object)) => {
                     is_copy(object, version) && (!world.route.tags || has_tag(object, version))
@@ -305,27 +270,28 @@ impl Judge {
                             && s3.past(key).any(|(_, old)| is_copy(object, old) && old.looks_as(version))
                 }
                 (Some(_), None) => false,
-                (None, Some(_)) => !self.route.propagates_deletes(),
+                (None, Some(_)) => !world.route.propagates_deletes(),
                 (None, None) => true,
             };
             // What somebody else put there is never deleted, and stays where the route says so.
             let is_kept = found.is_some_and(|object| {
-                object.metadata.is_empty()
-                    && (self.route.on_conflict == OnConflict::Keep || s3.current(key).is_none())
+                is_foreign(object)
+                    && (world.route.on_conflict == OnConflict::Keep || s3.current(key).is_none())
             });
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
             let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);
             let is_dropped = self.dropped.get(key).is_some_and(|&at| at >= changed);
             if !is_equal && !is_kept && !is_known && !is_dropped {
-                self.object(&format!(
+                self.object(format!(
                     "{key:?} was forgotten: the source has {:?}, the destination {:?}, and quarantine nothing",
                     s3.current(key).map(|version| &version.body),
-                    found.map(|object| &object.body),
+                    found.map(|object| object.content.body.symbolic()),
                 ));
             }
         }
-        let names = gcs.objects.keys().map(|name| in_any_bucket(name));
+        let objects = gcs.objects();
+        let names = objects.iter().map(|object| object.name.as_str());
         for name in names.filter(|name| is_part(name)) {
             let is_named = self.left.iter().any(|prefix| name.starts_with(prefix));
             // One empty object, which a later large object deletes: its write was given up and came through after
@@ -336,63 +302,61 @@ impl Judge {
             // ARCHITECTURE.md says so: a coordinator that moved to a clock far ahead sweeps too early.
             let is_early = world.apart() >= SWEEPS_APART;
             if world.scenario.lets_delete && !is_named && !is_late && !is_early {
-                self.violations.push(format!("{name:?} was left behind"));
+                self.object(format!("{name:?} was left behind"));
             }
         }
-        if let Some(name) = gcs.noncurrent.iter().find(|name| is_part(name)) {
-            let kept = format!("{name:?} is kept as a version that nobody sees");
-            self.violations.push(kept);
-        }
-        for session in gcs.sessions.values().filter(|session| session.is_open()) {
+        // Nor does anybody carry one on that leads to a former destination.
+        for session in gcs.left_open().filter(|_| change.is_none()) {
             // Whoever can write with a session's URI: it goes into no quarantine.
             let is_given_up = |dead: &Dead| {
                 let name = dead
                     .key
                     .as_ref()
-                    .and_then(|key| self.route.destination_name(key));
-                name.as_deref() == Some(session.name())
+                    .and_then(|key| world.route.destination_name(key));
+                name.as_deref() == Some(&*session)
             };
-            // Nor does anybody carry one on that leads to a former destination.
-            let is_left = session.is_orphan || change.is_some();
-            if !is_left && !queues.dead.iter().any(is_given_up) {
-                self.violations.push(format!(
-                    "an upload session for {:?} was left open",
-                    session.name()
-                ));
+            if !queues.dead.iter().any(is_given_up) {
+                self.object(format!("an upload session for {session:?} was left open"));
             }
         }
     }
 }
 
 impl World {
-    /// Looks at what GCS has committed since the last time.
-    pub(super) fn judge_commits(&self) {
-        let (commits, deleted, unknown) = {
-            let mut gcs = self.gcs.borrow_mut();
-            (
-                std::mem::take(&mut gcs.commits),
-                std::mem::take(&mut gcs.deleted),
-                std::mem::take(&mut gcs.unknown),
-            )
-        };
+    /// The key that an object called `name` is a copy of, if it can be one.
+    pub(super) fn key_of(&self, name: &str) -> Option<String> {
+        let mut prefixes = [&*self.route.destination.prefix, MOVED].into_iter();
+        let rest = prefixes.find_map(|prefix| name.strip_prefix(prefix));
+        let rest = rest.filter(|_| !is_part(name))?;
+        Some(format!("{}{rest}", self.route.source.prefix))
+    }
+
+    /// Looks at what GCS has committed after `wire`.
+    pub(super) fn judge_commit(&self, commit: &Commit, wire: &Wire) {
         let mut judge = self.judge.borrow_mut();
-        for commit in commits {
-            let object = &commit.object;
-            self.tell(object.generation, || {
-                format!(
-                    "GCS has {:?} now, generation {}: {:?}",
-                    object.name, object.generation, object.body
-                )
-            });
-            judge.committed(&commit, &self.s3.borrow());
+        judge.kept(commit);
+        if !commit.deleted {
+            let object = self.gcs.borrow().written(commit);
+            let object = object.expect("it was just written");
+            let body = object.content.body.symbolic();
+            let words = format_args!(
+                "GCS has {:?} now, generation {}: {body:?}",
+                commit.name, commit.generation
+            );
+            self.tell(commit.generation, words);
+            return judge.committed(commit, &object, self);
         }
-        for object in deleted {
-            judge.deleted(&object, self);
-        }
-        for request in unknown {
-            judge.object(&format!(
-                "the model of GCS does not know the request {request}"
-            ));
+        judge.deleted(commit, self);
+        // What is deleted without its generation is kept as a version.
+        let names_generation = parameter(wire.query(), "generation").is_some();
+        if self.scenario.keeps_versions && !names_generation {
+            judge.count("noncurrent_objects", 1);
+            if is_part(&commit.name) {
+                judge.object(format!(
+                    "{:?} is kept as a version that nobody sees",
+                    commit.name
+                ));
+            }
         }
     }
 
@@ -400,11 +364,11 @@ impl World {
     pub(super) fn note_unbraked(&self, uri: &Uri) {
         let mut judge = self.judge.borrow_mut();
         let name = self.name_at(uri).unwrap_or_default();
-        let Some(key) = judge.key_of(&name) else {
+        let Some(key) = self.key_of(&name) else {
             return;
         };
         if judge.released(&key, &self.queues.borrow().dead) == 0 {
-            judge.object(&format!(
+            judge.object(format!(
                 "{key:?} is deleted, and neither the brake nor a person has said so"
             ));
         }
@@ -414,8 +378,7 @@ impl World {
     /// The name at the destination that a request to `uri` says.
     pub(super) fn name_at(&self, uri: &Uri) -> Option<String> {
         if let Some(id) = parameter(uri.query().unwrap_or_default(), "upload_id") {
-            let gcs = self.gcs.borrow();
-            return Some(in_any_bucket(gcs.sessions.get(&id.parse().ok()?)?.name()).to_owned());
+            return self.gcs.borrow().target(id.parse().ok()?);
         }
         let (_, name) = uri.path().trim_end_matches("/compose").rsplit_once("/o/")?;
         Some(decoded(name))
@@ -433,6 +396,11 @@ impl World {
     }
 }
 
+/// Bucket and name of what `commit` wrote or deleted.
+fn at(commit: &Commit) -> String {
+    format!("{}/{}", commit.bucket, commit.name)
+}
+
 /// Whether what is called `name` is a part of a large object, or some of them put together.
 fn is_part(name: &str) -> bool {
     name.contains(PARTS_FOLDER)
@@ -441,16 +409,16 @@ fn is_part(name: &str) -> bool {
 /// Whether `object` is a copy of exactly `version`: its bytes, under its metadata.
 fn is_copy(object: &Object, version: &Version) -> bool {
     let label = version.put.label.to_string();
-    let metadata = |name: &str| object.metadata.get(name).map(String::as_str);
-    object.body == version.body
+    let metadata = |name: &str| object.metadata.custom.get(name).map(String::as_str);
+    object.content.body.symbolic().as_ref() == Some(&version.body)
         && metadata("label") == Some(&label)
         && metadata("causeway-source-etag") == Some(&version.etag)
-        && object.content_type.as_deref() == Some(&format!("text/x-{label}"))
+        && object.metadata.content_type.as_deref() == Some(&format!("text/x-{label}"))
 }
 
 fn has_tag(object: &Object, version: &Version) -> bool {
     let tag = version.tag.map(|tag| tag.to_string());
-    object.metadata.get("causeway-source-tag-kind") == tag.as_ref()
+    object.metadata.custom.get("causeway-source-tag-kind") == tag.as_ref()
 }
 
 /// Whether the faults of this seed can be the reason why `dead` is in quarantine.

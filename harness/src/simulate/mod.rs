@@ -1,10 +1,10 @@
-//! Deterministic simulation: the very state machine of `shared` against models of both stores, the
-//! queues and Durable Objects, under a virtual clock, with faults that a seed draws.
+//! Deterministic simulation: the very state machine of `shared` against the embedded GCS without
+//! its connections and models of S3, the queues and Durable Objects, under a virtual clock, with faults that a
+//! seed draws.
 //!
-//! One seed is one world of one thread; whatever happens in it follows from the seed alone. The worlds
-//! are models and no emulators: what speaks HTTP over sockets is elsewhere in this crate.
+//! One seed is one world of one thread; whatever happens in it follows from the seed alone. Nothing
+//! here speaks HTTP over sockets.
 
-mod body;
 mod circumstances;
 mod delivered;
 mod durable;
@@ -25,6 +25,8 @@ mod story;
 mod tests;
 mod workload;
 mod world;
+
+use crate::symbolic as body;
 
 pub use mutant::Mutant;
 pub use run::{Options, Summary, simulate};

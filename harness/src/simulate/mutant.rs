@@ -10,9 +10,9 @@ use causeway_shared::port::Sink;
 use http::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
-use super::gcs;
 use super::port::Open;
 use super::world::World;
+use crate::gcs::Api;
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -202,7 +202,7 @@ pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
 /// Breaks what is made of a reply.
 pub(super) fn spoil_reply(world: &World, reply: &mut Response<Bytes>) {
     if world.is(Mutant::PatienceIsRefusal) && reply.status() == StatusCode::TOO_MANY_REQUESTS {
-        *reply = gcs::error(400, "invalid", "No.");
+        *reply = Api::refusal(400, "invalid", "No.");
     }
 }
 
@@ -233,17 +233,12 @@ pub(super) fn without_version(uri: &Uri) -> Uri {
 
 fn without_precondition(uri: &Uri) -> Uri {
     let text = uri.to_string();
-    let kept: Vec<_> = text
-        .split('&')
+    let (path, query) = text.split_once('?').unwrap_or((&text, ""));
+    let pairs = query.split('&');
+    let kept: Vec<_> = pairs
         .filter(|pair| !pair.starts_with("ifGeneration"))
         .collect();
-    let text = kept.join("&");
-    let text = text
-        .split_once("?ifGeneration")
-        .map_or(text.clone(), |(path, rest)| {
-            let rest = rest.split_once('&').map_or("", |(_, rest)| rest);
-            format!("{path}?{rest}")
-        });
+    let text = format!("{path}?{}", kept.join("&"));
     text.parse().unwrap_or_else(|_| uri.clone())
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A request that has been sent is on its own: that its sender died does not call it back.
 
+use std::fmt;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -12,9 +13,10 @@ use http::{HeaderValue, Method, Response};
 
 use super::body::Body;
 use super::fault::{At, Fault, LOOK, SESSION, SOURCE, WRITE};
-use super::gcs::{self, Wire};
+use super::gcs::Wire;
 use super::s3::{self, timestamp};
 use super::world::{Owner, Slot, World};
+use crate::gcs::{Api, Unanswered};
 
 /// When a port gives up a small request, in milliseconds.
 pub(super) const REPLY_TIME: u64 = 60_000;
@@ -147,55 +149,32 @@ impl World {
 
     /// Faults that end in a reply.
     fn arrive_troubled(self: &Rc<Self>, mut flight: Flight, fault: Fault) {
-        let status = match fault {
-            Fault::Status408 => 408,
-            Fault::Status429 => 429,
-            Fault::Status500 => 500,
-            Fault::Status503 => 503,
-            Fault::Denied => 403,
-            Fault::TokenExpired => {
-                let shown = flight.wire.head.headers().get("authorization");
-                let shown = shown
-                    .and_then(|value| value.to_str().ok())
-                    .unwrap_or_default();
-                self.gcs.borrow_mut().revoke(shown);
-                0
-            }
-            Fault::SessionExpired => {
-                let mut gcs = self.gcs.borrow_mut();
-                let session = flight
-                    .wire
-                    .session()
-                    .and_then(|id| gcs.sessions.get_mut(&id));
-                session.map_or(0, |session| {
-                    session.expire();
-                    0
-                })
-            }
-            Fault::SourceChanged => {
-                let served = self.serve(flight.store, &flight.wire, None);
-                if !self.overwrite(flight.wire.head.uri().path()) {
-                    self.faults.borrow_mut().withdraw(fault);
-                }
-                if let Some((head, body)) = served {
-                    self.reply(flight, head, body);
-                }
-                return;
-            }
-            _ => 0,
-        };
-        if status > 0 {
-            let wait = self
-                .rng
-                .borrow_mut()
-                .pick(&[None, Some(1), Some(4), Some(30)]);
+        if let Some(status) = fault.status() {
+            let waits = [None, Some(1), Some(4), Some(30)];
+            let wait = self.rng.borrow_mut().pick(&waits);
             let head = refusal(flight.store, status, wait.filter(|_| status == 429));
             return self.reply(flight, head, Body::default());
         }
-        if fault == Fault::Corrupted && flight.wire.body.length() > 0 {
-            flight.wire.body = self.damaged(&flight.wire.body);
+        match fault {
+            Fault::TokenExpired => {
+                let shown = flight.wire.head.headers().get("authorization");
+                let shown = shown.and_then(|value| value.to_str().ok());
+                self.gcs.borrow_mut().revoke(shown.unwrap_or_default());
+            }
+            Fault::SessionExpired => {
+                let id = flight.wire.session().unwrap_or_default();
+                self.gcs.borrow().expire(id);
+            }
+            Fault::Corrupted if flight.wire.body.length() > 0 => {
+                flight.wire.body = self.damaged(&flight.wire.body);
+            }
+            _ => {}
         }
-        let Some((head, body)) = self.serve(flight.store, &flight.wire, None) else {
+        let served = self.serve(flight.store, &flight.wire, None);
+        if fault == Fault::SourceChanged && !self.overwrite(flight.wire.head.uri().path()) {
+            self.faults.borrow_mut().withdraw(fault);
+        }
+        let Some((head, body)) = served else {
             return self.lost(flight, Side::Sink, "connection closed", 0);
         };
         let body = self.troubled(&flight, fault, body);
@@ -212,12 +191,10 @@ impl World {
             }
             // What S3 has no checksum of is copied as S3's side sends it.
             Fault::Corrupted if is_read && self.s3.borrow().is_proven(&body) => self.damaged(&body),
-            Fault::Truncated | Fault::SourceReset => {
-                self.faults.borrow_mut().withdraw(fault);
-                body
-            }
-            Fault::Corrupted if flight.wire.body.length() == 0 => {
-                self.faults.borrow_mut().withdraw(fault);
+            Fault::Truncated | Fault::SourceReset | Fault::Corrupted => {
+                if flight.wire.body.length() == 0 {
+                    self.faults.borrow_mut().withdraw(fault);
+                }
                 body
             }
             _ => body,
@@ -237,7 +214,7 @@ impl World {
         owner: Option<&Owner>,
     ) -> Option<(Response<Bytes>, Body)> {
         let now = self.now();
-        let sessions = self.gcs.borrow().sessions.len() as u64;
+        let sessions = self.gcs.borrow().sessions();
         let refused = self.scenario.circumstances.refused.as_ref();
         let refused = refused.filter(|(span, by, ..)| {
             *by == store && span.contains(&now) && wire.session().is_none()
@@ -246,7 +223,7 @@ impl World {
             _ if let Some(&(_, _, status, word)) = refused => {
                 let head = match store {
                     Store::S3 => s3::error(status, word),
-                    Store::Gcs => gcs::error(status, word, "The credential is refused."),
+                    Store::Gcs => Api::refusal(status, word, "The credential is refused."),
                 };
                 Some((head, Body::default()))
             }
@@ -255,12 +232,18 @@ impl World {
                 Some((head, body.unwrap_or_default()))
             }
             Store::Gcs => {
-                let head = self.gcs.borrow_mut().serve(wire, now);
-                self.judge_commits();
-                if self.gcs.borrow().sessions.len() as u64 > sessions {
+                let (head, commit) = self.gcs.borrow_mut().serve(wire, now);
+                if let Some(commit) = commit {
+                    self.judge_commit(&commit, wire);
+                }
+                if let Err(Unanswered::NoRoute) = head {
+                    let mut judge = self.judge.borrow_mut();
+                    judge.object(format!("GCS does not know the request {wire}"));
+                }
+                if self.gcs.borrow().sessions() > sessions {
                     self.note_session(sessions + 1, owner);
                 }
-                head.map(|head| (head, Body::default()))
+                head.ok().map(|head| (head, Body::default()))
             }
         };
         if let Some((head, _)) = &mut served {
@@ -275,9 +258,7 @@ impl World {
         if status >= 400 && status != 404 {
             self.judge.borrow_mut().reasons += 1;
         }
-        self.tell(u64::from(status), || {
-            format!("{status} to {} {}", wire.head.method(), shown(wire))
-        });
+        self.tell(status.into(), format_args!("{status} to {wire}"));
         served
     }
 
@@ -350,8 +331,8 @@ fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
         (Store::S3, 408) => s3::error(400, "RequestTimeout"),
         (Store::S3, 503) => s3::error(status, "SlowDown"),
         (Store::S3, _) => s3::error(status, "InternalError"),
-        (Store::Gcs, 429) => gcs::error(status, "rateLimitExceeded", "Slow down."),
-        (Store::Gcs, _) => gcs::error(status, "backendError", "Backend Error"),
+        (Store::Gcs, 429) => Api::refusal(status, "rateLimitExceeded", "Slow down."),
+        (Store::Gcs, _) => Api::refusal(status, "backendError", "Backend Error"),
     };
     if let Some(seconds) = wait {
         reply.headers_mut().insert("retry-after", seconds.into());
@@ -360,20 +341,17 @@ fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
 }
 
 /// A request in a few words, without what is a secret even here.
-fn shown(wire: &Wire) -> String {
-    let uri = wire.head.uri();
-    let header = |name| {
-        wire.head
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let condition = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .find(|pair| pair.starts_with("ifG"));
-    let range = header("content-range").or_else(|| header("range"));
-    let words = [Some(uri.path()), condition, range];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (uri, headers) = (self.head.uri(), self.head.headers());
+        let mut pairs = uri.query().unwrap_or_default().split('&');
+        let condition = pairs.find(|pair| pair.starts_with("ifG"));
+        let range = headers
+            .get("content-range")
+            .or_else(|| headers.get("range"));
+        let range = range.and_then(|range| range.to_str().ok());
+        write!(f, "{} {}", self.head.method(), uri.path())?;
+        let rest = [condition, range].into_iter().flatten();
+        rest.into_iter().try_for_each(|word| write!(f, " {word}"))
+    }
 }

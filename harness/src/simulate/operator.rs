@@ -9,6 +9,7 @@ use causeway_shared::host::walk::{Answer, Report, tell};
 use causeway_shared::host::{Class, from_json};
 use causeway_shared::ledger::Selector;
 use causeway_shared::walk::{Kind, Request};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::circumstances::{By, Change, Deed};
@@ -35,7 +36,7 @@ impl World {
                 };
                 let told = tell(&platform, kind, &route, &report).await;
                 match told {
-                    Ok((Answer::Done, _)) => operator.tell(4, || "a reconcile begins".to_owned()),
+                    Ok((Answer::Done, _)) => operator.tell(4, format_args!("a reconcile begins")),
                     Ok((Answer::Underway, _)) | Err(_) => operator.reconcile_after(LATER),
                 }
             });
@@ -49,23 +50,20 @@ impl World {
 
     /// A reconcile has failed: somebody looks, mends what it is, and begins another.
     pub(super) fn reconcile_later(&self) {
-        self.reconcile_after(self.calm().saturating_sub(self.now()) + LATER);
+        self.reconcile_after(self.until_calm() + LATER);
     }
 
-    /// When nothing of what the seed has drawn goes wrong any more.
-    pub(super) fn calm(&self) -> u64 {
-        let refused = self.scenario.circumstances.refused.as_ref();
-        let refused = refused.map_or(0, |(span, ..)| span.end);
-        let changed = self.scenario.circumstances.change.as_ref();
-        let changed = changed.map_or(0, Change::end);
-        let backlog = self.scenario.circumstances.backlog.as_ref();
-        let backlog = backlog.map_or(0, |span| span.end);
-        self.faults
-            .borrow()
-            .until()
-            .max(refused)
-            .max(changed)
-            .max(backlog)
+    /// For how many more milliseconds something of what the seed has drawn goes wrong.
+    fn until_calm(&self) -> u64 {
+        let drawn = &self.scenario.circumstances;
+        let ends = [
+            drawn.refused.as_ref().map(|(span, ..)| span.end),
+            drawn.change.as_ref().map(Change::end),
+            drawn.backlog.as_ref().map(|span| span.end),
+        ];
+        let until = self.faults.borrow().until();
+        let calm = ends.into_iter().flatten().fold(until, u64::max);
+        calm.saturating_sub(self.now())
     }
 
     /// Nothing moves any more: somebody replays what is in quarantine, once. Whether there is something.
@@ -75,7 +73,7 @@ impl World {
             return false;
         }
         self.judge.borrow_mut().is_mended = true;
-        self.after(self.calm().saturating_sub(self.now()), |world| {
+        self.after(self.until_calm(), |world| {
             world.act(Selector::All(true), false, false);
         });
         true
@@ -91,35 +89,42 @@ impl World {
         self.judge.borrow_mut().seen = Some(BTreeSet::new());
         let world = Rc::clone(self);
         self.spawn(Owner::Operator, 0, async move {
-            let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
-            let mut after = None;
-            loop {
-                let query = Query {
-                    after: after.clone(),
+            let list = |after| {
+                ledger::Report::List(Query {
+                    after,
                     limit: 1,
                     ..Query::default()
-                };
-                let report = ledger::Report::List(query);
-                let told = ledger::tell(&platform, &world.route.name, &report).await;
-                match told.and_then(|told| from_json::<Entries>(&told)) {
-                    Ok(Entries { entries, next }) => {
-                        let ids = entries.into_iter().map(|entry| entry.id);
-                        world
-                            .judge
-                            .borrow_mut()
-                            .seen
-                            .get_or_insert_default()
-                            .extend(ids);
-                        if next.is_none() {
-                            break;
-                        }
-                        after = next;
-                    }
-                    Err(_) => world.sleep(LATER).await,
-                }
-            }
+                })
+            };
+            let see = |Entries { entries, next }| {
+                let ids = entries.into_iter().map(|entry| entry.id);
+                let mut judge = world.judge.borrow_mut();
+                judge.seen.get_or_insert_default().extend(ids);
+                next
+            };
+            world.page_after_page(list, see).await;
         });
         true
+    }
+
+    /// Tells the ledger `report` until no page is left, and again after a while where it gives no answer; `take` says
+    /// after what the next page begins.
+    async fn page_after_page<T: DeserializeOwned>(
+        self: &Rc<Self>,
+        report: impl Fn(Option<String>) -> ledger::Report,
+        take: impl Fn(T) -> Option<String>,
+    ) {
+        let platform = SimulatedPlatform::of_isolate(self, 0, Owner::Operator);
+        let mut after = None;
+        loop {
+            let report = report(after.clone());
+            let told = ledger::tell(&platform, &self.route.name, &report).await;
+            match told.and_then(|told| from_json(&told)).map(&take) {
+                Ok(None) => break,
+                Ok(next) => after = next,
+                Err(_) => self.sleep(self.until_calm().max(LATER)).await,
+            }
+        }
     }
 
     /// Somebody does as `deed` says, in a while.
@@ -163,28 +168,16 @@ impl World {
         let world = Rc::clone(self);
         self.judge.borrow_mut().acts(&selector, drops, release);
         self.spawn(Owner::Operator, 0, async move {
-            let platform = SimulatedPlatform::of_isolate(&world, 0, Owner::Operator);
-            world.tell(5, || {
-                format!("an operator: {selector:?}, drops: {drops}, releases: {release}")
-            });
-            let mut after = None;
-            loop {
-                let (selector, after_it) = (selector.clone(), after.clone());
-                let report = if drops {
-                    ledger::Report::Drop(selector, after_it)
-                } else {
-                    ledger::Report::Replay(selector, release, after_it)
-                };
-                let told = ledger::tell(&platform, &world.route.name, &report).await;
-                match told.and_then(|taken| from_json::<Taken>(&taken)) {
-                    Ok(Taken { next: None, .. }) => break,
-                    Ok(taken) => after = taken.next,
-                    Err(_) => {
-                        let calm = world.calm().saturating_sub(world.now());
-                        world.sleep(calm.max(LATER)).await;
-                    }
-                }
-            }
+            let deed =
+                format_args!("an operator: {selector:?}, drops: {drops}, releases: {release}");
+            world.tell(5, deed);
+            let report = |after| match selector.clone() {
+                selector if drops => ledger::Report::Drop(selector, after),
+                selector => ledger::Report::Replay(selector, release, after),
+            };
+            world
+                .page_after_page(report, |taken: Taken| taken.next)
+                .await;
             world.judge.borrow_mut().has_dropped(drops);
         });
     }

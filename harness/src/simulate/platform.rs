@@ -202,13 +202,10 @@ impl Platform for SimulatedPlatform {
 
     fn log(&self, level: Level, line: &Value) {
         let code = line["event"].as_str().map_or(0, str::len) as u64;
-        self.world.tell(code, || {
-            let line = line.to_string();
-            match level {
-                Level::Info => line,
-                Level::Error => format!("error: {line}"),
-            }
-        });
+        match level {
+            Level::Info => self.world.tell(code, format_args!("{line}")),
+            Level::Error => self.world.tell(code, format_args!("error: {line}")),
+        }
         match line["event"].as_str() {
             Some("unreadable") => {
                 let mut judge = self.world.judge.borrow_mut();

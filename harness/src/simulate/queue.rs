@@ -113,7 +113,10 @@ impl World {
         };
         queues.messages.insert(id, stored);
         drop(queues);
-        self.tell(id, || format!("message {id} is in the queue of {queue:?}"));
+        self.tell(
+            id,
+            format_args!("message {id} is in the queue of {queue:?}"),
+        );
         match queue {
             Queue::Hints => self.judge.borrow_mut().takes_in(text),
             Queue::DeadLetters => self.note_dead(text),
@@ -160,9 +163,8 @@ impl World {
             ),
             Err(_) => (key_of(text), None, "delivered too often".to_owned()),
         };
-        self.tell(kind.map_or(0, |kind| kind as u64), || {
-            format!("dead letter for {key:?}: {reason}")
-        });
+        let code = kind.map_or(0, |kind| kind as u64);
+        self.tell(code, format_args!("dead letter for {key:?}: {reason}"));
         let at = self.now();
         let dead = &mut self.queues.borrow_mut().dead;
         if let Some(&deed) = self.scenario.circumstances.deeds.get(dead.len()) {
@@ -188,11 +190,8 @@ impl World {
         if let Some(span) = backlog.filter(|span| span.contains(&now) && queue == Queue::Hints) {
             return self.deliver_after(queue, span.end - now);
         }
-        let kept = if self.is(Mutant::ShortRetention) {
-            HOUR
-        } else {
-            RETENTION
-        };
+        let is_short = self.is(Mutant::ShortRetention);
+        let kept = if is_short { HOUR } else { RETENTION };
         let is_kept = |message: &Stored| message.is_leased || now - message.born < kept;
         self.queues
             .borrow_mut()
@@ -258,9 +257,8 @@ impl World {
                 count: message.deliveries,
             });
         }
-        self.tell(invocation, || {
-            format!("messages {batch:?} are delivered to isolate {isolate}")
-        });
+        let words = format_args!("messages {batch:?} are delivered to isolate {isolate}");
+        self.tell(invocation, words);
         let messages = deliveries
             .iter()
             .map(|delivery| (delivery.id, Verdict::Open))
@@ -275,7 +273,7 @@ impl World {
         );
         self.after(INVOCATION_TIME, move |world| {
             if world.invocations.borrow().contains_key(&invocation) {
-                world.tell(invocation, || "the consumer's time is up".to_owned());
+                world.tell(invocation, format_args!("the consumer's time is up"));
                 world.kill(&Owner::Invocation(invocation));
             }
         });
@@ -355,23 +353,18 @@ impl World {
             return;
         };
         self.judge.borrow_mut().excused += 1;
-        self.tell(id, || {
-            format!("the consumer in isolate {} died", dead.isolate)
-        });
+        self.tell(
+            id,
+            format_args!("the consumer in isolate {} died", dead.isolate),
+        );
         for (message, verdict) in dead.messages {
             let was_heard = verdict != Verdict::Open && self.rng.borrow_mut().chance(1, 2);
-            if was_heard || self.is(Mutant::NoRedelivery) {
-                self.conclude(
-                    message,
-                    if was_heard {
-                        verdict
-                    } else {
-                        Verdict::Acknowledged
-                    },
-                );
-            } else {
-                self.conclude(message, Verdict::Again(0));
-            }
+            let verdict = match verdict {
+                heard if was_heard => heard,
+                _ if self.is(Mutant::NoRedelivery) => Verdict::Acknowledged,
+                _ => Verdict::Again(0),
+            };
+            self.conclude(message, verdict);
         }
     }
 
@@ -406,7 +399,7 @@ impl World {
     /// The newer version is rolled back to this one: what it wrote is in queues and storage, with more than this one
     /// knows, and each object restarts.
     pub(super) fn roll_back(self: &Rc<Self>) {
-        self.tell(6, || "a newer version is rolled back".to_owned());
+        self.tell(6, format_args!("a newer version is rolled back"));
         for message in self.queues.borrow_mut().messages.values_mut() {
             let mut rng = self.rng.borrow_mut();
             if let Some(session) = session_of(&message.text) {

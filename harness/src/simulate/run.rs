@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::fault::Fault;
 use super::judge::Counts;
@@ -79,7 +79,7 @@ pub struct Options {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Summary {
     /// How many seeds were run.
     pub seeds: u64,
@@ -94,18 +94,20 @@ pub struct Summary {
     /// What is to be said of each of those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Story>,
-    /// A hash of all that happened: the same for the same seeds and the same code.
-    pub trace: String,
+    /// A hash of all that happened: the same for the same seeds and the same code, in whatever order.
+    pub trace: Trace,
     /// Wall-clock time in seconds.
     pub elapsed_s: f64,
 }
 
-#[derive(Default)]
-struct Sums {
-    steps: u64,
-    trace: u64,
-    injected: Counts,
-    counted: Counts,
+/// A sum of hashes, shown in hexadecimal.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Trace(u64);
+
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
 }
 
 fn add(sums: &mut Counts, more: impl IntoIterator<Item = (&'static str, u64)>) {
@@ -114,76 +116,58 @@ fn add(sums: &mut Counts, more: impl IntoIterator<Item = (&'static str, u64)>) {
     }
 }
 
-impl Sums {
-    fn add(&mut self, more: Self) {
-        self.steps += more.steps;
-        // The same in whatever order the threads end.
-        self.trace = self.trace.wrapping_add(more.trace);
-        add(&mut self.injected, more.injected);
-        add(&mut self.counted, more.counted);
+impl Summary {
+    fn add(&mut self, ended: Ended, story: impl FnOnce(Vec<String>) -> Story) {
+        self.seeds += 1;
+        self.steps += ended.steps;
+        self.trace.0 = self.trace.0.wrapping_add(ended.hash);
+        let injected = ended.injected.into_iter();
+        let injected = injected.map(|(fault, count)| (fault.as_str(), count));
+        add(&mut self.faults_injected, injected);
+        add(&mut self.counted, ended.counted);
+        if !ended.violations.is_empty() {
+            self.violations += 1;
+            self.failed.push(story(ended.violations));
+        }
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// Runs the seeds that `options` name. `progress` is told how many are done, now and then.
+///
+/// # Panics
+///
+/// Where a thread did.
 #[must_use]
 pub fn simulate(options: &Options, progress: &(impl Fn(u64) + Sync)) -> Summary {
     let began = Instant::now();
-    let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let total = Mutex::new((Sums::default(), Vec::new()));
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let total = Mutex::new(Summary::default());
     let work = || {
-        let mut sums = Sums::default();
-        loop {
+        while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= options.seeds || stop.load(Ordering::Relaxed) {
+            if number >= options.seeds {
                 break;
             }
             let seed = options.first.wrapping_add(number);
             let ended = run(seed, &Cut::default(), options.mutant, false);
-            let injected = ended.injected.into_iter();
-            sums.add(Sums {
-                steps: ended.steps,
-                trace: ended.hash,
-                injected: injected
-                    .map(|(fault, count)| (fault.as_str(), count))
-                    .collect(),
-                counted: ended.counted,
+            let fails = !ended.violations.is_empty();
+            stop.fetch_or(options.stops && fails, Ordering::Relaxed);
+            let mut total = total.lock().expect("no thread panics");
+            total.add(ended, |violations| {
+                Story::of(seed, violations, options.mutant)
             });
-            if !ended.violations.is_empty() {
-                stop.fetch_or(options.stops, Ordering::Relaxed);
-                locked(&total).1.push((seed, ended.violations));
-            }
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if done.is_multiple_of(64) {
-                progress(done);
+            if total.seeds.is_multiple_of(64) {
+                progress(total.seeds);
             }
         }
-        locked(&total).0.add(sums);
     };
     std::thread::scope(|scope| {
         for _ in 0..options.threads {
             scope.spawn(work);
         }
     });
-    let (sums, mut failed) = std::mem::take(&mut *locked(&total));
-    failed.sort_by_key(|&(seed, _)| seed);
-    let elapsed_s = began.elapsed().as_secs_f64();
-    Summary {
-        seeds: done.into_inner(),
-        steps: sums.steps,
-        faults_injected: sums.injected,
-        counted: sums.counted,
-        violations: failed.len() as u64,
-        failed: failed
-            .into_iter()
-            .map(|(seed, violations)| Story::of(seed, violations, options.mutant))
-            .collect(),
-        trace: format!("{:016x}", sums.trace),
-        elapsed_s,
-    }
+    let mut summary = total.into_inner().expect("no thread panics");
+    summary.failed.sort_by_key(|story| story.seed);
+    summary.elapsed_s = began.elapsed().as_secs_f64();
+    summary
 }

@@ -274,11 +274,7 @@ struct Sizes {
 impl Sizes {
     /// A size, likely near one at which something changes.
     fn draw(self, rng: &mut Rng) -> u64 {
-        let Self {
-            is_large,
-            is_huge,
-            parts_above,
-        } = self;
+        let parts_above = self.parts_above;
         let near = |rng: &mut Rng, size: u64| size - 2 + rng.below(4);
         match rng.below(20) {
             0 => 0,
@@ -286,8 +282,8 @@ impl Sizes {
             8..10 => near(rng, 256 * KIB),
             10..12 => near(rng, MIB),
             12..14 => near(rng, 8 * MIB),
-            _ if is_huge => rng.between(5 << 10, 60 << 10) * MIB,
-            _ if !is_large => rng.between(1, 9 * MIB),
+            _ if self.is_huge => rng.between(5 << 10, 60 << 10) * MIB,
+            _ if !self.is_large => rng.between(1, 9 * MIB),
             14..17 => rng.between(8 * MIB, 40 * MIB),
             17 => {
                 rng.between(1, 6) * parts_above.unwrap_or(64).max(16) * MIB

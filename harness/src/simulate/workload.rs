@@ -40,7 +40,7 @@ impl World {
         }
         let until = self.faults.borrow().until();
         self.after(until, |world| {
-            world.tell(0, || "no more faults".to_owned());
+            world.tell(0, format_args!("no more faults"));
             for isolate in world.isolates.borrow_mut().iter_mut() {
                 isolate.skew = 0;
             }
@@ -48,7 +48,7 @@ impl World {
     }
 
     fn write(self: &Rc<Self>, place: u64, Timed { key, write, .. }: &Timed) {
-        self.tell(place, || format!("write {place}: {key:?} {write:?}"));
+        self.tell(place, format_args!("write {place}: {key:?} {write:?}"));
         for change in self.change(key, write) {
             self.notify(change);
         }
@@ -80,9 +80,11 @@ impl World {
     fn write_foreign(&self, key: &str) {
         let name = self.route.destination_name(key).unwrap_or_default();
         let body = Body::whole(self.seed() | 1 << 62, FOREIGN);
-        let mut gcs = self.gcs.borrow_mut();
-        gcs.now = self.now();
-        gcs.write_foreign(&name, body);
+        // Whether it was written does not matter to anybody.
+        let commit = self.gcs.borrow_mut().write_foreign(&name, body, self.now());
+        if let Some(commit) = commit {
+            self.judge.borrow_mut().kept(&commit);
+        }
     }
 
     /// A writer replaces the object that is being read at `path`, if there is one.
@@ -110,9 +112,10 @@ impl World {
             label: old.label + 1000,
         };
         drop(rng);
-        self.tell(put.size, || {
-            format!("{key:?} is overwritten while it is read: {put:?}")
-        });
+        self.tell(
+            put.size,
+            format_args!("{key:?} is overwritten while it is read: {put:?}"),
+        );
         let change = self.s3.borrow_mut().put(&key, put, self.now());
         self.notify(change);
         true

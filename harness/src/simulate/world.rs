@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -164,17 +165,13 @@ impl World {
             rng: RefCell::new(Rng::new(seed, 2)),
             faults: RefCell::new(Faults::draw(seed, &scenario.cut.faults)),
             s3: RefCell::new(S3::new(scenario.is_versioned, scenario.readable)),
-            gcs: RefCell::new(Gcs::new(
-                scenario.lets_delete,
-                scenario.is_strict_at_start,
-                scenario.keeps_versions,
-            )),
+            gcs: RefCell::new(Gcs::new(scenario.lets_delete, scenario.is_strict_at_start)),
             queues: RefCell::default(),
             invocations: RefCell::default(),
             objects: RefCell::default(),
             isolates: RefCell::default(),
             skews: Cell::default(),
-            judge: RefCell::new(Judge::new(&route)),
+            judge: RefCell::default(),
             spent: RefCell::default(),
             session_users: RefCell::default(),
             now: Cell::new(0),
@@ -211,7 +208,7 @@ impl World {
             key_id: "1".into(),
         };
         let account = GoogleCredential::Account(account);
-        let gcs = GcsAccess::new(Some(account), Some("http://gcs"));
+        let gcs = GcsAccess::new(Some(account), Some("http://gcs:4443"));
         let access = Access {
             s3: s3.expect("an address"),
             gcs: gcs.expect("an address").into(),
@@ -276,21 +273,22 @@ impl World {
 
     fn struck(&self, struck: Option<(Fault, u32)>) -> Option<Fault> {
         let (fault, number) = struck?;
-        self.tell(u64::from(number), || {
-            format!("fault {number}: {}", fault.as_str())
-        });
+        self.tell(
+            number.into(),
+            format_args!("fault {number}: {}", fault.as_str()),
+        );
         Some(fault)
     }
 
     /// Notes what happens: `code` goes into the trace's hash, the words into the story.
-    pub(super) fn tell(&self, code: u64, words: impl FnOnce() -> String) {
+    pub(super) fn tell(&self, code: u64, words: fmt::Arguments<'_>) {
         self.hash
             .set(mix(self.hash.get() ^ code ^ self.now().rotate_left(32)));
         if let Some(story) = &self.story {
             let seconds = std::time::Duration::from_millis(self.now()).as_secs_f64();
             story
                 .borrow_mut()
-                .push(format!("{seconds:10.3} s  {}", words()));
+                .push(format!("{seconds:10.3} s  {words}"));
         }
     }
 
@@ -377,24 +375,19 @@ impl World {
             let (requests, bytes) = spent.entry(owner.clone()).or_default();
             *requests += u64::from(digested == 0);
             *bytes += digested;
-            let most_requests = if self.is(Mutant::FewRequests) {
-                50
-            } else {
-                REQUESTS
-            };
-            let most_bytes = if self.is(Mutant::LittleCpu) {
-                DIGESTED / 10
-            } else {
-                DIGESTED
-            };
-            *requests > most_requests || *bytes > most_bytes
+            match self.mutant {
+                Some(Mutant::FewRequests) => *requests > 50,
+                Some(Mutant::LittleCpu) => *bytes > DIGESTED / 10,
+                _ => *requests > REQUESTS || *bytes > DIGESTED,
+            }
         };
         if is_over && *owner != Owner::Operator {
             let owner = owner.clone();
             self.after(0, move |world| {
-                world.tell(7, || {
-                    format!("{owner:?} has used what the platform lets it have")
-                });
+                world.tell(
+                    7,
+                    format_args!("{owner:?} has used what the platform lets it have"),
+                );
                 world.kill(&owner);
             });
             std::future::pending::<()>().await;
@@ -461,9 +454,7 @@ impl World {
 
     /// It is no fault of ours if the session `id` is left open.
     pub(super) fn orphan(&self, id: u64) {
-        if let Some(session) = self.gcs.borrow_mut().sessions.get_mut(&id) {
-            session.is_orphan = true;
-        }
+        self.gcs.borrow_mut().orphan(id);
     }
 
     /// Goes on to the next event; `false` when there is none.

@@ -122,6 +122,7 @@ fn of_refusal(refusal: &Refusal, principal: &str) -> Response<Body> {
         Refusal::Held { .. } => error(403, "forbidden", &message),
         Refusal::Retained { .. } => error(403, "retentionPolicyNotMet", &message),
         Refusal::RangeNotSatisfiable(_) => error(416, "requestedRangeNotSatisfiable", &message),
+        Refusal::TooOften => error(429, "rateLimitExceeded", &message),
         Refusal::Superseded | Refusal::Gap { .. } => error(503, "backendError", &message),
         Refusal::Discarded => error(501, "notImplemented", &message),
         Refusal::Storage(_) => error(500, "internalError", &message),
@@ -161,7 +162,7 @@ pub(super) fn json_answer(status: StatusCode, body: &serde_json::Value) -> Respo
     response
 }
 
-fn error(code: u16, reason: &str, message: &str) -> Response<Body> {
+pub(in crate::gcs) fn error(code: u16, reason: &str, message: &str) -> Response<Body> {
     let mut detail = json!({ "message": message, "domain": "global", "reason": reason });
     let location = match reason {
         "conditionNotMet" => Some("If-Match"),

@@ -72,6 +72,16 @@ impl Fields {
         }
     }
 
+    /// Whether anything of the field `name` is selected.
+    pub(super) fn selects(&self, name: &str) -> bool {
+        self.0.contains_key(name) || self.0.contains_key("*")
+    }
+
+    /// What of the field `name` is selected, where that is not all of it.
+    pub(super) fn below(&self, name: &str) -> Option<&Self> {
+        self.0.get(name).or_else(|| self.0.get("*"))?.as_ref()
+    }
+
     /// What of `value` is selected.
     pub(super) fn cut(&self, value: Value) -> Value {
         match value {

@@ -6,6 +6,7 @@ mod buckets;
 mod compose;
 mod error;
 mod fields;
+mod in_process;
 mod media;
 mod multipart;
 mod objects;
@@ -16,6 +17,7 @@ mod token;
 mod upload;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -33,6 +35,7 @@ use tokio::task::JoinSet;
 
 use self::error::Fail;
 use self::fields::Fields;
+pub(crate) use self::in_process::{Api, Unanswered};
 use self::request::{Call, Query, RequestBody, decode};
 pub(super) use self::token::TOKEN_PATH;
 use super::account::Accounts;
@@ -56,9 +59,38 @@ pub(super) struct Server {
     /// Bytes of request bodies read so far.
     pub(super) received: watch::Sender<u64>,
     pub(super) port: u16,
+    /// A page of a listing holds at most this many entries.
+    pub(super) page_limit: u64,
+    /// How many sessions there were, where their ids are to be numbers.
+    pub(super) numbered: Option<AtomicU64>,
 }
 
 impl Server {
+    /// One without options, for everybody.
+    pub(super) fn new(state: Arc<State>) -> Self {
+        Self {
+            state,
+            faults: Arc::default(),
+            accounts: Arc::default(),
+            require_content_length: false,
+            emulator: false,
+            throttle: Throttle::default(),
+            delay: Delay::default(),
+            received: watch::Sender::new(0),
+            port: 0,
+            page_limit: objects::PAGE_LIMIT,
+            numbered: None,
+        }
+    }
+
+    /// What a new session is called.
+    fn session_id(&self) -> Result<String, Fail> {
+        match &self.numbered {
+            None => upload::random_id(),
+            Some(count) => Ok((count.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
+        }
+    }
+
     /// Scheme and host as the client sees them. Google's Rust client leaves the port out of its Host
     /// header; it must find its way back all the same.
     fn base(&self, host: Option<&str>) -> String {

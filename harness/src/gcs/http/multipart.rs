@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Fail, invalid};
 use super::request::{RequestBody, parse_json};
+use crate::gcs::state::{BodyWriter, Chunk};
 
 /// Everything before the media may have this many bytes.
 const HEAD_LIMIT: usize = 128 << 10;
@@ -39,7 +40,7 @@ impl<'a> Related<'a> {
         let boundary = boundary(content_type, "multipart/related")?;
         let mut buffer = BytesMut::new();
         loop {
-            let Some(data) = body.next().await? else {
+            let Some(Chunk::Bytes(data)) = body.next().await? else {
                 return Err(invalid(
                     "The multipart body ended before its media part began.",
                 ));
@@ -64,17 +65,28 @@ impl<'a> Related<'a> {
         }
     }
 
-    /// Hands the media to `sink`, piece by piece; gives the trailing JSON part if there is one.
+    /// Writes the media, piece by piece; gives the trailing JSON part if there is one.
     pub(super) async fn media(
         mut self,
-        mut sink: impl FnMut(&[u8]) -> Result<(), Fail>,
+        writer: &mut BodyWriter,
     ) -> Result<Map<String, Value>, Fail> {
-        self.splitter.push(&self.first, &mut sink)?;
-        while let Some(data) = self.body.next().await? {
-            self.splitter.push(&data, &mut sink)?;
+        self.splitter.push(&self.first, &mut into(writer))?;
+        while let Some(chunk) = self.body.next().await? {
+            match &chunk {
+                Chunk::Bytes(data) => self.splitter.push(data, &mut into(writer))?,
+                // No delimiter is in what only stands for bytes.
+                Chunk::Symbolic(_) => {
+                    self.splitter.flush(&mut into(writer))?;
+                    writer.push(&chunk)?;
+                }
+            }
         }
         self.splitter.finish()
     }
+}
+
+fn into(writer: &mut BodyWriter) -> impl FnMut(&[u8]) -> Result<(), Fail> {
+    |bytes| Ok(writer.write(bytes)?)
 }
 
 /// The boundary of a body of Content-Type `wanted`. In double quotes, in none, or in single ones:
@@ -302,6 +314,11 @@ impl Splitter {
             self.held.drain(..emit);
         }
         Ok(())
+    }
+
+    /// Gives away what is held back.
+    fn flush(&mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), Fail>) -> Result<(), Fail> {
+        sink(&std::mem::take(&mut self.held))
     }
 
     fn push_ending(&mut self, data: &[u8]) -> Result<(), Fail> {

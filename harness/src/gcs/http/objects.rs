@@ -19,7 +19,7 @@ use crate::gcs::state::{
 };
 
 /// A page holds at most this many entries.
-const PAGE_LIMIT: u64 = 1000;
+pub(super) const PAGE_LIMIT: u64 = 1000;
 
 /// `/b/{bucket}/o`: list.
 pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail> {
@@ -37,7 +37,7 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
         .number("maxResults")?
         .filter(|limit| *limit > 0)
         .unwrap_or(PAGE_LIMIT)
-        .min(PAGE_LIMIT);
+        .min(call.server.page_limit);
     let listing = call.server.state.list(
         bucket,
         &ListQuery {
@@ -55,11 +55,13 @@ pub(super) fn list(call: &Call<'_>, bucket: &str) -> Result<Response<Body>, Fail
         },
     )?;
     let mut answer = json!({ "kind": "storage#objects" });
+    let fields = call.fields.as_ref();
+    let fields = fields.and_then(|fields| fields.below("items"));
     if !listing.items.is_empty() {
         answer["items"] = listing
             .items
             .iter()
-            .map(|object| resource::listed(object, &call.base))
+            .map(|object| resource::listed(object, &call.base, fields))
             .collect();
     }
     if !listing.prefixes.is_empty() {
@@ -172,7 +174,7 @@ pub(super) async fn copy(
         "totalBytesRewritten": size,
         "objectSize": size,
         "done": true,
-        "resource": resource::object(&object, &call.base),
+        "resource": resource::object(&object, &call.base, None),
     });
     Ok(call.answer(answer))
 }

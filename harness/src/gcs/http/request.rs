@@ -1,11 +1,12 @@
 //! What of a request the handlers see: the decoded path and query, and the body, piece by piece.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use super::Server;
 use super::error::{Fail, invalid, json_answer};
 use super::fields::Fields;
-use crate::gcs::state::{Preconditions, Refusal};
+use crate::gcs::state::{Chunk, Preconditions, Refusal};
 use crate::throttle::Pace;
 
 /// A JSON body may have this many bytes.
@@ -114,9 +115,33 @@ pub(super) fn decode(encoded: &str) -> Result<String, Fail> {
         .map_err(|_| invalid("The request's target is not UTF-8 when decoded."))
 }
 
+/// Where a body comes from.
+enum Incoming {
+    Connection(Body),
+    Given(Given),
+}
+
+/// A body that is there already.
+pub(in crate::gcs) struct Given {
+    pub(in crate::gcs) chunks: VecDeque<Chunk>,
+    /// Content-Length, if the sender knew it.
+    pub(in crate::gcs) length: Option<u64>,
+    /// Whether it breaks off after the last chunk.
+    pub(in crate::gcs) breaks_off: bool,
+}
+
+impl Given {
+    fn next(&mut self) -> Result<Option<Chunk>, Fail> {
+        match self.chunks.pop_front() {
+            None if self.breaks_off => Err(Fail::Truncated),
+            next => Ok(next),
+        }
+    }
+}
+
 /// The request's body, and what an injected fault does to it.
 pub(super) struct RequestBody {
-    incoming: Body,
+    incoming: Incoming,
     pace: Pace,
     all_received: watch::Sender<u64>,
     content_length: Option<u64>,
@@ -128,6 +153,15 @@ pub(super) struct RequestBody {
 impl RequestBody {
     pub(super) fn new(incoming: Body, server: &Server) -> Self {
         let content_length = incoming.size_hint().exact();
+        Self::of(Incoming::Connection(incoming), content_length, server)
+    }
+
+    pub(super) fn given(body: Given, server: &Server) -> Self {
+        let content_length = body.length;
+        Self::of(Incoming::Given(body), content_length, server)
+    }
+
+    fn of(incoming: Incoming, content_length: Option<u64>, server: &Server) -> Self {
         Self {
             incoming,
             pace: server.throttle.pace(),
@@ -144,12 +178,16 @@ impl RequestBody {
         self.content_length
     }
 
-    /// The next bytes, none at the body's proper end.
+    /// The next chunk, none at the body's proper end.
     ///
     /// # Errors
     ///
     /// [`Fail::Truncated`] when the body ends before it should, or an injected fault.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fail> {
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Fail> {
+        let incoming = match &mut self.incoming {
+            Incoming::Given(given) => return given.next(),
+            Incoming::Connection(incoming) => incoming,
+        };
         if let Some((_, pause)) = self.stall.take_if(|(after, _)| self.received >= *after) {
             tokio::time::sleep(pause).await;
         }
@@ -161,7 +199,7 @@ impl RequestBody {
             return Err(fail.clone());
         }
         loop {
-            let frame = poll_fn(|cx| Pin::new(&mut self.incoming).poll_frame(cx)).await;
+            let frame = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
             let Some(frame) = frame else {
                 return self.cut.take().map_or(Ok(None), |(_, fail)| Err(fail));
             };
@@ -175,7 +213,7 @@ impl RequestBody {
             self.pace.moved(data.len()).await;
             self.all_received
                 .send_modify(|all| *all += data.len() as u64);
-            return Ok(Some(data));
+            return Ok(Some(data.into()));
         }
     }
 
@@ -199,7 +237,10 @@ impl RequestBody {
     /// The whole body, of at most `limit` bytes.
     pub(super) async fn whole(&mut self, limit: usize) -> Result<BytesMut, Fail> {
         let mut all = BytesMut::new();
-        while let Some(data) = self.next().await? {
+        while let Some(chunk) = self.next().await? {
+            let Chunk::Bytes(data) = chunk else {
+                return Err(invalid("The request's body has no bytes."));
+            };
             all.extend_from_slice(&data);
             if all.len() > limit {
                 return Err(invalid(format!(

@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::error::{Fail, invalid};
+use super::fields::Fields;
 use crate::gcs::state::{Expected, Object, ObjectMetadata};
 
 /// What a path segment may hold unescaped.
@@ -17,8 +18,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// An object as the API shows it; `base` is the server's scheme and host.
-pub(super) fn object(object: &Object, base: &str) -> Value {
+/// An object as the API shows it; `base` is the server's scheme and host. What `fields` leave out need not be
+/// there.
+pub(super) fn object(object: &Object, base: &str, fields: Option<&Fields>) -> Value {
     let Object {
         bucket,
         name,
@@ -28,28 +30,38 @@ pub(super) fn object(object: &Object, base: &str) -> Value {
         content,
         ..
     } = object;
-    let path = format!(
-        "storage/v1/b/{bucket}/o/{}",
-        utf8_percent_encode(name, SEGMENT)
-    );
-    let mut value = json!({
-        "kind": "storage#object",
-        "id": format!("{bucket}/{name}/{generation}"),
-        "selfLink": format!("{base}/{path}"),
-        "mediaLink": format!("{base}/download/{path}?generation={generation}&alt=media"),
-        "name": name,
-        "bucket": bucket,
-        "generation": generation.to_string(),
-        "metageneration": metageneration.to_string(),
-        "storageClass": metadata.storage_class(),
-        "size": object.size().to_string(),
-        "crc32c": crc32c(content.crc32c),
-        "etag": etag(object),
-        "timeCreated": time(object.created),
-        "updated": time(object.updated),
-        "timeStorageClassUpdated": time(object.created),
-        "timeFinalized": time(object.created),
-    });
+    let path = || {
+        let name = utf8_percent_encode(name, SEGMENT);
+        format!("storage/v1/b/{bucket}/o/{name}")
+    };
+    let media = || {
+        let path = path();
+        format!("{base}/download/{path}?generation={generation}&alt=media")
+    };
+    let always: [(&str, &dyn Fn() -> String); 16] = [
+        ("kind", &|| "storage#object".into()),
+        ("id", &|| format!("{bucket}/{name}/{generation}")),
+        ("selfLink", &|| format!("{base}/{}", path())),
+        ("mediaLink", &media),
+        ("name", &|| name.clone()),
+        ("bucket", &|| bucket.clone()),
+        ("generation", &|| generation.to_string()),
+        ("metageneration", &|| metageneration.to_string()),
+        ("storageClass", &|| metadata.storage_class().to_owned()),
+        ("size", &|| object.size().to_string()),
+        ("crc32c", &|| crc32c(content.crc32c)),
+        ("etag", &|| etag(object)),
+        ("timeCreated", &|| time(object.created)),
+        ("updated", &|| time(object.updated)),
+        ("timeStorageClassUpdated", &|| time(object.created)),
+        ("timeFinalized", &|| time(object.created)),
+    ];
+    let mut value = Value::Object(Map::new());
+    for (key, text) in always {
+        if fields.is_none_or(|fields| fields.selects(key)) {
+            value[key] = text().into();
+        }
+    }
     let optional = [
         ("contentType", metadata.content_type.clone()),
         ("contentEncoding", metadata.content_encoding.clone()),
@@ -94,8 +106,8 @@ pub(super) fn object(object: &Object, base: &str) -> Value {
 
 /// An object as a listing shows it: the hashes of an object under a customer's key are encrypted with
 /// that key, and a listing does not ask for it.
-pub(super) fn listed(object: &Object, base: &str) -> Value {
-    let mut value = self::object(object, base);
+pub(super) fn listed(object: &Object, base: &str, fields: Option<&Fields>) -> Value {
+    let mut value = self::object(object, base, fields);
     if let (true, Some(fields)) = (
         object.metadata.kms_key_name.is_some(),
         value.as_object_mut(),

@@ -23,7 +23,7 @@ pub(super) async fn piece(
 ) -> Result<Response<Body>, Fail> {
     let state = &call.server.state;
     let session = state.session(id)?;
-    if session.target().0 != bucket {
+    if session.target().bucket != bucket {
         return Err(invalid("The upload session belongs to another bucket."));
     }
     if method == Method::DELETE {
@@ -79,7 +79,7 @@ async fn query(
     total: Option<u64>,
     body: &mut RequestBody,
 ) -> Result<Status, Fail> {
-    if body.next().await?.is_some_and(|data| !data.is_empty()) {
+    if body.next().await?.is_some_and(|chunk| chunk.length() > 0) {
         return Err(invalid("A status query has no body."));
     }
     let Some(total) = total else {

@@ -36,8 +36,8 @@ async fn media(
 ) -> Result<Response<Body>, Fail> {
     let new = new_object(call, bucket, &Map::new(), call.header("content-type"))?;
     let mut writer = call.server.state.body_writer();
-    while let Some(data) = body.next().await? {
-        writer.write(&data)?;
+    while let Some(chunk) = body.next().await? {
+        writer.push(&chunk)?;
     }
     Ok(created(
         call,
@@ -58,7 +58,7 @@ async fn multipart(
         related.media_type.as_deref(),
     )?;
     let mut writer = call.server.state.body_writer();
-    let trailer = related.media(|bytes| Ok(writer.write(bytes)?)).await?;
+    let trailer = related.media(&mut writer).await?;
     new.expected = new.expected.merge(&resource::expected(&trailer)?)?;
     Ok(created(
         call,
@@ -85,7 +85,7 @@ async fn start(
                 .map_err(|_| invalid(format!("Invalid X-Upload-Content-Length '{text}'.")))?,
         ),
     };
-    let id = random_id()?;
+    let id = call.server.session_id()?;
     call.server.state.open_session(id.clone(), new, total)?;
     let fields = call.query.get("fields").map_or_else(String::new, |fields| {
         format!("&fields={}", utf8_percent_encode(fields, NON_ALPHANUMERIC))
@@ -103,7 +103,7 @@ async fn start(
 
 /// The answer to a write: the object's resource.
 pub(super) fn created(call: &Call<'_>, object: &Object) -> Response<Body> {
-    let mut value = resource::object(object, &call.base);
+    let mut value = resource::object(object, &call.base, call.fields.as_ref());
     let bucket = call.server.state.bucket(&object.bucket).ok();
     if let Some(until) = bucket.and_then(|bucket| bucket.retained_until(object)) {
         value["retentionExpirationTime"] = resource::time(until).into();

@@ -1,18 +1,58 @@
 //! Object bodies: hashed while they are received, kept in memory while small and in an unlinked
-//! temporary file when large, shared (never copied) by composed and copied objects.
+//! temporary file when large, shared (never copied) by composed and copied objects. Or not there at all:
+//! the simulator's are symbolic.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum_combine};
+use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
 use super::lock;
+use crate::symbolic;
 
 /// Above this many bytes a body goes to a temporary file.
 const SPOOL_ABOVE: usize = 16 << 20;
+
+/// Some of a body, on its way.
+#[derive(Debug)]
+pub enum Chunk {
+    /// Bytes.
+    Bytes(Bytes),
+    /// What stands for bytes.
+    Symbolic(symbolic::Body),
+}
+
+impl Chunk {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Symbolic(body) => body.length(),
+        }
+    }
+
+    /// Takes out the first `count` bytes, or all that there are.
+    #[must_use]
+    pub fn split_to(&mut self, count: u64) -> Self {
+        match self {
+            Self::Bytes(bytes) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                Self::Bytes(bytes.split_to(count.min(bytes.len())))
+            }
+            Self::Symbolic(body) => Self::Symbolic(body.take(count)),
+        }
+    }
+}
+
+impl From<Bytes> for Chunk {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
 
 /// Receives a body piece by piece.
 ///
@@ -28,6 +68,7 @@ pub struct BodyWriter {
 enum Store {
     Memory(Vec<u8>),
     File(File),
+    Symbolic(symbolic::Body),
     Discard,
 }
 
@@ -72,8 +113,29 @@ impl BodyWriter {
                 Ok(())
             }
             Store::File(file) => file.write_all(bytes),
+            Store::Symbolic(_) if bytes.is_empty() => Ok(()),
+            Store::Symbolic(_) => Err(mixed()),
             Store::Discard => Ok(()),
         }
+    }
+
+    /// Appends `chunk`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`], and where bytes meet what only stands for some.
+    pub fn push(&mut self, chunk: &Chunk) -> io::Result<()> {
+        let more = match chunk {
+            Chunk::Bytes(bytes) => return self.write(bytes),
+            Chunk::Symbolic(more) => more,
+        };
+        match &mut self.store {
+            Store::Symbolic(held) => held.append(more),
+            store if self.length == 0 => *store = Store::Symbolic(more.clone()),
+            _ => return Err(mixed()),
+        }
+        self.length += more.length();
+        Ok(())
     }
 
     /// Bytes received so far.
@@ -86,22 +148,22 @@ impl BodyWriter {
     #[must_use]
     pub fn finish(self) -> HashedBody {
         let segment = match self.store {
+            Store::Symbolic(body) => return body.into(),
             Store::Memory(held) => Content::Memory(Bytes::from(held)),
             Store::File(file) => Content::File(Arc::new(Mutex::new(file))),
             Store::Discard => Content::Discarded,
         };
         HashedBody {
-            body: Body {
-                segments: Arc::new([Segment {
-                    content: segment,
-                    length: self.length,
-                }]),
-                length: self.length,
-            },
-            crc32c: low_32(self.crc32c.finalize()),
+            body: Body::of(segment, self.length),
+            // crc-fast returns every width as `u64`; a CRC-32's upper half is zero.
+            crc32c: u32::try_from(self.crc32c.finalize()).unwrap_or_default(),
             md5: self.md5.map(|md5| md5.finalize().into()),
         }
     }
+}
+
+fn mixed() -> io::Error {
+    io::Error::other("a body is either of bytes or symbolic")
 }
 
 /// A whole body and what it hashes to.
@@ -119,15 +181,8 @@ impl HashedBody {
     /// A body of `length` bytes that nobody sent.
     #[cfg(test)]
     pub(super) fn sham(length: u64) -> Self {
-        let segment = Segment {
-            content: Content::Discarded,
-            length,
-        };
         Self {
-            body: Body {
-                segments: Arc::new([segment]),
-                length,
-            },
+            body: Body::of(Content::Discarded, length),
             crc32c: 0,
             md5: None,
         }
@@ -143,13 +198,7 @@ impl HashedBody {
                 join(&mut segments, segment);
             }
             length += part.body.length;
-            let (left, right) = (u64::from(crc32c), u64::from(part.crc32c));
-            crc32c = low_32(checksum_combine(
-                CrcAlgorithm::Crc32Iscsi,
-                left,
-                right,
-                part.body.length,
-            ));
+            crc32c = symbolic::combined_crc32c(crc32c, part.crc32c, part.body.length);
         }
         Self {
             body: Body {
@@ -162,14 +211,35 @@ impl HashedBody {
     }
 }
 
-/// Appends a segment; what is empty or discarded takes no place of its own.
+impl From<symbolic::Body> for HashedBody {
+    fn from(body: symbolic::Body) -> Self {
+        Self {
+            crc32c: body.crc32c(),
+            md5: Some(body.md5()),
+            body: Body::of(Content::Symbolic(body.clone()), body.length()),
+        }
+    }
+}
+
+/// Appends a segment; what is empty, discarded or symbolic takes no place of its own.
 fn join(segments: &mut Vec<Segment>, next: &Segment) {
-    if let (Some(last), Content::Discarded) = (segments.last_mut(), &next.content)
-        && matches!(last.content, Content::Discarded)
-    {
-        last.length += next.length;
-    } else if next.length > 0 {
-        segments.push(next.clone());
+    let last = segments.last_mut();
+    match (last, &next.content) {
+        (Some(last), Content::Discarded) if matches!(last.content, Content::Discarded) => {
+            last.length += next.length;
+        }
+        (
+            Some(Segment {
+                content: Content::Symbolic(last),
+                length,
+            }),
+            Content::Symbolic(more),
+        ) => {
+            last.append(more);
+            *length += next.length;
+        }
+        _ if next.length > 0 => segments.push(next.clone()),
+        _ => {}
     }
 }
 
@@ -190,10 +260,18 @@ struct Segment {
 enum Content {
     Memory(Bytes),
     File(Arc<Mutex<File>>),
+    Symbolic(symbolic::Body),
     Discarded,
 }
 
 impl Body {
+    fn of(content: Content, length: u64) -> Self {
+        Self {
+            segments: Arc::new([Segment { content, length }]),
+            length,
+        }
+    }
+
     /// Size in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -206,6 +284,19 @@ impl Body {
         self.segments
             .iter()
             .any(|segment| matches!(segment.content, Content::Discarded) && segment.length > 0)
+    }
+
+    /// What stands for its bytes, if nothing but symbols does.
+    #[must_use]
+    pub fn symbolic(&self) -> Option<symbolic::Body> {
+        match &*self.segments {
+            [] => Some(symbolic::Body::default()),
+            [only] => match &only.content {
+                Content::Symbolic(body) => Some(body.clone()),
+                _ => (only.length == 0).then(symbolic::Body::default),
+            },
+            _ => None,
+        }
     }
 
     /// Between one and `limit` bytes from `offset`, or none at the end of the body.
@@ -234,14 +325,11 @@ impl Body {
                     file.read_exact(&mut buffer)?;
                     Ok(Bytes::from(buffer))
                 }
-                Content::Discarded => Err(io::Error::other("the body was discarded")),
+                Content::Symbolic(_) | Content::Discarded => {
+                    Err(io::Error::other("the body has no bytes"))
+                }
             };
         }
         Ok(Bytes::new())
     }
-}
-
-/// crc-fast returns every width as `u64`; a CRC-32's upper half is zero.
-fn low_32(crc: u64) -> u32 {
-    u32::try_from(crc & u64::from(u32::MAX)).unwrap_or_default()
 }

@@ -28,6 +28,8 @@ pub struct Bucket {
     /// What its owner set.
     pub settings: BucketSettings,
     pub(super) objects: BTreeMap<String, Arc<Object>>,
+    /// When each name was written last, where that is limited.
+    pub(super) written: BTreeMap<String, Timestamp>,
 }
 
 /// What a bucket's owner sets.
@@ -125,6 +127,7 @@ impl Bucket {
             metageneration: self.metageneration,
             settings: self.settings.clone(),
             objects: BTreeMap::new(),
+            written: BTreeMap::new(),
         }
     }
 }
@@ -220,10 +223,11 @@ impl Inner {
     fn add_bucket(&mut self, name: &str) -> &mut Bucket {
         let bucket = Bucket {
             name: name.to_owned(),
-            created: Timestamp::now(),
+            created: self.now(),
             metageneration: 1,
             settings: BucketSettings::default(),
             objects: BTreeMap::new(),
+            written: BTreeMap::new(),
         };
         self.buckets.entry(name.to_owned()).or_insert(bucket)
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::object::{validate_name, validate_size};
 use super::{
@@ -68,14 +68,10 @@ impl State {
     ) -> Result<Arc<Object>, Refusal> {
         validate_size(content.body.length())?;
         inner.require(&new.bucket, Permission::Create)?;
+        let now = inner.now();
+        inner.may_put(&new, now)?;
+        inner.is_rested(&new, self.settings.write_interval)?;
         let bucket = inner.bucket(&new.bucket)?;
-        let current = bucket.objects.get(&new.name);
-        new.preconditions.check_write(current.map(Arc::as_ref))?;
-        let now = Timestamp::now();
-        if let Some(current) = current {
-            inner.require(&new.bucket, Permission::Delete)?;
-            bucket.let_go(current, now)?;
-        }
         bucket.settings.complete(&mut new.metadata);
         let object = Arc::new(Object {
             generation: inner.next_generation(now),
@@ -89,9 +85,22 @@ impl State {
             updated: now,
             retained_from: now,
         });
-        inner.store(&object)?;
-        self.announce(&object, now, false);
+        let replaced = inner.store(&object)?;
+        let replaced = replaced.map(|replaced| (replaced.generation, replaced.size()));
+        if self.settings.write_interval.is_some() {
+            inner.note_written(&object);
+        }
+        self.announce(&object, now, false, replaced);
         Ok(object)
+    }
+
+    /// Whether `new` may be written already, so short after the last write of its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooOften`].
+    pub(super) fn may_write_again(&self, new: &NewObject) -> Result<(), Refusal> {
+        lock(&self.inner).is_rested(new, self.settings.write_interval)
     }
 
     /// Changes an object's metadata to what `change` makes of it. Releasing an event-based hold lets
@@ -115,7 +124,7 @@ impl State {
         preconditions.check_write(Some(&current))?;
         let metadata = change(&current.metadata)?;
         current.metadata.validate_change(&metadata)?;
-        let now = Timestamp::now();
+        let now = inner.now();
         let held = |metadata: &ObjectMetadata| metadata.event_based_hold == Some(true);
         let released = held(&current.metadata) && !held(&metadata);
         let object = Arc::new(Object {
@@ -146,7 +155,7 @@ impl State {
         inner.require(bucket, Permission::Delete)?;
         let current = inner.object(bucket, name, generation)?;
         preconditions.check_write(Some(&current))?;
-        let now = Timestamp::now();
+        let now = inner.now();
         inner.bucket(bucket)?.let_go(&current, now)?;
         self.remove(&mut inner, &current, now);
         Ok(())
@@ -156,7 +165,7 @@ impl State {
     pub(super) fn remove(&self, inner: &mut Inner, object: &Object, now: Timestamp) {
         if let Some(bucket) = inner.buckets.get_mut(&object.bucket) {
             bucket.objects.remove(&object.name);
-            self.announce(object, now, true);
+            self.announce(object, now, true, None);
         }
     }
 
@@ -216,7 +225,7 @@ impl State {
         let mut inner = lock(&self.inner);
         inner.require(&source.bucket, Permission::Delete)?;
         let source = inner.object(&source.bucket, &source.name, Some(source.generation))?;
-        let now = Timestamp::now();
+        let now = inner.now();
         inner.bucket(&source.bucket)?.let_go(&source, now)?;
         let (content, count) = (source.content.clone(), source.component_count);
         let renamed = self.put(&mut inner, new, content, count)?;
@@ -224,7 +233,13 @@ impl State {
         Ok(renamed)
     }
 
-    fn announce(&self, object: &Object, at: Timestamp, deleted: bool) {
+    fn announce(
+        &self,
+        object: &Object,
+        at: Timestamp,
+        deleted: bool,
+        replaced: Option<(u64, u64)>,
+    ) {
         let commit = Commit {
             bucket: object.bucket.clone(),
             name: object.name.clone(),
@@ -232,6 +247,7 @@ impl State {
             size: object.size(),
             at,
             deleted,
+            replaced,
         };
         // No receiver is no error: nobody is watching.
         let _ = self.commits.send(commit);
@@ -239,14 +255,44 @@ impl State {
 }
 
 impl Inner {
-    fn store(&mut self, object: &Arc<Object>) -> Result<(), Refusal> {
+    /// Whether preconditions, permissions, holds and retention let `new` be written at `now`.
+    pub(super) fn may_put(&self, new: &NewObject, now: Timestamp) -> Result<(), Refusal> {
+        let bucket = self.bucket(&new.bucket)?;
+        let current = bucket.objects.get(&new.name);
+        new.preconditions.check_write(current.map(Arc::as_ref))?;
+        let Some(current) = current else {
+            return Ok(());
+        };
+        self.require(&new.bucket, Permission::Delete)?;
+        bucket.let_go(current, now)
+    }
+
+    /// Whether the last write of the name of `new` is `interval` ago.
+    fn is_rested(&self, new: &NewObject, interval: Option<SignedDuration>) -> Result<(), Refusal> {
+        let Some(interval) = interval else {
+            return Ok(());
+        };
+        let bucket = self.bucket(&new.bucket)?;
+        match bucket.written.get(&new.name) {
+            Some(&last) if self.now().duration_since(last) < interval => Err(Refusal::TooOften),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_written(&mut self, object: &Object) {
+        if let Some(bucket) = self.buckets.get_mut(&object.bucket) {
+            bucket.written.insert(object.name.clone(), object.created);
+        }
+    }
+
+    /// Puts `object` under its name; gives what it replaces.
+    fn store(&mut self, object: &Arc<Object>) -> Result<Option<Arc<Object>>, Refusal> {
         let bucket = self
             .buckets
             .get_mut(&object.bucket)
             .ok_or(Refusal::BucketNotFound)?;
-        bucket
+        Ok(bucket
             .objects
-            .insert(object.name.clone(), Arc::clone(object));
-        Ok(())
+            .insert(object.name.clone(), Arc::clone(object)))
     }
 }

@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{
     HashedBody, Inner, NewObject, Object, Permission, Preconditions, Refusal, State, lock,
 };
@@ -61,7 +59,7 @@ impl State {
             .map(|source| inner.part(&new.bucket, source))
             .collect::<Result<Vec<_>, _>>()?;
         inner.inherit(&mut new, &parts)?;
-        let now = Timestamp::now();
+        let now = inner.now();
         if delete_sources {
             inner.require(&new.bucket, Permission::Delete)?;
             let bucket = inner.bucket(&new.bucket)?;

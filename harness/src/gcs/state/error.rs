@@ -85,6 +85,12 @@ pub enum Refusal {
     /// The body was dropped on purpose ([`super::Settings::discard_bodies`]) and cannot be read.
     #[error("This server was started to discard object bodies; it has none to give.")]
     Discarded,
+    /// The name was written a moment ago ([`super::Settings::write_interval`]).
+    #[error(
+        "The object exceeded the rate limit for object mutation operations (create, update, and delete). \
+         Please reduce your request rate."
+    )]
+    TooOften,
     /// The machine under the emulator failed (temporary file).
     #[error("The emulator could not keep the body: {0}")]
     Storage(String),

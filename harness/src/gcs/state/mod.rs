@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 
-pub use body::{Body, BodyWriter, HashedBody};
+pub use body::{Body, BodyWriter, Chunk, HashedBody};
 pub use bucket::{Bucket, BucketSettings, RETENTION_LIMIT};
 pub use change::NewObject;
 pub use compose::{COMPOSE_LIMIT, Source};
@@ -43,6 +43,12 @@ pub struct Settings {
     pub create_buckets: bool,
     /// Hash bodies with CRC32C and drop them; believe a declared MD5.
     pub discard_bodies: bool,
+    /// Look at a session's preconditions when it begins, too.
+    pub strict_sessions: bool,
+    /// The least time between two writes of a name. The service wants a second, and is seldom exact.
+    pub write_interval: Option<SignedDuration>,
+    /// How many commits a slow receiver may fall behind; 4,096 if not said.
+    pub commit_backlog: Option<usize>,
 }
 
 /// A write or delete that took effect.
@@ -60,6 +66,8 @@ pub struct Commit {
     pub at: Timestamp,
     /// Whether it was deleted rather than written.
     pub deleted: bool,
+    /// Generation and size in bytes of what it replaced, if anything.
+    pub replaced: Option<(u64, u64)>,
 }
 
 /// What a caller can be denied in a bucket.
@@ -101,6 +109,8 @@ pub struct State {
 struct Inner {
     buckets: BTreeMap<String, Bucket>,
     generation: u64,
+    /// What time it is, where that is not the machine's to say.
+    now: Option<Timestamp>,
     denied: HashSet<(String, Permission)>,
 }
 
@@ -112,12 +122,17 @@ impl State {
             settings,
             inner: Mutex::default(),
             sessions: Mutex::default(),
-            commits: broadcast::Sender::new(COMMIT_BACKLOG),
+            commits: broadcast::Sender::new(settings.commit_backlog.unwrap_or(COMMIT_BACKLOG)),
         }
     }
 
-    /// Tells of every commit from now on. A receiver more than 4,096 commits behind is told that it
-    /// lagged.
+    /// It is `now` from now on, whatever the machine's clock says.
+    pub fn set_time(&self, now: Timestamp) {
+        lock(&self.inner).now = Some(now);
+    }
+
+    /// Tells of every commit from now on. A receiver that is too many commits behind is told
+    /// that it lagged.
     #[must_use]
     pub fn commits(&self) -> broadcast::Receiver<Commit> {
         self.commits.subscribe()
@@ -185,7 +200,7 @@ impl State {
     ///
     /// What [`NewObject::validate`] refuses, [`Refusal::Invalid`] for more than 5 TiB, and
     /// [`Refusal::BucketNotFound`]. Preconditions, retention and holds are looked at when the upload
-    /// completes, not here.
+    /// completes, here only with [`Settings::strict_sessions`].
     pub fn open_session(
         &self,
         id: String,
@@ -194,7 +209,12 @@ impl State {
     ) -> Result<(), Refusal> {
         target.validate()?;
         total.map_or(Ok(()), object::validate_size)?;
-        lock(&self.inner).ensure_bucket(&target.bucket, self.settings.create_buckets)?;
+        let mut inner = lock(&self.inner);
+        inner.ensure_bucket(&target.bucket, self.settings.create_buckets)?;
+        if self.settings.strict_sessions {
+            inner.may_put(&target, inner.now())?;
+        }
+        drop(inner);
         let session = Session::new(target, total, self.settings.discard_bodies);
         lock(&self.sessions).insert(id, Arc::new(session));
         Ok(())
@@ -231,7 +251,7 @@ impl State {
         let sessions = lock(&self.sessions);
         let ours = sessions
             .values()
-            .filter(|session| session.target().0 == bucket);
+            .filter(|session| session.target().bucket == bucket);
         ours.filter(|session| matches!(session.status(), Ok(Status::Incomplete { .. })))
             .count()
     }
@@ -266,6 +286,10 @@ impl Inner {
         }
         self.require(bucket, Permission::List)?;
         Err(Refusal::ObjectNotFound(format!("{bucket}/{name}")))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now.unwrap_or_else(Timestamp::now)
     }
 
     /// A generation larger than every one before.

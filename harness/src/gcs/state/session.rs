@@ -7,10 +7,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-
 use super::object::validate_size;
-use super::{BodyWriter, Expected, NewObject, Object, Refusal, State, lock};
+use super::{BodyWriter, Chunk, Expected, NewObject, Object, Refusal, State, lock};
 
 /// Pieces are multiples of this many bytes, but for the last.
 pub const QUANTUM: u64 = 256 << 10;
@@ -28,7 +26,7 @@ struct Progress {
     /// Counts the requests that appended; the newest owns the session.
     ticket: u64,
     /// Received, but short of a multiple of [`QUANTUM`].
-    tail: Vec<Bytes>,
+    tail: Vec<Chunk>,
     tail_length: u64,
 }
 
@@ -77,13 +75,14 @@ impl Session {
         }
     }
 
-    /// The bucket and name this session will write.
+    /// What this session will write.
     #[must_use]
-    pub fn target(&self) -> (&str, &str) {
-        (&self.target.bucket, &self.target.name)
+    pub fn target(&self) -> &NewObject {
+        &self.target
     }
 
-    pub(super) fn expire(&self) {
+    /// Lets it expire, as a week without a completion would.
+    pub fn expire(&self) {
         lock(&self.progress).phase = Phase::Expired;
     }
 
@@ -220,23 +219,22 @@ impl Append {
     ///
     /// [`Refusal::Superseded`] once a later request began, [`Refusal::Invalid`] for more bytes than
     /// the piece was said to have, [`Refusal::Storage`] when they cannot be kept.
-    pub fn push(&mut self, mut bytes: Bytes) -> Result<(), Refusal> {
+    pub fn push(&mut self, chunk: impl Into<Chunk>) -> Result<(), Refusal> {
+        let mut chunk = chunk.into();
         if let Some(missing) = &mut self.missing {
-            *missing = missing.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            *missing = missing.checked_sub(chunk.length()).ok_or_else(|| {
                 Refusal::Invalid(
                     "The body has more bytes than its range or declared size says.".into(),
                 )
             })?;
         }
-        let skipped = self.skip.min(bytes.len() as u64);
-        self.skip -= skipped;
-        let _already_persisted = bytes.split_to(usize::try_from(skipped).unwrap_or(bytes.len()));
+        self.skip -= chunk.split_to(self.skip).length();
         let mut progress = lock(&self.session.progress);
         if progress.ticket != self.ticket {
             return Err(Refusal::Superseded);
         }
-        progress.tail_length += bytes.len() as u64;
-        progress.tail.push(bytes);
+        progress.tail_length += chunk.length();
+        progress.tail.push(chunk);
         let mut whole = progress.tail_length / QUANTUM * QUANTUM;
         if self.last && self.missing == Some(0) {
             // The object's last bytes count only together with its completion: a session that holds
@@ -250,8 +248,8 @@ impl Append {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Invalid`] when bytes are missing (the session stays open); whatever
-    /// [`State::insert`] refuses with, after which the session is dead.
+    /// [`Refusal::Invalid`] when bytes are missing and [`Refusal::TooOften`] (the session stays open);
+    /// whatever else [`State::insert`] refuses with, after which the session is dead.
     pub fn finish(self, state: &State, expected: &Expected) -> Result<Status, Refusal> {
         if let Some(missing) = self.missing.filter(|missing| *missing > 0) {
             return Err(Refusal::Invalid(format!(
@@ -265,6 +263,7 @@ impl Append {
         if !self.last {
             return progress.status();
         }
+        state.may_write_again(&self.session.target)?;
         let rest = progress.tail_length;
         progress.persist(rest)?;
         progress.complete(state, &self.session.target, expected)
@@ -293,14 +292,12 @@ impl Progress {
         };
         self.tail_length -= count;
         let mut rest = Vec::new();
-        for mut bytes in self.tail.drain(..) {
-            let take = usize::try_from(count)
-                .unwrap_or(usize::MAX)
-                .min(bytes.len());
-            writer.write(&bytes.split_to(take))?;
-            count -= take as u64;
-            if !bytes.is_empty() {
-                rest.push(bytes);
+        for mut chunk in self.tail.drain(..) {
+            let taken = chunk.split_to(count);
+            writer.push(&taken)?;
+            count -= taken.length();
+            if chunk.length() > 0 {
+                rest.push(chunk);
             }
         }
         self.tail = rest;

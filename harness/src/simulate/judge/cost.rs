@@ -6,8 +6,9 @@ use http::Uri;
 use serde_json::Value;
 
 use super::Judge;
+use crate::gcs::Commit;
 use crate::simulate::fault::Faults;
-use crate::simulate::gcs::{Gcs, decoded};
+use crate::simulate::gcs::decoded;
 use crate::simulate::workload::FOREIGN;
 use crate::simulate::world::{Owner, World};
 
@@ -39,37 +40,46 @@ impl Judge {
         let (used, key) = (hint.returns + count - 1, &hint.hint.key);
         let begun = self.begun.get(key).copied().unwrap_or_default();
         if used > begun + self.excused {
-            self.object(&format!(
+            self.object(format!(
                 "{used} deliveries of {key:?} are used up, and {begun} transfers were begun"
             ));
         }
     }
 
+    /// The bucket keeps what was deleted or replaced for a week, and charges for it.
+    pub(in crate::simulate) fn kept(&mut self, commit: &Commit) {
+        let replaced = commit.replaced.map_or(0, |(_, size)| size);
+        let more = if commit.deleted {
+            commit.size
+        } else {
+            replaced
+        };
+        self.count("soft_deleted_bytes", more);
+    }
+
     /// What the seed cost is bounded, and everything in quarantine can be reached.
-    pub(super) fn bounded(&mut self, world: &World, gcs: &Gcs, faults: &Faults) {
+    pub(super) fn bounded(&mut self, world: &World, faults: &Faults) {
         let reasons = self.reasons + faults.injected.values().sum::<u64>();
         let offered = reasons * world.s3.borrow().largest();
-        let soft_deleted = gcs.soft_deleted;
-        self.count("soft_deleted_bytes", soft_deleted);
-        self.count("noncurrent_objects", gcs.noncurrent.len() as u64);
-        let read = self.counted.get("read_bytes").copied().unwrap_or_default();
+        let counted = |what| self.counted.get(what).copied().unwrap_or_default();
+        let (soft_deleted, read) = (counted("soft_deleted_bytes"), counted("read_bytes"));
         // While isolates lead to different places, what one has begun the other begins again.
         let is_settled = world.scenario.circumstances.change.is_none();
         if is_settled && read > AMPLIFICATION * offered {
-            self.object(&format!(
+            self.object(format!(
                 "{read} bytes were read, and there was reason for {offered}"
             ));
         }
         let foreign = FOREIGN * (world.scenario.writes.len() + world.scenario.foreign.len()) as u64;
         if soft_deleted > KEPT_TIMES * read + foreign {
-            self.object(&format!(
+            self.object(format!(
                 "{soft_deleted} deleted bytes are kept, and {read} were read"
             ));
         }
         let unseen =
             |(id, _): &(String, Value)| !self.seen.as_ref().is_some_and(|seen| seen.contains(id));
         if let Some((id, _)) = world.entries().into_iter().find(unseen) {
-            self.object(&format!("{id:?} is in quarantine, and no page shows it"));
+            self.object(format!("{id:?} is in quarantine, and no page shows it"));
         }
     }
 }
@@ -96,7 +106,7 @@ impl World {
             let key = uri.path().splitn(3, '/').nth(2).unwrap_or_default();
             Some(decoded(key))
         } else {
-            self.name_at(uri).and_then(|name| judge.key_of(&name))
+            self.name_at(uri).and_then(|name| self.key_of(&name))
         };
         *judge.begun.entry(key.unwrap_or_default()).or_default() += 1;
     }

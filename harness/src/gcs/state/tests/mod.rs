@@ -6,6 +6,7 @@ mod listing;
 mod objects;
 mod retention;
 mod sessions;
+mod simulated;
 
 use std::sync::Arc;
 

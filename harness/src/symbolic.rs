@@ -1,11 +1,12 @@
 //! Bodies without bytes: which content, from where, how much of it. An object of a terabyte costs as
-//! little as one of a byte, and whether a body is whole, mixed or cut can be read from it.
+//! little as one of a byte, and whether a body is whole, mixed or cut can be read from it. The simulator
+//! fills the embedded GCS with them.
 //!
 //! A content's CRC up to each of its offsets is drawn by hashing; that of a piece, and of pieces put
 //! together, then follows by a CRC's own arithmetic, held against a library that is not ours. For cuts at
 //! least a CRC's width apart there are bytes that have exactly these values, so that no code that only
 //! knows CRCs can tell these bodies from real ones. Hashes that cannot be put together (MD5, SHA) are
-//! hashes of the description.
+//! hashes of the description, but for that of nothing.
 
 use causeway_shared::integrity::{Algorithm, Digest, Digests, SourceChecksum};
 
@@ -13,19 +14,26 @@ use crate::rng::mix;
 
 /// `length` bytes of a content from `start` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) content: u64,
-    pub(super) start: u64,
-    pub(super) length: u64,
+pub struct Span {
+    /// Names the content.
+    pub content: u64,
+    /// Where in the content it begins.
+    pub start: u64,
+    /// How many bytes it has.
+    pub length: u64,
 }
+
+/// The MD5 of no bytes.
+const EMPTY_MD5: [u8; 16] = 0xd41d_8cd9_8f00_b204_e980_0998_ecf8_427e_u128.to_be_bytes();
 
 /// Spans, one behind the other. Neighbours of one content are one span: equal bodies are equal values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Body(Vec<Span>);
+pub struct Body(Vec<Span>);
 
 impl Body {
     /// All of an object's `length` bytes.
-    pub(super) fn whole(content: u64, length: u64) -> Self {
+    #[must_use]
+    pub fn whole(content: u64, length: u64) -> Self {
         let mut body = Self::default();
         body.push(Span {
             content,
@@ -36,15 +44,19 @@ impl Body {
     }
 
     /// The content of its first byte.
-    pub(super) fn content(&self) -> Option<u64> {
+    #[must_use]
+    pub fn content(&self) -> Option<u64> {
         self.0.first().map(|span| span.content)
     }
 
-    pub(super) fn length(&self) -> u64 {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
         self.0.iter().map(|span| span.length).sum()
     }
 
-    pub(super) fn push(&mut self, next: Span) {
+    /// Appends `next`.
+    pub fn push(&mut self, next: Span) {
         if next.length == 0 {
             return;
         }
@@ -58,14 +70,16 @@ impl Body {
         }
     }
 
-    pub(super) fn append(&mut self, next: &Self) {
+    /// Appends all of `next`.
+    pub fn append(&mut self, next: &Self) {
         for &span in &next.0 {
             self.push(span);
         }
     }
 
     /// At most `length` bytes from `start` on.
-    pub(super) fn slice(&self, start: u64, length: u64) -> Self {
+    #[must_use]
+    pub fn slice(&self, start: u64, length: u64) -> Self {
         let (mut skip, mut left) = (start, length);
         let mut slice = Self::default();
         for span in &self.0 {
@@ -83,14 +97,16 @@ impl Body {
     }
 
     /// The first `length` bytes are taken out.
-    pub(super) fn take(&mut self, length: u64) -> Self {
+    #[must_use]
+    pub fn take(&mut self, length: u64) -> Self {
         let taken = self.slice(0, length);
         *self = self.slice(length, u64::MAX);
         taken
     }
 
     /// The byte at `at` becomes another.
-    pub(super) fn damaged(&self, at: u64, garbage: u64) -> Self {
+    #[must_use]
+    pub fn damaged(&self, at: u64, garbage: u64) -> Self {
         let mut damaged = self.slice(0, at);
         damaged.push(Span {
             content: garbage,
@@ -101,25 +117,37 @@ impl Body {
         damaged
     }
 
-    pub(super) fn crc32c(&self) -> u32 {
-        u32::try_from(self.crc(&CRC32C)).expect("it has 32 bits")
+    /// Its CRC32C.
+    #[must_use]
+    pub fn crc32c(&self) -> u32 {
+        low_32(self.crc(&CRC32C))
     }
 
-    pub(super) fn crc64(&self) -> u64 {
+    /// Its CRC64NVME.
+    #[must_use]
+    pub fn crc64(&self) -> u64 {
         self.crc(&CRC64)
     }
 
-    pub(super) fn md5(&self) -> [u8; 16] {
+    /// What stands for its MD5.
+    #[must_use]
+    pub fn md5(&self) -> [u8; 16] {
+        if self.0.is_empty() {
+            return EMPTY_MD5;
+        }
         let (high, low) = (self.hash(1), self.hash(2));
         (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
     }
 
-    pub(super) fn sha256(&self) -> Vec<u8> {
+    /// What stands for its SHA-256.
+    #[must_use]
+    pub fn sha256(&self) -> Vec<u8> {
         (3..7).flat_map(|n| self.hash(n).to_be_bytes()).collect()
     }
 
     /// What a runtime computes over it.
-    pub(super) fn digests(&self, digest: Digest) -> Digests {
+    #[must_use]
+    pub fn digests(&self, digest: Digest) -> Digests {
         let other = digest.other.map(|algorithm| SourceChecksum {
             value: match algorithm {
                 Algorithm::Crc64Nvme => self.crc64().to_be_bytes().to_vec(),
@@ -155,6 +183,17 @@ impl Body {
                 .fold(hash, |hash, word| mix(hash ^ word))
         })
     }
+}
+
+/// The CRC32C of bytes whose own is `before`, and of `length` bytes behind them whose own is `after`.
+#[must_use]
+pub fn combined_crc32c(before: u32, after: u32, length: u64) -> u32 {
+    low_32(CRC32C.followed_by(before.into(), length)) ^ after
+}
+
+/// A CRC-32 is computed in 64 bits; its upper half is zero.
+fn low_32(crc: u64) -> u32 {
+    u32::try_from(crc & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// A reflected CRC's arithmetic: what stands before so many bytes is multiplied by a power of x.
