@@ -12,6 +12,7 @@ use crate::aws;
 use crate::credentials::{CachedCredential, Role};
 use crate::error::{ConfigError, TransferError};
 use crate::route::Route;
+use crate::s3::PARTS_PAGE;
 use crate::sigv4::{Credentials, Signer, encode_key, encode_query};
 use crate::time::Clock;
 
@@ -30,6 +31,8 @@ pub struct S3Access {
     clock: Clock,
     /// It refused a read by version.
     refuses_versions: AtomicBool,
+    /// It does not tell of the parts of objects.
+    refuses_parts: AtomicBool,
 }
 
 /// Where AWS is, if it is not where it always is.
@@ -99,6 +102,7 @@ impl S3Access {
             role,
             clock: Clock::default(),
             refuses_versions: AtomicBool::new(false),
+            refuses_parts: AtomicBool::new(false),
         })
     }
 
@@ -129,6 +133,16 @@ impl S3Access {
     /// A read by version was refused, perhaps for lack of `s3:GetObjectVersion`: none is made any more.
     pub(crate) fn refuses_versions(&self) {
         self.refuses_versions.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether S3 tells of the parts of objects, as far as is known.
+    pub(crate) fn tells_parts(&self) -> bool {
+        !self.refuses_parts.load(Ordering::Relaxed)
+    }
+
+    /// It refused to, perhaps for lack of `s3:GetObjectAttributes`: it is not asked any more.
+    pub(crate) fn refuses_parts(&self) {
+        self.refuses_parts.store(true, Ordering::Relaxed);
     }
 
     /// A GetObject with stored checksums asked for
@@ -192,6 +206,30 @@ impl S3Access {
         let version = version.map(|version| ("versionId", version));
         let query = encode_query([("tagging", "")].into_iter().chain(version));
         self.request(bucket, key, &format!("?{query}"))
+    }
+
+    /// A GetObjectAttributes of `version`, or of what stands there now: its parts behind the one of the number
+    /// `after`
+    /// ([GetObjectAttributes](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html)).
+    ///
+    /// # Errors
+    /// See [`Self::get_object`].
+    pub fn get_object_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        after: u32,
+    ) -> Result<Request<Bytes>, TransferError> {
+        let version = version.map(|version| ("versionId", version));
+        let query = encode_query([("attributes", "")].into_iter().chain(version));
+        let mut request = self.request(bucket, key, &format!("?{query}"))?;
+        let headers = request.headers_mut();
+        let wanted = HeaderValue::from_static("ETag,ObjectParts");
+        headers.insert("x-amz-object-attributes", wanted);
+        headers.insert("x-amz-max-parts", PARTS_PAGE.into());
+        headers.insert("x-amz-part-number-marker", after.into());
+        Ok(request)
     }
 
     /// A ListObjectsV2: at most `page` keys that begin with `prefix`, from where `token` leads, or behind
@@ -436,6 +474,7 @@ mod tests {
             access.get_object("src", "k", &Read::default()),
             access.head_object("src", "k"),
             access.get_object_tagging("src", "k", None),
+            access.get_object_parts("src", "k", None, 0),
             access.list_objects("src", "", None, None, 9),
         ] {
             let request = request.unwrap();
@@ -453,6 +492,20 @@ mod tests {
         let request = access.head_object("src", "a b").unwrap();
         assert_eq!(request.method(), Method::HEAD);
         assert_eq!(request.uri().to_string(), url(&access, "src", "a b"));
+    }
+
+    #[test]
+    fn parts_are_asked_for_page_by_page_and_the_question_is_signed() {
+        let access = s3(&json!({}));
+        let request = access.get_object_parts("src", "a b", Some("v+"), 1000);
+        let request = request.unwrap();
+        assert_eq!(
+            request.uri().to_string(),
+            "https://src.s3.eu-west-1.amazonaws.com/a%20b?attributes=&versionId=v%2B"
+        );
+        assert_eq!(request.headers()["x-amz-part-number-marker"], "1000");
+        assert_eq!(request.headers()["x-amz-max-parts"], "1000");
+        assert!(signed(&access, request).contains("x-amz-object-attributes"));
     }
 
     #[test]
