@@ -20,7 +20,7 @@ use super::fault::{Fault, Faults};
 use super::gcs::{Commit, Object, decoded, in_any_bucket, parameter};
 use super::network::Store;
 use super::queue::Dead;
-use super::s3::{BUCKET, S3, Version};
+use super::s3::{BUCKET, Checksums, Parts, S3, Version};
 use super::scenario::{MOVED, Scenario};
 use super::world::World;
 
@@ -118,11 +118,8 @@ impl Judge {
         };
         let name = &object.name;
         self.count("committed_bytes", object.body.length());
-        let place = s3
-            .past(&key)
-            .rev()
-            .find_map(|(place, version)| is_copy(object, version).then_some(place));
-        let Some(place) = place else {
+        let mut past = s3.past(&key).rev();
+        let Some((place, version)) = past.find(|(_, version)| is_copy(object, version)) else {
             let body = &object.body;
             let is_body = s3.past(&key).any(|(_, version)| version.body == *body);
             let what = if is_body {
@@ -135,6 +132,14 @@ impl Judge {
             ));
             return;
         };
+        let proof = object.metadata.get("causeway-proof");
+        let is_stored = proof.is_some_and(|proof| proof == "stored-crc32c");
+        if is_stored && version.put.checksums == Checksums::Composite {
+            self.count("composites_proven", 1);
+            if s3.parts != Parts::Told {
+                self.object("a composite is proven by parts that S3 does not tell of");
+            }
+        }
         let before = self
             .standing
             .insert(name.clone(), (object.generation, place));
