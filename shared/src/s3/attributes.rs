@@ -49,7 +49,7 @@ pub fn add_parts(reply: &Response<Bytes>, etag: &str, sums: &mut PartSums) -> To
     read(&text, etag, sums).unwrap_or(Told::Nothing)
 }
 
-/// None for what is cut, of another object, or has a part without its size or checksum.
+/// None for what is cut. Some stores tell of parts without their checksums, or of no parts.
 fn read(xml: &str, etag: &str, sums: &mut PartSums) -> Option<Told> {
     let checksum = match sums.crc {
         PartCrc::Crc32c => "ChecksumCRC32C",
@@ -57,7 +57,7 @@ fn read(xml: &str, etag: &str, sums: &mut PartSums) -> Option<Told> {
     };
     let mut reader = Reader::from_str(xml);
     while !matches!(reader.read_event().ok()?, Event::Start(_)) {}
-    let (mut depth, mut is_same_object) = (1, false);
+    let (mut depth, mut is_same_object, mut is_bare) = (1, false, false);
     let (mut more, mut next, mut size, mut value) = (false, 0, None, None);
     while depth > 0 {
         match reader.read_event().ok()? {
@@ -81,14 +81,22 @@ fn read(xml: &str, etag: &str, sums: &mut PartSums) -> Option<Told> {
             Event::End(end) => {
                 depth -= 1;
                 if end.local_name().as_ref() == "Part" {
-                    sums.add(value.take()?, size.take()?);
+                    match (value.take(), size.take()) {
+                        (Some(value), Some(size)) => sums.add(value, size),
+                        _ => is_bare = true,
+                    }
                 }
             }
             Event::Eof => return None,
             _ => {}
         }
     }
-    is_same_object.then_some(if more { Told::More(next) } else { Told::All })
+    Some(match more {
+        _ if !is_same_object => Told::Nothing,
+        _ if is_bare || sums.count == 0 => Told::Refused,
+        true => Told::More(next),
+        false => Told::All,
+    })
 }
 
 #[cfg(test)]
@@ -127,8 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_object_or_lacks_something_is_as_good_as_nothing() {
-        assert_eq!(page("e-3", PART).0, Told::Nothing);
+    fn what_is_of_another_object_or_cut_is_as_good_as_nothing() {
+        for parts in [PART, ""] {
+            assert_eq!(page("e-3", parts).0, Told::Nothing);
+        }
+        let cut = "<GetObjectAttributesResponse><ETag>e-2</ETag><ObjectParts>";
+        assert_eq!(told(200, cut).0, Told::Nothing);
+    }
+
+    #[test]
+    fn a_store_that_tells_of_parts_without_their_checksums_does_not_tell() {
+        assert_eq!(page("e-2", "").0, Told::Refused);
         for (from, to) in [
             ("<Size>7</Size>", ""),
             (">7<", ">-7<"),
@@ -136,10 +153,8 @@ mod tests {
             ("CRC32C", "SHA256"),
         ] {
             let parts = format!("{PART}{}", PART.replace(from, to));
-            assert_eq!(page("e-2", &parts).0, Told::Nothing, "{to}");
+            assert_eq!(page("e-2", &parts).0, Told::Refused, "{to}");
         }
-        let cut = "<GetObjectAttributesResponse><ETag>e-2</ETag><ObjectParts>";
-        assert_eq!(told(200, cut).0, Told::Nothing);
     }
 
     #[test]
