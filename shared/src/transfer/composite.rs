@@ -46,10 +46,9 @@ impl Transfer {
 
     /// Asks for the parts behind the one of the number `after`.
     fn ask_behind(&mut self, asked: Asked, after: u32) -> Next {
-        let (hint, source) = (&self.message.hint, &asked.source);
+        let hint = &self.message.hint;
         let s3 = &self.access.s3;
-        let version = s3.version(source.version_id.as_deref());
-        let request = s3.get_object_parts(&hint.bucket, &hint.key, version.as_deref(), after)?;
+        let request = s3.get_object_parts(&hint.bucket, &hint.key, after)?;
         self.state = State::Asking(Box::new(asked));
         Ok(Step::Send(Authority::Aws, request))
     }

@@ -273,17 +273,3 @@ fn what_is_there_already_is_not_asked_for() {
     run.answer(object.opened());
     assert!(matches!(run.done(), Outcome::Identical { .. }));
 }
-
-#[test]
-fn the_parts_are_those_of_the_version_that_is_open() {
-    let object = Parted::new(CRC32C, LARGE);
-    let mut run = Run::of(Some(LARGE));
-    run.answer(reply(404, &[], ""));
-    let Event::Reply(mut versioned) = object.opened() else {
-        unreachable!()
-    };
-    let version = "v1".parse().unwrap();
-    versioned.headers_mut().insert("x-amz-version-id", version);
-    run.answer(Event::Reply(versioned));
-    run.expect(&format!("{ASKS} versionId=v1"));
-}
