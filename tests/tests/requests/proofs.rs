@@ -129,7 +129,7 @@ fn after_a_mismatch_the_session_is_cancelled_without_its_last_piece() {
             .respond_with(go_on(QUANTUM * 4))
             .mount(&site.fixture.gcs)
             .await;
-        let cancelled = wiremock::ResponseTemplate::new(499);
+        let cancelled = ResponseTemplate::new(499);
         site.upload("DELETE")
             .respond_with(cancelled)
             .mount(&site.fixture.gcs)
