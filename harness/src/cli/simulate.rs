@@ -18,6 +18,9 @@ const MANY_SEEDS: u64 = 100_000;
 /// So many stories are told of a run in which more seeds failed.
 const STORIES: usize = 3;
 
+/// So many more are named.
+const NAMED: usize = 100;
+
 const AFTER_HELP: &str = "\
 A seed is a world: a route, writers at the source, and faults, all drawn from its number alone. In it
 the very state machine of the worker runs against models of S3, GCS, the queues and Durable Objects,
@@ -77,6 +80,10 @@ impl Simulate {
             .map_err(|error| Failure::new(Code::Failed, error.to_string(), ""))?;
         for story in summary.failed.iter().take(STORIES) {
             tell(output, story);
+        }
+        for story in summary.failed.iter().skip(STORIES).take(NAMED) {
+            let why = story.violations.first().map_or("", String::as_str);
+            output.line(&format!("seed {}: {why}", story.seed));
         }
         output.line(&facts(&summary));
         let failure = summary.failed.first().map(|story| {

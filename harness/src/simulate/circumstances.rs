@@ -71,17 +71,22 @@ pub(super) enum Kind {
     Prefix,
     Parts,
     Removed,
+    Renamed,
+    /// Another route takes one of the keys as well, to the same name.
+    Overlapped,
     /// Nothing of the configuration can be read.
     Broken,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Source,
         Self::Destination,
         Self::Prefix,
         Self::Parts,
         Self::Removed,
+        Self::Renamed,
+        Self::Overlapped,
         Self::Broken,
     ];
 }

@@ -193,9 +193,11 @@ impl World {
         }
         let states: Vec<Value> = {
             let objects = self.objects.borrow();
-            let states = objects
-                .values()
-                .filter_map(|object| object.storage.get(coordinator::STATE));
+            // Another route's count in another ledger.
+            let ours = objects
+                .iter()
+                .filter(|(name, _)| name.contains(&self.route.name));
+            let states = ours.filter_map(|(_, object)| object.storage.get(coordinator::STATE));
             states
                 .filter_map(|text| serde_json::from_str(text).ok())
                 .collect()

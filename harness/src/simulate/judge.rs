@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use causeway_shared::brake::ALWAYS;
+use causeway_shared::composite::PARTS_FOLDER;
 use causeway_shared::error::ErrorKind;
 use causeway_shared::host::ledger::{LEDGER, QUARANTINE};
 use causeway_shared::ledger::Selector;
@@ -193,7 +194,8 @@ impl Judge {
 
     /// No more was deleted than the brake lets through, and the ledger knows what it holds.
     fn braked(&mut self, world: &World, faults: &Faults) {
-        let limit = world.scenario.brake_deletes as usize;
+        // Each route has a brake of its own.
+        let limit = world.scenario.brake_deletes as usize * world.scenario.names();
         let (first, last) = (self.deletes.first(), self.deletes.last());
         let is_short = last
             .zip(first)
@@ -433,7 +435,7 @@ impl World {
 
 /// Whether what is called `name` is a part of a large object, or some of them put together.
 fn is_part(name: &str) -> bool {
-    name.contains("/.causeway-parts/")
+    name.contains(PARTS_FOLDER)
 }
 
 /// Whether `object` is a copy of exactly `version`: its bytes, under its metadata.

@@ -83,8 +83,8 @@ impl SimulatedPort {
     /// Bytes go where the configuration leads that the isolate had when the transfer began.
     fn judge_place(&self, uri: &Uri, prefix: &[u8]) {
         let routes = self.world.routes(self.platform.isolate, self.since);
-        let route = routes.get(&self.world.route.name);
-        let route = route.filter(|route| route.source == self.world.route.source);
+        let source = &self.world.route.source.bucket;
+        let mut routes = routes.iter().filter(|route| route.source.bucket == *source);
         let name = self.world.name_at(uri);
         let name = name.unwrap_or_else(|| String::from_utf8_lossy(prefix).into_owned());
         let leads = |route: &Arc<Route>| {
@@ -92,7 +92,7 @@ impl SimulatedPort {
             let bucket = format!("/b/{}/o", place.bucket);
             uri.path().contains(&bucket) && name.contains(&place.prefix)
         };
-        if !route.is_some_and(leads) {
+        if !routes.any(leads) {
             let mut judge = self.world.judge.borrow_mut();
             judge.object(
                 "something is written under a configuration that the isolate no longer has",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use causeway_shared::ledger::RUNS;
 use serde_json::{Value, json};
 
-use super::circumstances::{Circumstances, Kind};
+use super::circumstances::{Change, Circumstances, Kind};
 use super::s3::{BUCKET, Checksums, Put, Readable};
 use crate::rng::Rng;
 
@@ -70,6 +70,9 @@ pub(super) struct Scenario {
     pub(super) circumstances: Circumstances,
 }
 
+/// The variables that routes are read from.
+pub(super) const ROUTE: &str = "ROUTE_SIMULATED";
+const OTHER: &str = "ROUTE_OTHER";
 /// What names begin with where the route leads to another folder.
 pub(super) const MOVED: &str = "moved/";
 /// Names with all that has to be encoded somewhere.
@@ -168,10 +171,9 @@ impl Scenario {
         table
     }
 
-    /// Name and table of the route while it is another.
-    pub(super) fn other_table(&self) -> (&'static str, Value) {
+    /// Names and tables of the routes while something of them is changed.
+    pub(super) fn other_tables(&self) -> Vec<(&'static str, Value)> {
         let mut table = self.table();
-        let mut name = "ROUTE_SIMULATED";
         let change = self.circumstances.change.as_ref();
         match change.map_or(Kind::Parts, |change| change.kind) {
             Kind::Source => table["source"] = json!("s3://elsewhere/in/"),
@@ -191,10 +193,24 @@ impl Scenario {
             }
             Kind::Removed | Kind::Broken => {
                 table["source"] = json!("s3://elsewhere/in/");
-                name = "ROUTE_OTHER";
+                return vec![(OTHER, table)];
+            }
+            Kind::Renamed => return vec![(OTHER, table)],
+            Kind::Overlapped => {
+                let mut other = table.clone();
+                other["source"] = json!(format!("s3://{BUCKET}/in/a"));
+                other["destination"] = json!(format!("gs://{}/out/a", super::gcs::BUCKET));
+                return vec![(ROUTE, table), (OTHER, other)];
             }
         }
-        (name, table)
+        vec![(ROUTE, table)]
+    }
+
+    /// How many names the routes have that carry something over.
+    pub(super) fn names(&self) -> usize {
+        let change = self.circumstances.change.as_ref();
+        let is_two = |change: &Change| matches!(change.kind, Kind::Renamed | Kind::Overlapped);
+        1 + usize::from(change.is_some_and(is_two))
     }
 
     /// Whether an object that has to go in one request may be too large for the time that one has.

@@ -28,7 +28,7 @@ use super::judge::Judge;
 use super::mutant::Mutant;
 use super::queue::{Invocation, Queues};
 use super::s3::{S3, timestamp};
-use super::scenario::Scenario;
+use super::scenario::{ROUTE, Scenario};
 use crate::rng::{Rng, mix};
 
 /// How many isolates of the worker there are.
@@ -150,13 +150,13 @@ impl<T: 'static> Slot<T> {
 impl World {
     pub(super) fn new(scenario: Scenario, mutant: Option<Mutant>, is_told: bool) -> Rc<Self> {
         let seed = scenario.seed;
-        let routes = |name, table| {
-            let route = Route::parse(name, table).expect("the tables that are drawn are good");
-            Routes::new([route]).expect("one route contradicts no other")
+        let route =
+            |(name, table)| Route::parse(name, table).expect("the tables that are drawn are good");
+        let routes = |tables: Vec<_>| {
+            Routes::new(tables.into_iter().map(route)).expect("no route contradicts another")
         };
-        let (name, table) = scenario.other_table();
-        let others = routes(name, table);
-        let routes = routes("ROUTE_SIMULATED", scenario.table());
+        let others = routes(scenario.other_tables());
+        let routes = routes(vec![(ROUTE, scenario.table())]);
         let route = Arc::clone(routes.iter().next().expect("it was just put there"));
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),

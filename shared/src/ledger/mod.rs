@@ -42,6 +42,23 @@ const RUN_COUNTS_FOR: i64 = 90 * 60;
 /// The longest name of a bucket that is kept, in bytes.
 const BUCKET_BYTES: usize = 255;
 
+/// What a ledger can do without: first what is only there to be looked at, then all but what bounds deletes and what
+/// counts the quarantine.
+const DISPENSABLE: [&[&str]; 2] = [
+    &["recent", "walks"],
+    &[
+        "since",
+        "counts",
+        "bytes",
+        "accepted_to_commit",
+        "event_to_commit",
+        "breaker",
+        "overflowed",
+        "deletable",
+        "runs",
+    ],
+];
+
 /// What came of one hint, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -194,15 +211,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads what was stored, by whichever version. What is only there to be looked at is left out where a newer
-    /// one wrote it in a way that this one cannot read: the counts, the brake and the quarantine go on.
+    /// Reads what was stored, by whichever version. Where a newer one wrote something in a way that this one cannot
+    /// read, the ledger goes on without what it can do without.
     ///
     /// # Errors
-    /// What is wrong with all the rest.
+    /// What is wrong with all the rest: a brake that forgets would let a second flood through.
     pub fn read(text: &str) -> Result<Self, serde_json::Error> {
         let mut ledger: Self = serde_json::from_slice(text.as_bytes()).or_else(|error| {
-            without(text.as_bytes(), &["recent", "walks"])
-                .and_then(|rest| serde_json::from_slice(rest.as_bytes()).ok())
+            (1..=DISPENSABLE.len())
+                .filter_map(|lists| without(text.as_bytes(), &DISPENSABLE[..lists].concat()))
+                .find_map(|rest| serde_json::from_slice(rest.as_bytes()).ok())
                 .ok_or(error)
         })?;
         ledger.bound();
@@ -468,6 +486,15 @@ mod tests {
         let read = Ledger::read(&tomorrow.to_string()).unwrap();
         assert_eq!((read.quarantined, read.bytes), (7, 9));
         assert!(read.walks.is_empty());
+
+        let names: Vec<_> = tomorrow.as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            let mut other = tomorrow.clone();
+            other[&name] = json!({"by": ["sol"]});
+            let read = Ledger::read(&other.to_string()).map(|read| read.quarantined);
+            let is_needed = ["quarantined", "brake", "objects"].contains(&&*name);
+            assert_eq!(read.ok(), (!is_needed).then_some(7), "{name}");
+        }
         assert!(Ledger::read("").is_err());
     }
 
