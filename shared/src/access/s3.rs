@@ -31,8 +31,8 @@ pub struct S3Access {
     clock: Clock,
     /// It refused a read by version.
     refuses_versions: AtomicBool,
-    /// It does not tell of the parts of objects.
-    refuses_parts: AtomicBool,
+    /// It does not tell of the parts of objects, perhaps for lack of `s3:GetObjectAttributes`: it is not asked any more.
+    pub(crate) refuses_parts: AtomicBool,
 }
 
 /// Where AWS is, if it is not where it always is.
@@ -135,16 +135,6 @@ impl S3Access {
         self.refuses_versions.store(true, Ordering::Relaxed);
     }
 
-    /// Whether S3 tells of the parts of objects, as far as is known.
-    pub(crate) fn tells_parts(&self) -> bool {
-        !self.refuses_parts.load(Ordering::Relaxed)
-    }
-
-    /// It refused to, perhaps for lack of `s3:GetObjectAttributes`: it is not asked any more.
-    pub(crate) fn refuses_parts(&self) {
-        self.refuses_parts.store(true, Ordering::Relaxed);
-    }
-
     /// A GetObject with stored checksums asked for
     /// ([GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)).
     ///
@@ -220,9 +210,9 @@ impl S3Access {
         key: &str,
         after: u32,
     ) -> Result<Request<Bytes>, TransferError> {
+        let wanted = HeaderValue::from_static("ETag,ObjectParts");
         let mut request = self.request(bucket, key, "?attributes=")?;
         let headers = request.headers_mut();
-        let wanted = HeaderValue::from_static("ETag,ObjectParts");
         headers.insert("x-amz-object-attributes", wanted);
         headers.insert("x-amz-max-parts", PARTS_PAGE.into());
         headers.insert("x-amz-part-number-marker", after.into());
@@ -489,19 +479,6 @@ mod tests {
         let request = access.head_object("src", "a b").unwrap();
         assert_eq!(request.method(), Method::HEAD);
         assert_eq!(request.uri().to_string(), url(&access, "src", "a b"));
-    }
-
-    #[test]
-    fn parts_are_asked_for_page_by_page_and_the_question_is_signed() {
-        let access = s3(&json!({}));
-        let request = access.get_object_parts("src", "a b", 1000).unwrap();
-        assert_eq!(
-            request.uri().to_string(),
-            "https://src.s3.eu-west-1.amazonaws.com/a%20b?attributes="
-        );
-        assert_eq!(request.headers()["x-amz-part-number-marker"], "1000");
-        assert_eq!(request.headers()["x-amz-max-parts"], "1000");
-        assert!(signed(&access, request).contains("x-amz-object-attributes"));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! that is open (its ETag, its size) and are those that the composite was made of; in any other case, a refusal
 //! included, the object is copied as one without a checksum.
 
+use std::sync::atomic::Ordering;
+
 use super::{Event, Next, State, Step, Transfer};
 use crate::exchange::Authority;
 use crate::integrity::PartSums;
@@ -29,7 +31,7 @@ impl Transfer {
         let pays = source.size > BUFFERED_LIMIT
             && source.checksums.shared.is_none()
             && !source.etag.is_empty()
-            && self.access.s3.tells_parts();
+            && !self.access.s3.refuses_parts.load(Ordering::Relaxed);
         source.composite.filter(|_| pays)
     }
 
@@ -63,7 +65,7 @@ impl Transfer {
                 asked.pages += 1;
                 return self.ask_behind(asked, after);
             }
-            Told::Refused => self.access.s3.refuses_parts(),
+            Told::Refused => self.access.s3.refuses_parts.store(true, Ordering::Relaxed),
             Told::All
                 if asked.composite.is_of(&asked.sums) && asked.sums.length == asked.source.size =>
             {
