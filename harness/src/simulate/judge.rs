@@ -28,6 +28,9 @@ use super::world::World;
 /// A message ends in quarantine for something that passes only after this many faults.
 const MANY_FAULTS: u64 = 25;
 
+/// How long after its end a run is swept for the last time, in milliseconds.
+const SWEEPS_APART: i64 = 16 * 60_000;
+
 /// What a seed cost.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
@@ -335,7 +338,9 @@ impl Judge {
             let failed = faults.injected.values().any(|&count| count > 0);
             let refused = world.scenario.circumstances.refused.is_some();
             let is_late = name.ends_with("/may-be-deleted") && (failed || refused);
-            if world.scenario.lets_delete && !is_named && !is_late {
+            // ARCHITECTURE.md says so: a coordinator that moved to a clock far ahead sweeps too early.
+            let is_early = world.apart() >= SWEEPS_APART;
+            if world.scenario.lets_delete && !is_named && !is_late && !is_early {
                 self.violations.push(format!("{name:?} was left behind"));
             }
         }

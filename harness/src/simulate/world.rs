@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) invocations: RefCell<BTreeMap<u64, Invocation>>,
     pub(super) objects: RefCell<BTreeMap<Rc<str>, Durable>>,
     pub(super) isolates: RefCell<Vec<Isolate>>,
+    /// How wrong their clocks have been, in milliseconds: the slowest, the fastest.
+    skews: Cell<(i64, i64)>,
     pub(super) judge: RefCell<Judge>,
     /// What each has used of what the platform lets it have: requests, and bytes that checksums ran over.
     pub(super) spent: RefCell<BTreeMap<Owner, (u64, u64)>>,
@@ -175,6 +177,7 @@ impl World {
             invocations: RefCell::default(),
             objects: RefCell::default(),
             isolates: RefCell::default(),
+            skews: Cell::default(),
             judge: RefCell::new(Judge::new(&route)),
             spent: RefCell::default(),
             session_users: RefCell::default(),
@@ -221,6 +224,8 @@ impl World {
             let minutes = self.rng.borrow_mut().pick(&[-30, -10, -4, 2, 9, 20]);
             minutes * 60_000
         });
+        let (slowest, fastest) = self.skews.get();
+        self.skews.set((slowest.min(skew), fastest.max(skew)));
         Isolate {
             access: Arc::new(access),
             memory: Rc::default(),
@@ -247,6 +252,12 @@ impl World {
         let change = self.scenario.circumstances.change.as_ref();
         let is_changed = change.is_some_and(|change| change.is_seen(isolate, now));
         &self.routes[usize::from(is_changed)]
+    }
+
+    /// How far apart two clocks of isolates have been at most, in milliseconds.
+    pub(super) fn apart(&self) -> i64 {
+        let (slowest, fastest) = self.skews.get();
+        fastest - slowest
     }
 
     pub(super) fn memory_of(&self, isolate: usize) -> Rc<Memory> {

@@ -123,7 +123,13 @@ impl Transfer {
             return next.unwrap_or_else(|error| self.leave(session, error));
         }
         let is_last = matches!(phase, Phase::Finishing);
-        match ResumableUploadStatus::read(reply, &self.address.bucket) {
+        let read = ResumableUploadStatus::read(reply, &self.address.bucket);
+        if matches!(&read, Err(error) if error.kind == ErrorKind::DestinationDenied) {
+            // Whoever knows the URI may send bytes: it is the commit that is denied. If all of them are lost with the
+            // session, a later delivery sends them again.
+            self.again_until = self.now;
+        }
+        match read {
             Ok(ResumableUploadStatus::Finalized(object)) => {
                 let next = self.session_committed(*session, &object);
                 next.unwrap_or_else(|error| self.conclude(error))

@@ -214,6 +214,17 @@ fn a_session_that_never_gains_a_byte_is_given_up() {
     assert_eq!(run.failed().kind, ErrorKind::DestinationUnavailable);
 }
 
+/// All of the object would be sent again within a second: a later delivery does that.
+#[test]
+fn a_commit_that_is_denied_is_not_tried_again_in_hand() {
+    let mut run = in_session();
+    let denied = r#"{"error":{"code":403,"message":"no","errors":[{"reason":"forbidden"}]}}"#;
+    run.answer(reply(403, &[], denied)).waits();
+    run.expect(&format!("send PUT /session bytes */{LARGE}"));
+    run.answer(reply(404, &[], ""));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationDenied);
+}
+
 #[test]
 fn a_lost_session_is_replaced() {
     let mut run = in_session();
