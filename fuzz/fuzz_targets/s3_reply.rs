@@ -2,8 +2,10 @@
 #![no_main]
 
 use causeway_fuzz::reply;
+use causeway_shared::integrity::{PartCrc, PartSums};
 use causeway_shared::s3::{
-    Listing, Plus, Refusal, SourceObject, Span, decode_words, read_head, read_tags, refusal,
+    Listing, Plus, Refusal, SourceObject, Span, add_parts, decode_words, read_head, read_tags,
+    refusal,
 };
 use causeway_shared::time::Clock;
 use jiff::Timestamp;
@@ -24,6 +26,7 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let _ = read_tags(&reply, "bucket");
+    let _ = add_parts(&reply, "\"e\"", &mut PartSums::new(PartCrc::Crc32c));
     let _ = read_head(&reply, "bucket");
     let span = Span {
         start: 0,

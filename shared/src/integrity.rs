@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-pub use combine::combine_crc32c;
+pub use combine::{PartCrc, PartSums, combine_crc32c};
 pub use crc64::Crc64Nvme;
 
 /// A checksum of the whole object that GCS checks before it commits.

@@ -17,13 +17,14 @@ use causeway_shared::gcs::{
     ResumableUploadStatus, refusal as gcs_refusal,
 };
 use causeway_shared::integrity::{
-    Algorithm, Checksum, Crc64Nvme, Digests, Proof, SourceChecksum, combine_crc32c,
+    Algorithm, Checksum, Crc64Nvme, Digests, PartCrc, PartSums, Proof, SourceChecksum,
+    combine_crc32c,
 };
 use causeway_shared::mapping::{OMITTED, custom_metadata, describes, provenance};
 use causeway_shared::plan::{CHUNK_UNIT, LARGEST_OBJECT, Plan, plan};
 use causeway_shared::route::{PARTS_ABOVE, Route};
 use causeway_shared::s3::{
-    SourceObject, StoredChecksums, decode_words, read_tags, refusal as s3_refusal,
+    SourceObject, StoredChecksums, add_parts, decode_words, read_tags, refusal as s3_refusal,
 };
 use causeway_shared::sigv4::Credentials;
 use causeway_shared::time::{http, rfc3339};
@@ -327,6 +328,34 @@ proptest! {
         let ours = combine_crc32c(first, second, length);
         let theirs = checksum_combine(CrcAlgorithm::Crc32Iscsi, first.into(), second.into(), length);
         prop_assert_eq!(u64::from(ours), theirs);
+    }
+
+    #[test]
+    fn the_parts_of_a_composite_make_the_whole(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..20)) {
+        for (crc, algorithm) in [
+            (PartCrc::Crc32c, CrcAlgorithm::Crc32Iscsi),
+            (PartCrc::Crc32, CrcAlgorithm::Crc32IsoHdlc),
+        ] {
+            let of = |bytes: &[u8]| u32::try_from(checksum(algorithm, bytes)).unwrap();
+            let mut sums = PartSums::new(crc);
+            let mut of_parts = Vec::new();
+            for part in &parts {
+                sums.add(of(part), part.len() as u64);
+                of_parts.extend(of(part).to_be_bytes());
+            }
+            let whole = parts.concat();
+            prop_assert_eq!((sums.whole, sums.length), (of(&whole), whole.len() as u64));
+            prop_assert_eq!(sums.composite(), of(&of_parts));
+        }
+    }
+
+    #[test]
+    fn no_reply_about_parts_panics(status in prop::sample::select(vec![200, 403, 404, 501]), body in prop::collection::vec(any::<u8>(), 0..200), parts in ".{0,60}") {
+        let xml = format!("<GetObjectAttributesOutput><ObjectParts><Part>{parts}<Size>{parts}</Size></Part></ObjectParts></GetObjectAttributesOutput>");
+        for body in [body, xml.into_bytes()] {
+            let mut sums = PartSums::new(PartCrc::Crc32);
+            let _ = add_parts(&reply(status, body), "e", &mut sums);
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ use super::process::Usage;
 use crate::gcs::state::Preconditions;
 use crate::gcs::{Commit, EmbeddedGcs, GcsOptions};
 use crate::s3::store::{
-    Algorithm, Attributes, Body, Change, ChangeKind, Checksum, Kind, NewObject, WriteCondition,
+    Algorithm, Attributes, Body, Change, ChangeKind, Checksum, Kind, NewObject, Part, RawChecksum,
+    WriteCondition, composite,
 };
 use crate::s3::{EmbeddedS3, S3Options, event_json};
 
@@ -34,6 +35,8 @@ pub(super) const REGION: &str = "us-east-1";
 const PATIENCE: Duration = Duration::from_mins(2);
 /// A large object is this many bytes again and again: it takes no more memory.
 const BLOCK: u64 = 1 << 20;
+/// Blocks in a part.
+const PART: usize = 8;
 
 /// What S3 knows of an object's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) enum Known {
     /// A CRC64NVME of the whole object, as S3 stores by default: it is computed and compared, and a
     /// CRC32C for GCS beside it.
     Crc64Nvme,
+    /// A CRC32C of each part of 8 MiB, and of these a composite: the whole's is put together.
+    Composite,
     /// None: CRC32C is computed.
     Nothing,
 }
@@ -52,7 +57,7 @@ impl Known {
         match self {
             Self::Crc32c => Some((Algorithm::Crc32c, CrcAlgorithm::Crc32Iscsi, 4)),
             Self::Crc64Nvme => Some((Algorithm::Crc64Nvme, CrcAlgorithm::Crc64Nvme, 8)),
-            Self::Nothing => None,
+            Self::Composite | Self::Nothing => None,
         }
     }
 }
@@ -155,7 +160,7 @@ impl Stage {
     ) -> anyhow::Result<Batch> {
         self.batches += 1;
         let prefix = format!("{:04}/", self.batches);
-        let (body, checksum) = content(size, known);
+        let (body, checksum, parts) = content(size, known);
         for number in 0..count {
             let new = NewObject {
                 key: format!("{prefix}{number:06}"),
@@ -164,7 +169,7 @@ impl Stage {
                 etag: format!("{number:032x}-1"),
                 attributes: Attributes::content_type("application/octet-stream"),
                 checksum: checksum.clone(),
-                parts: Vec::new(),
+                parts: parts.clone(),
                 kind: ChangeKind::Put,
             };
             self.s3
@@ -260,7 +265,30 @@ pub(super) fn between(began: Timestamp, ended: Timestamp) -> Duration {
     ended.duration_since(began).try_into().unwrap_or_default()
 }
 
-fn content(size: u64, known: Known) -> (Body, Option<Checksum>) {
+/// The parts of `blocks`, with the CRC32C of each.
+fn parts(blocks: &[Bytes]) -> Vec<Part> {
+    let parts = (1..).zip(blocks.chunks(PART));
+    let parts = parts.map(|(number, blocks)| {
+        let mut crc = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
+        for block in blocks {
+            crc.update(block);
+        }
+        let bodies: Vec<Body> = blocks.iter().cloned().map(Body::from).collect();
+        Part {
+            number,
+            body: Body::concat(&bodies),
+            md5: [0; 16],
+            checksums: vec![RawChecksum {
+                algorithm: Algorithm::Crc32c,
+                value: crc.finalize().to_be_bytes()[4..].to_vec(),
+            }],
+            last_modified: Timestamp::now(),
+        }
+    });
+    parts.collect()
+}
+
+fn content(size: u64, known: Known) -> (Body, Option<Checksum>, Vec<Part>) {
     let block: Bytes = (0..BLOCK.min(size))
         .map(|index| (index * 31 % 251) as u8)
         .collect();
@@ -282,6 +310,13 @@ fn content(size: u64, known: Known) -> (Body, Option<Checksum>) {
             value: BASE64_STANDARD.encode(&digest.finalize().to_be_bytes()[8 - width..]),
         }
     });
+    let (checksum, parts) = match known {
+        Known::Composite => {
+            let parts = parts(&blocks);
+            (composite(Algorithm::Crc32c, &parts), parts)
+        }
+        _ => (checksum, Vec::new()),
+    };
     let blocks: Vec<Body> = blocks.into_iter().map(Body::from).collect();
-    (Body::concat(&blocks), checksum)
+    (Body::concat(&blocks), checksum, parts)
 }

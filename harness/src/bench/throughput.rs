@@ -25,6 +25,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (known, checksum) in [
         (Known::Crc32c, "checksum known"),
+        (Known::Composite, "COMPOSITE CRC32C"),
         (Known::Nothing, "CRC32C computed"),
     ] {
         let runs = copy(bench, &mut stage, &worker, &bare, size, known).await?;

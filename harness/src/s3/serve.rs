@@ -111,8 +111,12 @@ impl Server {
             return Ok(refusal);
         }
         let (uri, get) = (parts.uri.clone(), parts.method == http::Method::GET);
+        let is_of_attributes = get && asks_for_attributes(&uri);
         let region = region::asked(&parts, &self.store);
         let mut response = self.answer(Request::from_parts(parts, body)).await?;
+        if is_of_attributes && response.status().is_success() {
+            response = unquoted(response).await;
+        }
         if let Some(region) = region {
             response.headers_mut().insert(region::BUCKET_REGION, region);
         }
@@ -197,6 +201,23 @@ async fn drain(body: Incoming) {
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+}
+
+fn asks_for_attributes(uri: &Uri) -> bool {
+    let mut names = uri.query().unwrap_or_default().split(['&', '=']);
+    names.next() == Some("attributes")
+}
+
+/// S3 shows an ETag without its quotes among an object's attributes; `s3s` cannot.
+async fn unquoted(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    // What is not read is answered empty: the client sees that.
+    let bytes = axum::body::to_bytes(body, usize::MAX).await;
+    let text = String::from_utf8_lossy(&bytes.unwrap_or_default())
+        .replace("<ETag>\"", "<ETag>")
+        .replace("\"</ETag>", "</ETag>");
+    parts.headers.insert(CONTENT_LENGTH, text.len().into());
+    Response::from_parts(parts, Body::from(text))
 }
 
 fn content_length(response: &Response<Body>) -> u64 {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::network::Store;
+use super::s3::Parts;
 use super::world::ISOLATES;
 use crate::rng::Rng;
 
@@ -50,6 +51,8 @@ pub(super) struct Circumstances {
     pub(super) connections: usize,
     /// How long the queues gather a batch, in milliseconds.
     pub(super) gathers: u64,
+    /// Whether the source tells of the parts of objects.
+    pub(super) parts: Parts,
 }
 
 /// The route is another for a while, and each isolate sees it some time later.
@@ -148,6 +151,14 @@ impl Circumstances {
             rolled_back,
             connections: rng.pick(&[1, 1, 2, 6]),
             gathers: rng.pick(&[0, 0, 2_000]),
+            parts: rng.pick(&[
+                Parts::Told,
+                Parts::Told,
+                Parts::Told,
+                Parts::Denied,
+                Parts::Unknown,
+                Parts::Ignored,
+            ]),
         }
     }
 }

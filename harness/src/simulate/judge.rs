@@ -20,7 +20,7 @@ use super::fault::{Fault, Faults};
 use super::gcs::{Wire, decoded, is_foreign, parameter};
 use super::network::Store;
 use super::queue::Dead;
-use super::s3::{BUCKET, Version};
+use super::s3::{BUCKET, Checksums, Parts, Version};
 use super::scenario::{MOVED, Scenario};
 use super::world::World;
 use crate::gcs::Commit;
@@ -91,11 +91,8 @@ impl Judge {
             return;
         };
         self.count("committed_bytes", commit.size);
-        let place = s3
-            .past(&key)
-            .rev()
-            .find_map(|(place, version)| is_copy(object, version).then_some(place));
-        let Some(place) = place else {
+        let mut past = s3.past(&key).rev();
+        let Some((place, version)) = past.find(|(_, version)| is_copy(object, version)) else {
             let body = object.content.body.symbolic();
             let is_body = s3
                 .past(&key)
@@ -109,6 +106,14 @@ impl Judge {
                 "{name:?} holds {body:?}, {what} (partial or mixed)"
             ));
         };
+        let proof = object.metadata.custom.get("causeway-proof");
+        let is_stored = proof.is_some_and(|proof| proof == "stored-crc32c");
+        if is_stored && version.put.checksums == Checksums::Composite {
+            self.count("composites_proven", 1);
+            if s3.parts != Parts::Told {
+                self.object("a composite is proven by parts that S3 does not tell of");
+            }
+        }
         let standing = (commit.generation, place);
         let before = self.standing.insert(at(commit), standing);
         let Some((replaced, _)) = commit.replaced else {

@@ -110,10 +110,25 @@ pub(super) enum Readable {
     Current,
 }
 
+/// How the store answers who asks for the parts of an object.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Part by part, each with its checksum.
+    #[default]
+    Told,
+    /// The credential lacks the permission to.
+    Denied,
+    /// The question is not implemented.
+    Unknown,
+    /// The question is not understood: it answers with the object.
+    Ignored,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct S3 {
     versioned: bool,
     readable: Readable,
+    pub(super) parts: Parts,
     keys: BTreeMap<String, History>,
     /// When each key last changed, tags included.
     changed: BTreeMap<String, u64>,
@@ -138,10 +153,11 @@ pub(super) fn timestamp(milliseconds: u64) -> Timestamp {
 }
 
 impl S3 {
-    pub(super) fn new(versioned: bool, readable: Readable) -> Self {
+    pub(super) fn new(versioned: bool, readable: Readable, parts: Parts) -> Self {
         Self {
             versioned,
             readable,
+            parts,
             ..Self::default()
         }
     }
@@ -269,6 +285,12 @@ impl S3 {
 }
 
 impl Version {
+    /// What was uploaded in parts was uploaded in two.
+    fn parts(&self) -> [Body; 2] {
+        let first = self.put.size.div_ceil(2);
+        [self.body.slice(0, first), self.body.slice(first, u64::MAX)]
+    }
+
     /// Whether a reconcile takes a copy of this one for one of `other`: the same bytes, and times that are the same
     /// but for a second, because provenance has whole seconds.
     pub(super) fn looks_as(&self, other: &Self) -> bool {

@@ -50,6 +50,7 @@ fn nothing_is_found_in_the_code_as_it_is_and_every_fault_happens() {
         .filter(|fault| !injected.contains(fault.as_str()))
         .collect();
     assert!(missing.is_empty(), "never injected: {missing:?}");
+    assert!(summary.counted["composites_proven"] >= 50);
 }
 
 #[test]

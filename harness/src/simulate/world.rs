@@ -164,7 +164,11 @@ impl World {
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),
             faults: RefCell::new(Faults::draw(seed, &scenario.cut.faults)),
-            s3: RefCell::new(S3::new(scenario.is_versioned, scenario.readable)),
+            s3: RefCell::new(S3::new(
+                scenario.is_versioned,
+                scenario.readable,
+                scenario.circumstances.parts,
+            )),
             gcs: RefCell::new(Gcs::new(scenario.lets_delete, scenario.is_strict_at_start)),
             queues: RefCell::default(),
             invocations: RefCell::default(),

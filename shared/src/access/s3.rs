@@ -12,6 +12,7 @@ use crate::aws;
 use crate::credentials::{CachedCredential, Role};
 use crate::error::{ConfigError, TransferError};
 use crate::route::Route;
+use crate::s3::PARTS_PAGE;
 use crate::sigv4::{Credentials, Signer, encode_key, encode_query};
 use crate::time::Clock;
 
@@ -30,6 +31,8 @@ pub struct S3Access {
     clock: Clock,
     /// It refused a read by version.
     refuses_versions: AtomicBool,
+    /// It does not tell of the parts of objects, perhaps for lack of `s3:GetObjectAttributes`: it is not asked any more.
+    pub(crate) refuses_parts: AtomicBool,
 }
 
 /// Where AWS is, if it is not where it always is.
@@ -99,6 +102,7 @@ impl S3Access {
             role,
             clock: Clock::default(),
             refuses_versions: AtomicBool::new(false),
+            refuses_parts: AtomicBool::new(false),
         })
     }
 
@@ -192,6 +196,27 @@ impl S3Access {
         let version = version.map(|version| ("versionId", version));
         let query = encode_query([("tagging", "")].into_iter().chain(version));
         self.request(bucket, key, &format!("?{query}"))
+    }
+
+    /// A GetObjectAttributes: the parts behind the one of the number `after`. It names no version, which would take
+    /// another permission: the ETag in the reply tells whose parts they are
+    /// ([GetObjectAttributes](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html)).
+    ///
+    /// # Errors
+    /// See [`Self::get_object`].
+    pub fn get_object_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        after: u32,
+    ) -> Result<Request<Bytes>, TransferError> {
+        let wanted = HeaderValue::from_static("ETag,ObjectParts");
+        let mut request = self.request(bucket, key, "?attributes=")?;
+        let headers = request.headers_mut();
+        headers.insert("x-amz-object-attributes", wanted);
+        headers.insert("x-amz-max-parts", PARTS_PAGE.into());
+        headers.insert("x-amz-part-number-marker", after.into());
+        Ok(request)
     }
 
     /// A ListObjectsV2: at most `page` keys that begin with `prefix`, from where `token` leads, or behind
@@ -436,6 +461,7 @@ mod tests {
             access.get_object("src", "k", &Read::default()),
             access.head_object("src", "k"),
             access.get_object_tagging("src", "k", None),
+            access.get_object_parts("src", "k", 0),
             access.list_objects("src", "", None, None, 9),
         ] {
             let request = request.unwrap();

@@ -30,11 +30,75 @@ pub(super) const CRC64_NVME: Crc = Crc {
 /// The CRC32C of some bytes of CRC32C `first` followed by `length` bytes of CRC32C `second`.
 #[must_use]
 pub fn combine_crc32c(first: u32, second: u32, length: u64) -> u32 {
-    let whole = CRC32C.combine(first.into(), second.into(), length);
-    u32::try_from(whole).expect("a product modulo the polynomial has its width")
+    low(CRC32C.combine(first.into(), second.into(), length))
 }
 
-/// The same for values of `algorithm`; `None` if it is not combinable or they are none of its.
+/// A CRC that S3 keeps of each part of an object under a composite checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartCrc {
+    /// CRC32C, which GCS knows.
+    Crc32c,
+    /// CRC-32 as in gzip.
+    Crc32,
+}
+
+/// The CRC of a whole, put together part by part, and beside it the composite that S3 makes of the same parts: the
+/// CRC of their CRCs.
+#[derive(Debug, Clone)]
+pub struct PartSums {
+    /// Of which kind all of them are.
+    pub crc: PartCrc,
+    /// The CRC of the parts so far.
+    pub whole: u32,
+    /// How many bytes they have.
+    pub length: u64,
+    /// How many there are.
+    pub count: u32,
+    inverted: u64,
+}
+
+impl PartSums {
+    /// Those of no parts.
+    #[must_use]
+    pub fn new(crc: PartCrc) -> Self {
+        Self {
+            crc,
+            whole: 0,
+            length: 0,
+            count: 0,
+            inverted: u32::MAX.into(),
+        }
+    }
+
+    /// Adds a part of `length` bytes whose CRC is `value`.
+    pub fn add(&mut self, value: u32, length: u64) {
+        let crc = match self.crc {
+            PartCrc::Crc32c => CRC32C,
+            PartCrc::Crc32 => CRC32,
+        };
+        self.whole = low(crc.combine(self.whole.into(), value.into(), length));
+        self.length = self.length.saturating_add(length);
+        self.count += 1;
+        for byte in value.to_be_bytes() {
+            let [lowest, ..] = self.inverted.to_le_bytes();
+            self.inverted = self.inverted >> 8 ^ crc.of_byte(lowest ^ byte);
+        }
+    }
+
+    /// The CRC of the parts' CRCs, each in big-endian order.
+    #[must_use]
+    pub fn composite(&self) -> u32 {
+        !low(self.inverted)
+    }
+}
+
+/// A remainder modulo a polynomial of 32 bits.
+#[expect(clippy::cast_possible_truncation, reason = "it has no more bits")]
+fn low(remainder: u64) -> u32 {
+    remainder as u32
+}
+
+/// The CRC of a whole from those of its two halves, as values of `algorithm`; `None` if it is not combinable or they are none of its.
 pub(super) fn combine(
     algorithm: Algorithm,
     first: &[u8],

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::object::text;
 use crate::error::{ErrorKind, TransferError};
-use crate::integrity::{Algorithm, Checksum, Digest, Digests, Proof, SourceChecksum};
+use crate::integrity::{
+    Algorithm, Checksum, Digest, Digests, PartCrc, PartSums, Proof, SourceChecksum,
+};
 
 /// What S3 has of an object's checksums, as far as it is one of the whole object.
 ///
@@ -49,7 +51,69 @@ impl Origin {
     }
 }
 
+/// The most parts that S3 makes an object of.
+const MOST_PARTS: u32 = 10_000;
+
+/// A checksum of an object's parts' checksums (COMPOSITE): `<base64>-<parts>`. It proves what S3 says of the parts,
+/// and they prove the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Composite {
+    /// Of which kind it and those of the parts are.
+    pub crc: PartCrc,
+    value: u32,
+    parts: u32,
+}
+
+impl Composite {
+    /// Reads the headers of a reply that carries the whole object; none where the checksum is no CRC of 32 bits.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
+        let kind = text(headers, "x-amz-checksum-type");
+        if kind.is_some_and(|kind| kind != "COMPOSITE") {
+            return None;
+        }
+        [PartCrc::Crc32c, PartCrc::Crc32]
+            .into_iter()
+            .find_map(|crc| {
+                let header = match crc {
+                    PartCrc::Crc32c => "x-amz-checksum-crc32c",
+                    PartCrc::Crc32 => "x-amz-checksum-crc32",
+                };
+                let shown = text(headers, header)?;
+                let (value, parts) = shown.split_once('-')?;
+                let parts = parts.parse().ok()?;
+                let value = crc_of(value.as_bytes())?;
+                (parts <= MOST_PARTS).then_some(Self { crc, value, parts })
+            })
+    }
+
+    /// Whether it is the composite of the parts of `sums`.
+    #[must_use]
+    pub fn is_of(&self, sums: &PartSums) -> bool {
+        (sums.count, sums.composite()) == (self.parts, self.value)
+    }
+}
+
+/// A CRC of 32 bits in base64.
+pub(super) fn crc_of(text: &[u8]) -> Option<u32> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
 impl StoredChecksums {
+    /// Takes the CRC of the whole that was put together from those of the object's parts.
+    pub fn add_whole(&mut self, parts: &PartSums) {
+        match parts.crc {
+            PartCrc::Crc32c => self.shared = Some(Checksum::Crc32c(parts.whole)),
+            PartCrc::Crc32 => {
+                self.full = Some(SourceChecksum {
+                    algorithm: Algorithm::Crc32,
+                    value: parts.whole.to_be_bytes().to_vec(),
+                });
+            }
+        }
+    }
+
     /// Reads the headers of a reply that carries the whole object, whose ETag is `etag`.
     #[must_use]
     pub fn read(headers: &HeaderMap, etag: &str) -> Self {
@@ -276,6 +340,37 @@ mod tests {
                 from: Origin::Stored,
             }
         );
+    }
+
+    #[test]
+    fn a_composite_is_one_crc_of_so_many_parts() {
+        let read = |pairs: &[(&str, &str)]| {
+            let headers = pairs.iter().map(|(name, value)| {
+                let name = HeaderName::try_from(*name).unwrap();
+                (name, HeaderValue::try_from(*value).unwrap())
+            });
+            Composite::read(&headers.collect())
+        };
+        let found = Composite {
+            crc: PartCrc::Crc32c,
+            value: 0xc994_65aa,
+            parts: 12,
+        };
+        let of_12 = ("x-amz-checksum-crc32c", "yZRlqg==-12");
+        assert_eq!(read(&[of_12, COMPOSITE]), Some(found));
+        assert_eq!(read(&[of_12]), Some(found));
+        let crc32 = read(&[("x-amz-checksum-crc32", "yZRlqg==-12"), COMPOSITE]);
+        assert_eq!(crc32.unwrap().crc, PartCrc::Crc32);
+        assert_eq!(read(&[of_12, FULL]), None);
+        for wrong in [
+            ("x-amz-checksum-crc32c", "yZRlqg=="),
+            ("x-amz-checksum-crc32c", "yZRlqg==-"),
+            ("x-amz-checksum-crc32c", "yZRlqg==-10001"),
+            ("x-amz-checksum-crc32c", "yZRl-2"),
+            ("x-amz-checksum-sha1", "yZRlqg==-2"),
+        ] {
+            assert_eq!(read(&[wrong, COMPOSITE]), None, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing is sent here. Signing is [`crate::sigv4`]'s; credentials and endpoints stand in
 //! [`crate::access`].
 
+mod attributes;
 mod checksum;
 mod disguised;
 mod encoded_word;
@@ -13,7 +14,8 @@ mod refusal;
 mod tagging;
 mod validator;
 
-pub use checksum::{Origin, StoredChecksums};
+pub use attributes::{PARTS_PAGE, Told, add_parts};
+pub use checksum::{Composite, Origin, StoredChecksums};
 pub use encoded_word::decode as decode_words;
 pub use list::{Doubtful, Listed, Listing, Plus, Unreadable};
 pub use object::SourceObject;

@@ -9,7 +9,7 @@ use http::header::{
 };
 
 use super::validator::validator;
-use super::{StoredChecksums, Tags, decode_words};
+use super::{Composite, StoredChecksums, Tags, decode_words};
 use crate::error::{ErrorKind, TransferError};
 
 const AWS_CHUNKED: &str = "aws-chunked";
@@ -53,6 +53,8 @@ pub struct SourceObject {
     pub tags: Tags,
     /// The checksums of the whole object that S3 has.
     pub checksums: StoredChecksums,
+    /// The checksum of its parts' checksums that S3 has, until those were asked for.
+    pub composite: Option<Composite>,
 }
 
 impl SourceObject {
@@ -99,6 +101,7 @@ impl SourceObject {
             unreadable: unreadable(headers),
             tags: Tags::new(),
             checksums,
+            composite: Composite::read(headers),
         })
     }
 

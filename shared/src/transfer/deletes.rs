@@ -43,7 +43,7 @@ impl Transfer {
         if self.effects.granted || self.message.released {
             return self.delete(generation);
         }
-        self.state = State::Asking(generation);
+        self.state = State::Permitting(generation);
         Ok(Step::MayDelete(Arc::clone(&self.route)))
     }
 

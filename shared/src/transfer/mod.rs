@@ -6,10 +6,11 @@
 //! as if nothing stood there, because a 412 then costs little.
 //!
 //! `source` asks what there is, `upload` and `session` (with `slices`, `underway` and `progress`) write it,
-//! `deletes` takes it away, `etag` finds out whether an ETag that looks like an MD5 is one. `step` is what the
+//! `deletes` takes it away, `composite` puts the parts' checksums at the source together, `etag` finds out whether an ETag that looks like an MD5 is one. `step` is what the
 //! runtime is told and answers; this file holds what all share. Nothing here does I/O: [`crate::drive`] carries the
 //! steps out.
 
+mod composite;
 mod deletes;
 mod etag;
 mod progress;
@@ -40,6 +41,7 @@ use crate::s3::SourceObject;
 
 pub use step::{Ending, Event, LISTED_GONE, Outcome, Step};
 
+use composite::Asked;
 use etag::{EtagMd5, Measure};
 use progress::Progress;
 use underway::{Phase, Underway};
@@ -119,6 +121,8 @@ enum State {
     Opening,
     /// The source's tags were asked for, while its body is open.
     Tagging(Box<SourceObject>),
+    /// The source was asked for its parts' checksums, while its body is open.
+    Asking(Box<Asked>),
     /// The whole body is being read into memory.
     Buffering(Box<Upload>),
     /// The one upload request is under way.
@@ -134,7 +138,7 @@ enum State {
     /// That half is being read for its checksum.
     Measured(Measure),
     /// The brake was asked whether this generation may be deleted.
-    Asking(Generation),
+    Permitting(Generation),
     /// This generation is being deleted.
     Deleting(Generation),
     /// After a write over nothing, or a delete: the source was asked whether it still has `etag`,
@@ -242,6 +246,7 @@ impl Transfer {
             (State::Looking, Event::Reply(reply)) => self.looked(&reply),
             (State::Opening, Event::Reply(reply)) => self.opened(&reply),
             (State::Tagging(source), Event::Reply(reply)) => self.tagged(*source, &reply),
+            (State::Asking(asked), event) => self.parts_told(*asked, event),
             (State::Buffering(upload), Event::Digested(digests)) => self.buffered(upload, &digests),
             (State::Uploading(upload), Event::Reply(reply)) => self.uploaded(&upload, &reply),
             (State::Starting(upload, plan), Event::Reply(reply)) => {
@@ -256,7 +261,7 @@ impl Transfer {
             (State::Measured(measure), Event::Digested(digests)) => {
                 self.half_measured(&digests, measure)
             }
-            (State::Asking(generation), Event::DeletePermit(leave)) => {
+            (State::Permitting(generation), Event::DeletePermit(leave)) => {
                 self.leave_given(leave, generation)
             }
             (State::Deleting(generation), Event::Reply(reply)) => self.deleted(&reply, generation),

@@ -232,7 +232,9 @@ impl Transfer {
         if passes && session.is_resumable() {
             #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
             let disposition = after_delivery(&error, 1, self.seed as u64);
+            // A denial counts, however far the upload had come: as a message of its own it would begin to be counted.
             if let Disposition::RetryAfter(delay) = disposition
+                && error.kind != ErrorKind::DestinationDenied
                 && self.has_progressed(&session)
             {
                 return self.carry(*session, delay);

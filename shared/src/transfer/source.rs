@@ -175,7 +175,7 @@ impl Transfer {
     }
 
     /// All is known of the source: it is there already, or it is sent.
-    fn compared(&mut self, source: SourceObject) -> Next {
+    pub(super) fn compared(&mut self, source: SourceObject) -> Next {
         let plan = self.plan(&source)?;
         let seen = match &self.destination {
             Destination::Unknown => None,
@@ -195,6 +195,9 @@ impl Transfer {
         }
         if self.has_to_be_measured(&source) {
             return self.measure(&source);
+        }
+        if let Some(composite) = self.worth_asking(&source) {
+            return self.ask_for_parts(source, composite);
         }
         let precondition = seen.map_or(Precondition::DoesNotExist, |object| {
             Precondition::Is(object.generation())

@@ -2,6 +2,7 @@
 //! Each file is one client. They come from PyPI and npm, pinned; `gcloud` is used where it is installed.
 #![allow(clippy::unwrap_used)]
 
+mod botocore;
 mod fixture;
 mod gcloud;
 mod gcsfs;

@@ -10,7 +10,9 @@ use aws_sdk_s3::types::{
     ObjectAttributes,
 };
 
-use crate::fixture::{BUCKET, Fixture, fixture, noise, refusal};
+use causeway_harness::s3::store::{Algorithm, SparseSpec};
+
+use crate::fixture::{BUCKET, Fixture, fixture, noise, refusal, refused};
 
 /// Begins an upload to `k` and gives its id.
 async fn begin(f: &Fixture) -> String {
@@ -86,7 +88,66 @@ async fn an_upload_in_parts_combines_its_checksums() {
         let shown = attributes.object_parts().unwrap();
         assert_eq!(shown.total_parts_count(), Some(3));
         assert!(attributes.checksum().is_some());
+        let told = shown.parts().len();
+        assert_eq!(
+            told,
+            if kind == ChecksumType::Composite {
+                3
+            } else {
+                0
+            }
+        );
     }
+}
+
+/// As AWS was seen to answer: the ETag without quotes, a composite without its number of parts, and the checksums of
+/// parts only under a composite.
+#[tokio::test]
+async fn the_parts_of_a_composite_are_told_page_by_page_and_read_with_their_checksums() {
+    let f = fixture().await;
+    let spec = SparseSpec::new(20 << 20, 1).in_parts(Algorithm::Crc32c);
+    f.store().put_sparse(BUCKET, "k", spec.clone()).unwrap();
+    let ask = || {
+        let ask = f.client.get_object_attributes().bucket(BUCKET).key("k");
+        ask.object_attributes(ObjectAttributes::Etag)
+            .object_attributes(ObjectAttributes::Checksum)
+            .object_attributes(ObjectAttributes::ObjectParts)
+    };
+    let shown = ask().max_parts(2).send().await.unwrap();
+    assert_eq!(shown.e_tag(), Some(&*spec.etag));
+    let composite = spec.checksum.clone().unwrap().value;
+    let told = shown.checksum().unwrap();
+    let with_count = format!("{}-3", told.checksum_crc32_c().unwrap());
+    assert_eq!(with_count, composite);
+    assert_eq!(told.checksum_type(), Some(&ChecksumType::Composite));
+    let page = shown.object_parts().unwrap();
+    assert_eq!(page.total_parts_count(), Some(3));
+    assert_eq!(
+        (page.is_truncated(), page.max_parts()),
+        (Some(true), Some(2))
+    );
+    let next = page.next_part_number_marker().unwrap();
+    let last = ask().part_number_marker(next).send().await.unwrap();
+    let last = last.object_parts().unwrap();
+    assert_eq!(last.is_truncated(), Some(false));
+    let parts: Vec<_> = page.parts().iter().chain(last.parts()).collect();
+    let sizes: Vec<_> = parts.iter().filter_map(|part| part.size()).collect();
+    assert_eq!((sizes.len(), sizes.iter().sum::<i64>()), (3, 20 << 20));
+    for (number, part) in (1..).zip(parts) {
+        assert_eq!(part.part_number(), Some(number));
+        let got = f.client.get_object().bucket(BUCKET).key("k");
+        let got = got.part_number(number).checksum_mode(ChecksumMode::Enabled);
+        let got = got.send().await.unwrap();
+        assert_eq!(got.checksum_crc32_c(), part.checksum_crc32_c());
+        assert_eq!(got.parts_count(), Some(3));
+        // The client compares the checksum with what it reads.
+        let read = got.body.collect().await.unwrap().into_bytes();
+        assert_eq!(i64::try_from(read.len()).ok(), part.size());
+    }
+    f.store()
+        .configure(BUCKET, |settings| settings.attributes_denied = true)
+        .unwrap();
+    assert_eq!(refusal(ask().send().await), refused(403, "AccessDenied"));
 }
 
 #[tokio::test]

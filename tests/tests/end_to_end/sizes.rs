@@ -2,7 +2,8 @@
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use causeway_harness::s3::store::Attributes;
-use causeway_tests::{Lane, content, noise, run, shared};
+use causeway_tests::{Lane, content, noise, run, shared, write_event};
+use serde_json::Value;
 
 use crate::objects::aws_client;
 
@@ -75,19 +76,53 @@ fn a_multipart_object_is_checked_against_s3s_crc64nvme() {
     });
 }
 
-/// A CRC32C of checksums of parts is not one of the object.
+/// Copies an object in parts under a composite checksum and gives its proof.
+async fn copy_composite(lane: &Lane<'_>, key: &str, algorithm: ChecksumAlgorithm) -> Value {
+    let bytes = noise(8, (10 << 20) + 5);
+    upload_in_parts(lane, key, &bytes, algorithm).await;
+    let object = lane.store().get(&lane.source, key, None).unwrap();
+    assert_eq!(object.checksum.as_ref().unwrap().kind.name(), "COMPOSITE");
+    let stored = lane.copied(key).await;
+    assert!(content(&stored) == bytes);
+    lane.outcomes(key, 1).await[0]["proof"].clone()
+}
+
 #[test]
-fn a_composite_checksum_is_not_taken_for_one_of_the_whole() {
+fn a_composite_crc_is_put_together_from_those_of_the_parts() {
     run(async {
         let lane = shared().await.lane();
-        let bytes = noise(8, (5 << 20) + 5);
-        upload_in_parts(&lane, "parts", &bytes, ChecksumAlgorithm::Crc32C).await;
-        let object = lane.store().get(&lane.source, "parts", None).unwrap();
-        assert_eq!(object.checksum.as_ref().unwrap().kind.name(), "COMPOSITE");
-        let stored = lane.copied("parts").await;
-        assert!(content(&stored) == bytes);
-        let outcome = &lane.outcomes("parts", 1).await[0];
-        assert_eq!(outcome["proof"], "computed-crc32c");
+        for (algorithm, proof) in [
+            (ChecksumAlgorithm::Crc32C, "stored-crc32c"),
+            (ChecksumAlgorithm::Crc32, "crc32"),
+            (ChecksumAlgorithm::Sha256, "computed-crc32c"),
+        ] {
+            let key = format!("{algorithm}");
+            assert_eq!(copy_composite(&lane, &key, algorithm).await, proof, "{key}");
+        }
+        // What stands there is known again without asking for the parts.
+        lane.store()
+            .configure(&lane.source, |settings| settings.attributes_denied = true)
+            .unwrap();
+        let again = write_event(&lane.source, "CRC32C", Some((10 << 20) + 5));
+        lane.stack.send(&again).await;
+        let outcomes = lane.outcomes("CRC32C", 2).await;
+        assert_eq!(outcomes[1]["event"], "identical", "{outcomes:?}");
+    });
+}
+
+#[test]
+fn without_the_permission_to_ask_for_the_parts_it_is_computed_and_nobody_is_troubled() {
+    run(async {
+        let lane = shared().await.lane();
+        lane.store()
+            .configure(&lane.source, |settings| settings.attributes_denied = true)
+            .unwrap();
+        for key in ["one", "other"] {
+            let proof = copy_composite(&lane, key, ChecksumAlgorithm::Crc32C).await;
+            assert_eq!(proof, "computed-crc32c");
+            assert_eq!(lane.outcomes(key, 1).await.len(), 1);
+        }
+        assert_eq!(lane.letters(), []);
     });
 }
 
@@ -126,8 +161,10 @@ async fn upload_in_parts(
             CompletedPart::builder()
                 .part_number(number)
                 .set_e_tag(part.e_tag)
+                .set_checksum_crc32(part.checksum_crc32)
                 .set_checksum_crc32_c(part.checksum_crc32_c)
                 .set_checksum_crc64_nvme(part.checksum_crc64_nvme)
+                .set_checksum_sha256(part.checksum_sha256)
                 .build(),
         );
     }

@@ -83,7 +83,7 @@ impl Cell {
             + match self.request.scene {
                 Scene::Small | Scene::Tags | Scene::Created | Scene::Deleted => 1000,
                 Scene::Held | Scene::Streamed => MIB - 1000,
-                Scene::Session | Scene::Overwritten => 9 * MIB,
+                Scene::Session | Scene::Overwritten | Scene::Composite => 9 * MIB,
                 Scene::Computed | Scene::Parts => 2 * MIB,
             }
     }
@@ -105,7 +105,7 @@ impl Cell {
                 .unwrap();
         }
         let bytes = match self.request.scene {
-            Scene::Parts => self.sparse().body().bytes().await.unwrap(),
+            Scene::Parts | Scene::Composite => self.sparse().body().bytes().await.unwrap(),
             _ => NOISE.slice(self.number..self.number + self.size()),
         };
         match self.request.scene {
@@ -122,7 +122,7 @@ impl Cell {
         self.arm(&lane);
         match self.request.scene {
             Scene::Deleted => lane.delete("key"),
-            Scene::Parts => {
+            Scene::Parts | Scene::Composite => {
                 let put = lane.store().put_sparse(&lane.source, "key", self.sparse());
                 put.unwrap();
             }
@@ -189,7 +189,11 @@ impl Cell {
     }
 
     fn sparse(&self) -> SparseSpec {
-        SparseSpec::new(self.size() as u64, self.number as u64).with(Algorithm::Crc32c)
+        let spec = SparseSpec::new(self.size() as u64, self.number as u64);
+        match self.request.scene {
+            Scene::Composite => spec.in_parts(Algorithm::Crc32c),
+            _ => spec.with(Algorithm::Crc32c),
+        }
     }
 
     fn arm(&self, lane: &Lane<'_>) {

@@ -19,6 +19,8 @@ pub(crate) enum Expected {
 /// What `request` must end in when it suffers `fault` as often as `times`.
 pub(crate) fn expected(request: &Request, fault: Fault, times: usize) -> Expected {
     match (request.at, fault) {
+        // What is not told is computed.
+        _ if request.name == "s3-get-attributes" => Expected::Converges,
         // What refuses a HEAD has no body: it is not known what it is.
         (At::S3, Fault::Barred) if request.method != Method::HEAD => {
             Expected::Quarantined("source-denied")
@@ -74,7 +76,7 @@ pub(crate) fn is_repeated(request: &Request, fault: Fault) -> bool {
     }
     match (request.name, fault) {
         // Both sides are looked at anew, or nobody cares.
-        ("s3-head" | "s3-head-after-delete" | "gcs-session-cancel", _)
+        ("s3-head" | "s3-head-after-delete" | "s3-get-attributes" | "gcs-session-cancel", _)
         // It is not read.
         | ("gcs-probe-write", Fault::Corrupt)
         // The whole is read anew, or sent in another session.

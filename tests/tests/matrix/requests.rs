@@ -26,6 +26,8 @@ pub(crate) enum Scene {
     Computed,
     /// One that is copied in parts.
     Parts,
+    /// One whose checksum is put together from those of its parts.
+    Composite,
     /// A small object with its tags.
     Tags,
     /// A small object along a route that propagates deletes.
@@ -132,6 +134,14 @@ impl Request {
             .within(MIDST),
             Self::s3("s3-head", Method::HEAD, key, Scene::Created),
             Self::s3("s3-head-after-delete", Method::HEAD, key, Scene::Deleted),
+            Self::s3(
+                "s3-get-attributes",
+                get.clone(),
+                "/{source}/key?attributes",
+                Scene::Composite,
+            )
+            .within(Some(10))
+            .tells(true),
             Self::s3("s3-get-tags", get, "/{source}/key?tagging", Scene::Tags)
                 .within(Some(10))
                 .tells(true),

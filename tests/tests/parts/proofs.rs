@@ -1,7 +1,7 @@
 //! What proves the bytes of an object that arrives in parts, and what is refused.
 
 use causeway_harness::s3::Fault;
-use causeway_harness::s3::store::Algorithm;
+use causeway_harness::s3::store::{Algorithm, SparseSpec};
 use causeway_shared::error::ErrorKind;
 use causeway_tests::run;
 
@@ -22,6 +22,19 @@ fn the_source_s_crc32c_is_put_together_from_what_gcs_says_of_the_parts() {
         let metadata = &stored.metadata.custom;
         assert_eq!(metadata["causeway-source-key"], "key");
         assert_eq!(written(&lane, ".causeway-parts/"), 6 + 1);
+    });
+}
+
+/// S3's parts are not ours: whatever both are, the whole is the same.
+#[test]
+fn a_composite_is_put_together_from_the_parts_at_the_source() {
+    run(async {
+        let lane = shared().await.lane();
+        let size = 19 * MIB + 12_345;
+        let spec = SparseSpec::new(size, size).in_parts(Algorithm::Crc32c);
+        assert_eq!(spec.parts.len(), 3);
+        copy(&lane, &spec).await;
+        assert_eq!(ended(&lane, "copied").await["proof"], "stored-crc32c");
     });
 }
 

@@ -6,8 +6,11 @@ use causeway_shared::error::ErrorKind;
 use causeway_tests::{content, noise, run};
 use futures::future::join_all;
 use serde_json::json;
+use wiremock::ResponseTemplate;
+use wiremock::matchers::query_param;
 
-use crate::fixture::{Scripted, header, shared};
+use crate::fixture::{Scripted, header, query, shared};
+use crate::gcs::multipart_metadata;
 use crate::raw::{Answer, RawLane, md5_etag};
 use crate::resumable::{go_on, nothing_stands, started};
 
@@ -126,7 +129,7 @@ fn after_a_mismatch_the_session_is_cancelled_without_its_last_piece() {
             .respond_with(go_on(QUANTUM * 4))
             .mount(&site.fixture.gcs)
             .await;
-        let cancelled = wiremock::ResponseTemplate::new(499);
+        let cancelled = ResponseTemplate::new(499);
         site.upload("DELETE")
             .respond_with(cancelled)
             .mount(&site.fixture.gcs)
@@ -173,6 +176,67 @@ fn what_is_no_checksum_of_the_whole_object_is_not_compared() {
             assert_eq!(content(&source.lane.stored("key").unwrap()), bytes);
         }
     });
+}
+
+/// An object whose checksum is computed goes in a session. One request with the checksum before the bytes means that
+/// nobody looked at them.
+#[test]
+fn the_parts_of_a_composite_prove_the_whole_in_one_request_and_by_no_byte() {
+    run(async {
+        let site = shared().await.site();
+        let bytes = noise(7, (5 << 20) + 12_345);
+        let parts = bytes.chunks(5 << 20).map(|part| (part.len(), crc32c(part)));
+        let parts: Vec<_> = parts.collect();
+        let of_parts: Vec<u8> = parts.iter().flat_map(|(_, crc)| *crc).collect();
+        let composite = BASE64_STANDARD.encode(crc32c(&of_parts));
+        let object = Scripted::opaque(bytes)
+            .header("x-amz-checksum-type", "COMPOSITE")
+            .header("x-amz-checksum-crc32c", format!("{composite}-2"));
+        site.holds(&object).await;
+        let listed: String = (1..)
+            .zip(&parts)
+            .map(|(number, (size, crc))| {
+                let crc = BASE64_STANDARD.encode(crc);
+                format!("<Part><PartNumber>{number}</PartNumber><Size>{size}</Size><ChecksumCRC32C>{crc}</ChecksumCRC32C></Part>")
+            })
+            .collect();
+        let told = format!(
+            "<GetObjectAttributesResponse xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><ETag>an-opaque-etag</ETag><ObjectParts><PartsCount>2</PartsCount><IsTruncated>false</IsTruncated>{listed}</ObjectParts></GetObjectAttributesResponse>"
+        );
+        site.source()
+            .and(query_param("attributes", ""))
+            .respond_with(ResponseTemplate::new(200).set_body_string(told))
+            .with_priority(1)
+            .mount(&site.fixture.s3)
+            .await;
+        site.once(site.upload("POST"), object.stored(1)).await;
+        assert_eq!(site.transfer(&object).await["proof"], "stored-crc32c");
+
+        let reads = site.reads().await;
+        let [read, asked] = &reads[..] else {
+            panic!("{reads:?}")
+        };
+        assert!(query(read).is_empty());
+        for (name, value) in [
+            ("x-amz-object-attributes", "ETag,ObjectParts"),
+            ("x-amz-max-parts", "1000"),
+            ("x-amz-part-number-marker", "0"),
+        ] {
+            assert_eq!(header(asked, name), Some(value));
+        }
+        let writes = site.writes().await;
+        let [upload] = &writes[..] else {
+            panic!("{} requests to GCS", writes.len())
+        };
+        let media_type = "application/octet-stream";
+        let said = multipart_metadata(site.fixture, upload, &object, 0, media_type);
+        assert_eq!(said["crc32c"], object.crc32c());
+    });
+}
+
+fn crc32c(bytes: &[u8]) -> [u8; 4] {
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes);
+    u32::try_from(crc).unwrap().to_be_bytes()
 }
 
 #[test]

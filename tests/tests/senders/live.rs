@@ -56,10 +56,12 @@ const SEAWEEDFS: &str = r"
 s3 = client('s3')
 s3.create_bucket(Bucket='source-00')
 s3.put_object(Bucket='source-00', Key=sys.argv[2], Body=b'through a webhook', ContentType='text/plain')
-upload = s3.create_multipart_upload(Bucket='source-00', Key='parts')['UploadId']
-part = s3.upload_part(Bucket='source-00', Key='parts', UploadId=upload, PartNumber=1, Body=b'p' * 5_300_000)
+upload = s3.create_multipart_upload(Bucket='source-00', Key='parts', ChecksumAlgorithm='CRC32')['UploadId']
+part = s3.upload_part(Bucket='source-00', Key='parts', UploadId=upload, PartNumber=1, Body=b'p' * 5_300_000,
+                      ChecksumAlgorithm='CRC32')
 s3.complete_multipart_upload(Bucket='source-00', Key='parts', UploadId=upload,
-                             MultipartUpload={'Parts': [{'PartNumber': 1, 'ETag': part['ETag']}]})
+                             MultipartUpload={'Parts': [{'PartNumber': 1, 'ETag': part['ETag'],
+                                                         'ChecksumCRC32': part['ChecksumCRC32']}]})
 ";
 
 #[test]
@@ -83,6 +85,11 @@ fn what_seaweedfs_tells_its_webhook_arrives_and_its_parts_do_not() {
         let copied = lane.copied(KEY).await;
         assert_eq!(content(&copied), "through a webhook");
         assert_eq!(lane.copied("parts").await.size(), 5_300_000);
+        // It has a composite, and tells of the parts without their checksums.
+        assert_eq!(
+            lane.outcomes("parts", 1).await[0]["proof"],
+            "computed-crc32c"
+        );
         assert_eq!(lane.names(), [KEY, "parts"]);
     });
 }

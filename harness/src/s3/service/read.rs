@@ -16,8 +16,9 @@ use super::convert::{
     condition_value, encryption, etag, set_checksum, show_checksum, signed, timestamp, version_id,
 };
 use super::errors::{self, refuse};
+use super::list::page_size;
 use super::{Reply, Service};
-use crate::s3::store::{Body, Object};
+use crate::s3::store::{Body, Kind, Object, Part, RawChecksum, StoreError};
 
 /// What S3 says of an object whose writer said nothing.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -58,6 +59,10 @@ macro_rules! describe {
             .clone_from(&attributes.website_redirect_location);
         if $part.checksum {
             show_checksum!($output, object.checksum);
+        }
+        if let Some(kept) = $part.of_part {
+            $output.checksum_type = object.checksum.as_ref().map(|shown| kind(shown.kind));
+            set_checksum!($output, kept.algorithm, kept.base64());
         }
     }};
 }
@@ -144,19 +149,25 @@ pub(super) fn blob(body: &Body) -> StreamingBlob {
     }
 }
 
+fn kind(kind: Kind) -> dto::ChecksumType {
+    dto::ChecksumType::from_static(kind.name())
+}
+
 /// Which of an object's bytes a request is answered with.
-struct Extent {
+struct Extent<'a> {
     range: Range<u64>,
     size: u64,
     /// Whether it is not simply all of them.
     partial: bool,
     count: Option<i32>,
     checksum: bool,
+    /// The checksum of the part that was asked for.
+    of_part: Option<&'a RawChecksum>,
 }
 
-impl Extent {
+impl<'a> Extent<'a> {
     fn new(
-        object: &Object,
+        object: &'a Object,
         range: Option<&dto::Range>,
         part_number: Option<i32>,
         mode: Option<&ChecksumMode>,
@@ -178,12 +189,19 @@ impl Extent {
         };
         let partial = wanted.is_some();
         let count = part_number.and(i32::try_from(object.parts.len()).ok());
+        let wants_checksum = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+        let part = part_number.filter(|_| wants_checksum);
         Ok(Self {
             range: wanted.unwrap_or(0..size),
             size,
             partial,
             count: count.filter(|count| *count > 0),
-            checksum: !partial && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED),
+            checksum: !partial && wants_checksum,
+            of_part: part.and_then(|number| {
+                let mut parts = object.parts.iter();
+                let part = parts.find(|part| i32::from(part.number) == number)?;
+                shown_of(object, part)
+            }),
         })
     }
 
@@ -191,6 +209,15 @@ impl Extent {
         let (start, end) = (self.range.start, self.range.end);
         (self.partial && start < end).then(|| format!("bytes {start}-{}/{}", end - 1, self.size))
     }
+}
+
+/// The checksum of `part` that S3 shows: under one of the whole object, none but that of its only part
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributesParts.html>).
+fn shown_of<'a>(object: &Object, part: &'a Part) -> Option<&'a RawChecksum> {
+    let shown = object.checksum.as_ref()?;
+    let is_shown = shown.kind == Kind::Composite || object.parts.len() == 1;
+    let mut kept = part.checksums.iter().filter(|_| is_shown);
+    kept.find(|kept| kept.algorithm == shown.algorithm)
 }
 
 fn part_range(object: &Object, number: i32) -> S3Result<Range<u64>> {
@@ -248,7 +275,12 @@ pub(super) fn get_object_attributes(
     let input = &request.input;
     let (bucket, owner) = (&input.bucket, input.expected_bucket_owner.as_deref());
     let settings = service.admit(request, bucket, Some(&input.key), owner)?;
+    if settings.attributes_denied {
+        return Err(refuse(StoreError::AccessDenied));
+    }
     let object = find(service, bucket, &input.key, input.version_id.as_deref())?;
+    let (max_parts, limit) = page_size(input.max_parts)?;
+    let after = input.part_number_marker.unwrap_or(0);
     // One header may name several; `s3s` only splits repeated headers.
     let wanted: Vec<&str> = input
         .object_attributes
@@ -260,7 +292,8 @@ pub(super) fn get_object_attributes(
     let output = GetObjectAttributesOutput {
         e_tag: wants("ETag").then(|| etag(&object.etag)),
         checksum: wants("Checksum").then(|| checksum_of(&object)),
-        object_parts: (wants("ObjectParts") && !object.parts.is_empty()).then(|| parts_of(&object)),
+        object_parts: (wants("ObjectParts") && !object.parts.is_empty())
+            .then(|| parts_of(&object, max_parts, limit, after)),
         object_size: wants("ObjectSize").then(|| signed(object.size())),
         storage_class: wants("StorageClass").then(|| object.storage_class().to_owned().into()),
         last_modified: Some(timestamp(object.last_modified)),
@@ -270,33 +303,56 @@ pub(super) fn get_object_attributes(
     Ok(S3Response::new(output))
 }
 
+/// S3 shows a composite without how many parts it is of here, and nowhere else.
 fn checksum_of(object: &Object) -> dto::Checksum {
     let mut shown = dto::Checksum::default();
-    show_checksum!(shown, object.checksum);
+    if let Some(checksum) = &object.checksum {
+        let bare = checksum.value.split('-').next().unwrap_or_default();
+        shown.checksum_type = Some(kind(checksum.kind));
+        set_checksum!(shown, checksum.algorithm, bare.to_owned());
+    }
     shown
 }
 
-fn parts_of(object: &Object) -> dto::GetObjectAttributesParts {
-    let parts = object.parts.iter().map(|part| {
-        let mut shown = dto::ObjectPart {
-            part_number: Some(part.number.into()),
-            size: Some(signed(part.body.length())),
-            ..dto::ObjectPart::default()
+/// A page of the parts of a composite; of any other object, how many there are.
+fn parts_of(
+    object: &Object,
+    max_parts: i32,
+    limit: usize,
+    after: i32,
+) -> dto::GetObjectAttributesParts {
+    let total_parts_count = i32::try_from(object.parts.len()).ok();
+    let checksum = object.checksum.as_ref();
+    if checksum.is_none_or(|checksum| checksum.kind != Kind::Composite) {
+        return dto::GetObjectAttributesParts {
+            total_parts_count,
+            ..dto::GetObjectAttributesParts::default()
         };
-        let of_object = object.checksum.as_ref().map(|shown| shown.algorithm);
-        let kept = part
-            .checksums
-            .iter()
-            .find(|kept| Some(kept.algorithm) == of_object);
-        if let Some(kept) = kept {
-            set_checksum!(shown, kept.algorithm, kept.base64());
-        }
-        shown
-    });
-    dto::GetObjectAttributesParts {
-        total_parts_count: i32::try_from(object.parts.len()).ok(),
-        is_truncated: Some(false),
-        parts: Some(parts.collect()),
-        ..dto::GetObjectAttributesParts::default()
     }
+    let mut rest = object
+        .parts
+        .iter()
+        .filter(|part| i32::from(part.number) > after);
+    let page = rest.by_ref().take(limit);
+    let parts: Vec<_> = page.map(|part| shown_part(object, part)).collect();
+    dto::GetObjectAttributesParts {
+        total_parts_count,
+        is_truncated: Some(rest.next().is_some()),
+        max_parts: Some(max_parts),
+        part_number_marker: Some(after),
+        next_part_number_marker: parts.last().map_or(Some(0), |part| part.part_number),
+        parts: Some(parts),
+    }
+}
+
+fn shown_part(object: &Object, part: &Part) -> dto::ObjectPart {
+    let mut shown = dto::ObjectPart {
+        part_number: Some(part.number.into()),
+        size: Some(signed(part.body.length())),
+        ..dto::ObjectPart::default()
+    };
+    if let Some(kept) = shown_of(object, part) {
+        set_checksum!(shown, kept.algorithm, kept.base64());
+    }
+    shown
 }

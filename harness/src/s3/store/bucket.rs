@@ -35,6 +35,8 @@ pub struct BucketSettings {
     pub kms: bool,
     /// The caller lacks `s3:ListBucket`: a missing key answers 403, and listing is refused.
     pub list_denied: bool,
+    /// Whether clients may not ask for the attributes of objects (`s3:GetObjectAttributes`).
+    pub attributes_denied: bool,
 }
 
 /// A key, ordered by its UTF-8 bytes as S3 orders it.

@@ -36,6 +36,7 @@ pub use multipart::{CompletedPart, Completion, Upload};
 pub(crate) use object::hex;
 pub use object::{Attributes, Object, Part, Tags, VersionId};
 pub use sparse::SparseSpec;
+pub(crate) use sparse::composite;
 use state::State;
 
 /// The account that owns buckets unless their settings say otherwise.
@@ -125,6 +126,7 @@ impl Store {
             versioning: Versioning::Off,
             kms: false,
             list_denied: false,
+            attributes_denied: false,
         }
     }
 

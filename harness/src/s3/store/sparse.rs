@@ -10,15 +10,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::body::Body;
-use super::checksum::{Algorithm, Checksum, repeated};
+use super::checksum::{Algorithm, Checksum, Kind, PartChecksum, combine, repeated};
 use super::ingest::digest;
 use super::object::hex;
-use super::{Attributes, ChangeKind, NewObject, Object, Store, StoreError, WriteCondition};
+use super::{
+    Attributes, ChangeKind, NewObject, Object, Part, Store, StoreError, WriteCondition, now,
+};
 
 /// The largest prime below 1 MiB.
 const BLOCK: usize = 1_048_573;
 /// The size of the parts that the ETag speaks of.
 const PART: u64 = 8 << 20;
+/// The size of the parts that have checksums: whole blocks, so that they can be told at once.
+const SUMMED_PART: usize = 8 * BLOCK;
 
 /// An object to be put in a store without anybody writing its bytes.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub struct SparseSpec {
     pub etag: String,
     /// The checksum that is stored with it; none at first. Need not be the right one.
     pub checksum: Option<Checksum>,
+    /// Its parts, with their checksums; none at first.
+    pub parts: Vec<Part>,
     block: Bytes,
     size: u64,
 }
@@ -43,6 +49,7 @@ impl SparseSpec {
             attributes: Attributes::default(),
             etag: format!("{}-{}", hex(&digest), size.div_ceil(PART).max(1)),
             checksum: None,
+            parts: Vec::new(),
             block: block(seed),
             size,
         }
@@ -82,6 +89,26 @@ impl SparseSpec {
         self
     }
 
+    /// With the checksums of its parts stored, each of that CRC, and their composite; without any for another
+    /// algorithm.
+    #[must_use]
+    pub fn in_parts(mut self, algorithm: Algorithm) -> Self {
+        let starts = (0..self.size).step_by(SUMMED_PART);
+        let parts = (1..).zip(starts).filter_map(|(number, start)| {
+            let end = self.size.min(start + SUMMED_PART as u64);
+            Some(Part {
+                number,
+                body: self.body().slice(start..end),
+                md5: [0; 16],
+                checksums: vec![repeated(algorithm, &self.block, end - start)?],
+                last_modified: now(),
+            })
+        });
+        self.parts = parts.collect();
+        self.checksum = composite(algorithm, &self.parts);
+        self
+    }
+
     /// With the MD5 of its bytes as the ETag, as if it had been uploaded in one piece. Takes time in
     /// proportion to the size: all the bytes are hashed.
     ///
@@ -91,6 +118,19 @@ impl SparseSpec {
         self.etag = hex(&digest(&self.body(), []).await?.md5);
         Ok(self)
     }
+}
+
+/// The composite of `parts`, each of which has a checksum of that algorithm.
+pub(crate) fn composite(algorithm: Algorithm, parts: &[Part]) -> Option<Checksum> {
+    let of_parts = parts.iter().map(|part| {
+        let mut kept = part.checksums.iter();
+        Some(PartChecksum {
+            value: kept.find(|kept| kept.algorithm == algorithm)?,
+            size: part.body.length(),
+        })
+    });
+    let of_parts: Vec<_> = of_parts.collect::<Option<_>>()?;
+    Some(combine(algorithm, Kind::Composite, &of_parts))
 }
 
 /// A block of bytes that look like nothing in particular.
@@ -131,7 +171,7 @@ impl Store {
             etag: spec.etag,
             attributes: spec.attributes,
             checksum: spec.checksum,
-            parts: Vec::new(),
+            parts: spec.parts,
             kind,
         };
         self.commit(bucket, new, &WriteCondition::default())

@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
 use http::{HeaderMap, Method, Request, Response};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{BUCKET, Change, Checksums, LISTED, Readable, S3, SKEW, Version, timestamp};
+use super::{BUCKET, Change, Checksums, LISTED, Parts, Readable, S3, SKEW, Version, timestamp};
 use crate::simulate::body::Body;
 use crate::simulate::gcs::{asked, decoded, parameter};
 
@@ -38,7 +39,7 @@ impl S3 {
         };
         if bucket != BUCKET {
             // There is nothing in it.
-            return Self::new(false, Readable::All).get_in(request, key);
+            return Self::default().get_in(request, key);
         }
         self.get_in(request, key)
     }
@@ -77,6 +78,9 @@ impl S3 {
         };
         if is_of_tags {
             return (self.tagging(&key, query), None);
+        }
+        if query.starts_with("attributes") && self.parts != Parts::Ignored {
+            return (self.attributes(version, request.headers()), None);
         }
         let header = |name| {
             request
@@ -134,6 +138,26 @@ impl S3 {
         Response::new(format!("<Tagging><TagSet>{tag}</TagSet></Tagging>").into())
     }
 
+    /// A page of one part.
+    fn attributes(&self, version: &Version, headers: &HeaderMap) -> Response<Bytes> {
+        match self.parts {
+            Parts::Denied => return error(403, "AccessDenied"),
+            Parts::Unknown => return error(501, "NotImplemented"),
+            Parts::Told | Parts::Ignored => {}
+        }
+        let marker = headers.get("x-amz-part-number-marker");
+        let is_second = marker.is_some_and(|marker| marker == "1");
+        let part = &version.parts()[usize::from(is_second)];
+        let crc32c = BASE64_STANDARD.encode(part.crc32c().to_be_bytes());
+        let body = format!(
+            "<GetObjectAttributesResponse><ETag>{}</ETag><ObjectParts><IsTruncated>{}</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><Part><Size>{}</Size><ChecksumCRC32C>{crc32c}</ChecksumCRC32C></Part></ObjectParts></GetObjectAttributesResponse>",
+            version.etag.trim_matches('"'),
+            !is_second,
+            part.length(),
+        );
+        Response::new(body.into())
+    }
+
     fn object(
         &self,
         version: &Version,
@@ -170,6 +194,11 @@ impl Version {
     fn checksum_headers(&self) -> Vec<(&'static str, String)> {
         let base64 = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
         let crc32c = || base64(&self.body.crc32c().to_be_bytes());
+        let composite = || {
+            let of_parts = self.parts().map(|part| part.crc32c().to_be_bytes());
+            let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, of_parts.as_flattened());
+            base64(&crc.to_be_bytes()[4..])
+        };
         let crc64 = || base64(&self.body.crc64().to_be_bytes());
         let full = ("x-amz-checksum-type", "FULL_OBJECT".to_owned());
         let kms = ("x-amz-server-side-encryption", "aws:kms".to_owned());
@@ -190,7 +219,7 @@ impl Version {
             }
             Checksums::Composite => vec![
                 ("x-amz-checksum-type", "COMPOSITE".to_owned()),
-                ("x-amz-checksum-crc32c", format!("{}-2", crc32c())),
+                ("x-amz-checksum-crc32c", format!("{}-2", composite())),
             ],
             Checksums::Nothing => Vec::new(),
         }

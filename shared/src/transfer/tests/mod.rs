@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod carried;
+mod composite;
 mod computed;
 mod conflict;
 mod credentials;
@@ -141,6 +142,7 @@ impl Run {
             part("uploadType="),
             part("ifGenerationMatch="),
             part("tagging="),
+            part("attributes="),
             part("versionId="),
             header(CONTENT_RANGE),
             header(RANGE),
