@@ -25,6 +25,9 @@ pub const DELIVERIES_OF_DAMAGED: u32 = 3;
 /// The same where a store or a service refuses what a person probably has to mend: some 15 minutes, in which a
 /// permission that was given arrives, and a mistake of the moment has passed.
 pub const DELIVERIES_OF_REFUSED: u32 = 11;
+/// And a large object whose upload is denied: a permission takes some minutes to arrive.
+const DELIVERIES_OF_DENIED_UPLOADS: u32 = 4;
+const AFTER_DENIED_UPLOAD: Duration = Duration::from_mins(7);
 
 /// How often a walk tries that for one page: half a minute at most, because a person waits for what it says.
 const PAGES_OF_REFUSED: u32 = 5;
@@ -113,6 +116,17 @@ pub fn after_page(error: &TransferError, attempt: u32, seed: u64) -> Disposition
         return Disposition::Quarantine;
     }
     after_delivery(error, attempt, seed)
+}
+
+/// `error` as the `delivery`th delivery (from 1) of a large object has it. To find out whether its upload is still denied
+/// all of it has to be sent, so that is tried seldom and few times.
+#[must_use]
+pub(crate) fn of_large(mut error: TransferError, delivery: u32) -> TransferError {
+    if error.kind == ErrorKind::DestinationDenied {
+        error.is_final |= delivery >= DELIVERIES_OF_DENIED_UPLOADS;
+        error.retry_after.get_or_insert(AFTER_DENIED_UPLOAD);
+    }
+    error
 }
 
 /// How often what failed with `error` is tried: in one delivery, and in how many deliveries.
@@ -320,6 +334,18 @@ mod tests {
         ] {
             assert!(!passes(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_large_object_is_sent_few_times_while_its_upload_is_denied() {
+        let denied = |delivery| {
+            let error = of_large(error(ErrorKind::DestinationDenied, None), delivery);
+            after_delivery(&error, delivery, 1)
+        };
+        assert!(matches!(denied(1), Disposition::RetryAfter(wait) if wait >= AFTER_DENIED_UPLOAD));
+        assert_eq!(denied(4), Disposition::Quarantine);
+        let busy = of_large(error(ErrorKind::DestinationUnavailable, None), 9);
+        assert_eq!((busy.is_final, busy.retry_after), (false, None));
     }
 
     #[test]

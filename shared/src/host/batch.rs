@@ -27,6 +27,7 @@ use crate::event::{self, EventError, Notification};
 use crate::ledger::Record;
 use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
+use crate::retry::of_large;
 use crate::route::Routes;
 use crate::transfer::{Ending, Outcome, Transfer};
 
@@ -274,6 +275,7 @@ async fn carry_out<P: Platform>(
             }
             return None;
         }
+        Err(error) if is_large(leader) => Err(of_large(error, count)),
         Err(error) => Err(error),
     };
     if let Err(error) = &result {

@@ -36,6 +36,23 @@ fn slice_follows_slice_while_there_is_time() {
     ));
 }
 
+/// As a message of its own it would begin to be counted: all of it would be sent for ever.
+#[test]
+fn a_denial_is_no_progress_however_far_the_session_had_come() {
+    let (session, _) = after_a_slice(6).carried();
+    let mut run = taken_up(session);
+    run.answer(persisted(SLICE));
+    run.answer(span(SLICE, SLICE, HUGE, MD5_ETAG));
+    run.answer(persisted(2 * SLICE));
+    run.answer(span(2 * SLICE, HUGE - 2 * SLICE, HUGE, MD5_ETAG));
+    let denied = r#"{"error":{"code":403,"message":"no","errors":[{"reason":"forbidden"}]}}"#;
+    run.answer(reply(403, &[], denied)).waits();
+    run.answer(persisted(2 * SLICE));
+    run.answer(span(2 * SLICE, HUGE - 2 * SLICE, HUGE, MD5_ETAG));
+    run.answer(reply(403, &[], denied));
+    assert_eq!(run.failed().kind, ErrorKind::DestinationDenied);
+}
+
 #[test]
 fn after_that_the_session_goes_on_with_another_message() {
     let (session, delay) = after_a_slice(6).carried();
