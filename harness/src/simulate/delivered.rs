@@ -66,7 +66,10 @@ impl Delivered for SimulatedMessage {
     }
 
     fn count(&self) -> u32 {
-        self.shown.count
+        let waits_in_place = self.world.is(Mutant::WaitsInPlace);
+        self.shown
+            .count
+            .min(if waits_in_place { 7 } else { u32::MAX })
     }
 
     fn acknowledge(&self) {
@@ -76,7 +79,7 @@ impl Delivered for SimulatedMessage {
     fn again_after(&self, delay: u32) {
         match self.world.mutant {
             Some(Mutant::RetryForgotten) => {}
-            Some(Mutant::NoGrowingDelay) => self.say(Verdict::Again(delay.min(60))),
+            Some(Mutant::WaitsInPlace) => self.say(Verdict::Again(delay.min(60))),
             _ => self.say(Verdict::Again(delay)),
         }
     }

@@ -85,8 +85,8 @@ pub enum Mutant {
     FewRequests,
     /// Queues keep messages for an hour.
     ShortRetention,
-    /// What cannot be begun comes again every minute.
-    NoGrowingDelay,
+    /// What waits for the configuration comes again every minute, as the same message.
+    WaitsInPlace,
     /// Deliveries in which nothing was begun count.
     WaitingCounts,
     /// What a newer version wrote is not read.
