@@ -72,6 +72,8 @@ struct Claims {
 pub(super) struct Gcs {
     api: Api,
     commits: broadcast::Receiver<Commit>,
+    /// The names that sessions write to, the first session's first: also of those that the store has forgotten.
+    targets: Vec<String>,
     /// Sessions that somebody may no longer know of, by no fault of ours: a reply or an isolate was lost.
     orphans: BTreeSet<u64>,
     /// How many requests with bytes each session has had: the newest owns it.
@@ -98,6 +100,7 @@ impl Gcs {
         Self {
             commits: state.commits(),
             api: Api::new(Arc::new(state), LISTED as u64),
+            targets: Vec::new(),
             orphans: BTreeSet::new(),
             tickets: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -127,6 +130,11 @@ impl Gcs {
             wire.suffix.clone().into(),
         ];
         let served = self.api.serve(&wire.head, chunks, wire.length);
+        for id in self.targets.len() as u64..self.sessions() {
+            let begun = self.session(id + 1);
+            let target = begun.map(|session| session.target().name.clone());
+            self.targets.push(target.unwrap_or_default());
+        }
         (served, self.commits.try_recv().ok())
     }
 
@@ -201,7 +209,8 @@ impl Gcs {
 
     /// The name that the session `id` writes to.
     pub(super) fn target(&self, id: u64) -> Option<String> {
-        Some(self.session(id)?.target().name.clone())
+        let place = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.targets.get(place).cloned()
     }
 
     /// The names that open sessions write to of which somebody should know.

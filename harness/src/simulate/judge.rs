@@ -42,6 +42,8 @@ pub(super) struct Judge {
     standing: BTreeMap<String, (u64, usize)>,
     /// When copies were deleted, in milliseconds.
     deletes: Vec<u64>,
+    /// How many deletes found nothing, or another generation.
+    pub(super) deletes_in_vain: u64,
     /// Names that a delete was asked for without the brake's leave, and how many were made.
     unbraked: BTreeMap<String, u64>,
     /// How often a transfer of each key was begun.
@@ -235,8 +237,9 @@ impl Judge {
             self.object("messages are left in the queues, and nobody will deliver them");
         }
         for dead in &queues.dead {
-            // Each fault may have cost a delete that was granted and never made.
-            let granted = self.deletes.len() as u64 + faults.injected.values().sum::<u64>();
+            // Each fault may have cost a delete that was granted and never made; others found nothing.
+            let made = self.deletes.len() as u64 + self.deletes_in_vain;
+            let granted = made + faults.injected.values().sum::<u64>();
             let is_many = dead.kind == Some(ErrorKind::DeletesBraked) && granted >= ALWAYS;
             if !is_many && !explains(dead, &faults, &world.scenario) {
                 let (kind, key) = (dead.kind, &dead.key);

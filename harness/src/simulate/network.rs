@@ -258,6 +258,9 @@ impl World {
         if status >= 400 && status != 404 {
             self.judge.borrow_mut().reasons += 1;
         }
+        if wire.head.method() == Method::DELETE && matches!(status, 404 | 412) {
+            self.judge.borrow_mut().deletes_in_vain += 1;
+        }
         self.tell(status.into(), format_args!("{status} to {wire}"));
         served
     }

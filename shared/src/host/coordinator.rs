@@ -102,6 +102,10 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
     /// # Errors
     /// The platform's error, or why the report cannot be read.
     pub async fn answer(&self, report: &str) -> Result<String, String> {
+        if self.state.load(&self.storage).await? {
+            let woken = self.wake_if_forgotten();
+            self.state.attempt(&self.storage, woken).await?;
+        }
         let taken = self.take(from_json(report)?);
         let answer = self.state.attempt(&self.storage, taken).await?;
         Ok(to_json(&answer))
@@ -135,6 +139,15 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         self.storage.set_alarm(Some(Duration::ZERO)).await
     }
 
+    /// The platform drops an alarm that has failed six times: the next report of a run without one wakes it.
+    async fn wake_if_forgotten(&self) -> Result<(), String> {
+        let has_run = self.state.with(|coordinator| coordinator.run().is_some())?;
+        if has_run && !self.storage.has_alarm().await? {
+            self.wake_now().await?;
+        }
+        Ok(())
+    }
+
     async fn take(&self, report: Report) -> Result<Answer, String> {
         let now = self.platform.now();
         match report {
@@ -150,10 +163,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
                     .with(|coordinator| coordinator.start(*order, &run, now));
                 match started? {
                     Started::Underway => {
-                        // The platform drops an alarm that has failed six times.
-                        if !self.storage.has_alarm().await? {
-                            self.wake_now().await?;
-                        }
+                        self.wake_if_forgotten().await?;
                         return Ok(Answer::Underway);
                     }
                     Started::Busy => return Ok(Answer::Busy),

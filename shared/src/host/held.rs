@@ -36,17 +36,18 @@ impl<T> Default for Held<T> {
 }
 
 impl<T: Stored> Held<T> {
-    /// Reads it, unless it is there.
+    /// Reads it, unless it is there. Gives whether it was read.
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub(super) async fn load(&self, storage: &impl Storage) -> Result<(), String> {
-        if self.state.borrow().is_none() {
+    pub(super) async fn load(&self, storage: &impl Storage) -> Result<bool, String> {
+        let is_there = self.state.borrow().is_some();
+        if !is_there {
             let stored = T::read(storage).await?;
             // Another request may have read it meanwhile, and changed it.
             self.state.borrow_mut().get_or_insert(stored);
         }
-        Ok(())
+        Ok(!is_there)
     }
 
     /// Runs `act` on the loaded state. Nothing else changes it meanwhile.

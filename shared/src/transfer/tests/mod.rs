@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod carried;
+#[cfg(not(target_family = "wasm"))]
 mod composite;
 mod computed;
 mod conflict;
