@@ -139,10 +139,10 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
         self.storage.set_alarm(Some(Duration::ZERO)).await
     }
 
-    /// The platform drops an alarm that has failed six times: the next report of a run without one wakes it.
+    /// The platform drops an alarm that has failed six times: the next report wakes a coordinator that needs one.
     async fn wake_if_forgotten(&self) -> Result<(), String> {
-        let has_run = self.state.with(|coordinator| coordinator.run().is_some())?;
-        if has_run && !self.storage.has_alarm().await? {
+        let has_work = self.state.with(|coordinator| coordinator.has_work())?;
+        if has_work && !self.storage.has_alarm().await? {
             self.wake_now().await?;
         }
         Ok(())

@@ -154,6 +154,12 @@ impl Coordinator {
         self.run.as_ref().map(|run| run.id.as_str())
     }
 
+    /// Whether it has a run, or parts of one to delete.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.run.is_some() || self.leftovers.next().is_some()
+    }
+
     /// Its name and when its run began, or `None` while it has no run.
     #[must_use]
     pub fn under_way(&self) -> Option<(String, Timestamp)> {
