@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 #[test]
-fn the_worker_is_at_most_1382_kib_and_557_kib_compressed() {
+fn the_worker_is_at_most_1382_kib_and_558_kib_compressed() {
     let toolchain = ensure(&mut Reporter::stderr()).unwrap();
     let bundle = toolchain.bundle();
     let mut whole = Vec::new();
@@ -21,5 +21,5 @@ fn the_worker_is_at_most_1382_kib_and_557_kib_compressed() {
     gzip.write_all(&whole).unwrap();
     let compressed = gzip.finish().unwrap().len();
     assert!(whole.len() <= 1382 << 10, "{} bytes", whole.len());
-    assert!(compressed <= 557 << 10, "{compressed} bytes compressed");
+    assert!(compressed <= 558 << 10, "{compressed} bytes compressed");
 }
