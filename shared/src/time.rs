@@ -230,6 +230,11 @@ pub(crate) fn read_option<'de, D: Deserializer<'de>>(
     time.transpose()
 }
 
+/// Whole milliseconds from `began` to `ended`; 0 where that is earlier.
+pub(crate) fn milliseconds(began: Timestamp, ended: Timestamp) -> u64 {
+    u64::try_from(ended.duration_since(began).as_millis()).unwrap_or_default()
+}
+
 /// So long after `now`. The sum of both would bring jiff's error texts into what deploys.
 pub(crate) fn later(now: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait)

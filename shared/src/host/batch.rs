@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::hand_over::{carried_in_vain, hand_over, is_in_vain};
 use super::settle::{Decision, Delivery, PLATFORM_DELAY, Verdict, settle};
 use super::{
-    Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_all_after,
-    share, to_json,
+    Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_again,
+    put_all_after, share, to_json,
 };
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
@@ -29,6 +29,7 @@ use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::retry::of_large;
 use crate::route::Routes;
+use crate::time::milliseconds;
 use crate::transfer::{Ending, Outcome, Transfer};
 
 /// Small transfers under way at once in one invocation. It has hardly more than it has connections, because the rest
@@ -282,7 +283,7 @@ async fn carry_out<P: Platform>(
         gate::refused(platform, leader, error).await;
     }
     let ended = platform.now();
-    let elapsed = log::milliseconds(started, ended);
+    let elapsed = milliseconds(started, ended);
     let mut record = None;
     for &member in &fold.members {
         let decision = settle(platform, deliveries[member], &result).await;
@@ -377,8 +378,7 @@ async fn wait_for_configuration(platform: &impl Platform, delivery: &Delivery) {
             Ok(Message::Part(_)) => Queue::Parts,
             _ => Queue::Hints,
         };
-        let (text, wait) = ([delivery.text.clone()], Duration::from_secs(delay.into()));
-        if put_all_after(platform, queue, &text, wait).await.is_ok() {
+        if put_again(platform, queue, delivery.text.clone(), delay).await {
             return delivery.acknowledge();
         }
     }

@@ -12,6 +12,7 @@ use crate::composite::CompositeCopy;
 use crate::error::{ConfigError, TransferError};
 use crate::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
 use crate::parts::Verdict;
+use crate::time::milliseconds;
 use crate::transfer::Outcome;
 use crate::walk::Walk;
 
@@ -242,12 +243,6 @@ pub(super) fn parts_left(
             "kind": error.kind, "message": error.message, "advice": error.advice,
         }),
     );
-}
-
-/// Whole milliseconds from `began` to `ended`.
-pub(super) fn milliseconds(began: Timestamp, ended: Timestamp) -> u64 {
-    let elapsed = ended.duration_since(began).as_millis();
-    u64::try_from(elapsed).unwrap_or_default()
 }
 
 /// Logs a message that is no hint.

@@ -285,6 +285,13 @@ async fn put_all_after(
     Ok(())
 }
 
+/// Puts `text` into `queue` once more, as a new message that comes after `delay` seconds: what only waits must not run
+/// out of deliveries. Whether the queue took it.
+async fn put_again(platform: &impl Platform, queue: Queue, text: String, delay: u32) -> bool {
+    let wait = Duration::from_secs(delay.into());
+    platform.enqueue(queue, &[text], wait).await.is_ok()
+}
+
 /// Puts one message into `queue`, to be delivered after `delay`.
 ///
 /// # Errors

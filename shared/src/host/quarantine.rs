@@ -5,9 +5,8 @@
 //! the platform, after every delivery had ended without an answer.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::{Delivered, Platform, Queue, from_json, ledger, log, put_all_after};
+use super::{Delivered, Platform, Queue, from_json, ledger, log, put_again};
 use crate::error::{ErrorKind, TransferError};
 use crate::message::{DeadLetter, Message};
 use crate::route::UNROUTED;
@@ -59,14 +58,10 @@ async fn wait(platform: &impl Platform, message: &impl Delivered) {
     let delay = FIRST_DELAY
         .saturating_mul(message.count())
         .min(LONGEST_DELAY);
-    if message.count() >= DELIVERIES {
-        let (text, wait) = ([message.text()], Duration::from_secs(delay.into()));
-        if put_all_after(platform, Queue::DeadLetters, &text, wait)
-            .await
-            .is_ok()
-        {
-            return message.acknowledge();
-        }
+    if message.count() >= DELIVERIES
+        && put_again(platform, Queue::DeadLetters, message.text(), delay).await
+    {
+        return message.acknowledge();
     }
     message.again_after(delay);
 }
