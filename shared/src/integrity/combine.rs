@@ -98,7 +98,8 @@ fn low(remainder: u64) -> u32 {
     remainder as u32
 }
 
-/// The CRC of a whole from those of its two halves, as values of `algorithm`; `None` if it is not combinable or they are none of its.
+/// Combines the CRCs of two halves into that of the whole, all as values of `algorithm`. `None` if those of the
+/// algorithm cannot be combined, or a value has another width than they have.
 pub(super) fn combine(
     algorithm: Algorithm,
     first: &[u8],

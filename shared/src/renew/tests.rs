@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -226,6 +226,12 @@ fn refused_at(status: u16, date: &str) -> Result<Response<Bytes>, TransportError
     Ok(reply.body(Bytes::new()).unwrap())
 }
 
+/// The status that S3 answers `request` with.
+fn asked_aws(port: &mut Told, access: &Access, request: &Request<Bytes>) -> StatusCode {
+    let asked = ask_aws(port, access, request, Timestamp::UNIX_EPOCH, false);
+    now_or_never(asked).unwrap().unwrap().status()
+}
+
 fn signed_at(request: &Request<Bytes>) -> &str {
     request.headers()["x-amz-date"].to_str().unwrap()
 }
@@ -242,14 +248,7 @@ fn what_was_signed_at_another_time_than_the_stores_is_signed_again_at_once() {
     ]);
     let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
     for _ in 0..2 {
-        let reply = now_or_never(ask_aws(
-            &mut port,
-            &access,
-            &request,
-            Timestamp::UNIX_EPOCH,
-            false,
-        ));
-        assert_eq!(reply.unwrap().unwrap().status(), 200);
+        assert_eq!(asked_aws(&mut port, &access, &request), 200);
     }
     let asked = port.0.asked.borrow();
     let dates: Vec<_> = asked.iter().map(signed_at).collect();
@@ -269,14 +268,7 @@ fn a_store_whose_clock_explains_nothing_is_not_asked_twice() {
     ]);
     let request = access.s3.get_object("src", "k", &Read::default()).unwrap();
     for expected in [2, 4] {
-        let reply = now_or_never(ask_aws(
-            &mut port,
-            &access,
-            &request,
-            Timestamp::UNIX_EPOCH,
-            false,
-        ));
-        assert_eq!(reply.unwrap().unwrap().status(), 403);
+        assert_eq!(asked_aws(&mut port, &access, &request), 403);
         assert_eq!(port.0.asked.borrow().len(), expected);
     }
 }

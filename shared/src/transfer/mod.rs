@@ -6,9 +6,9 @@
 //! as if nothing stood there, because a 412 then costs little.
 //!
 //! `source` asks what there is, `upload` and `session` (with `slices`, `underway` and `progress`) write it,
-//! `deletes` takes it away, `composite` puts the parts' checksums at the source together, `etag` finds out whether an ETag that looks like an MD5 is one. `step` is what the
-//! runtime is told and answers; this file holds what all share. Nothing here does I/O: [`crate::drive`] carries the
-//! steps out.
+//! `deletes` takes it away, `composite` puts the parts' checksums at the source together, `etag` finds out whether an
+//! ETag that looks like an MD5 is one. `step` is what the runtime is told and answers; this file holds what all share.
+//! Nothing here does I/O: [`crate::drive`] carries the steps out.
 
 mod composite;
 mod deletes;

@@ -125,8 +125,8 @@ impl Transfer {
         let is_last = matches!(phase, Phase::Finishing);
         let read = ResumableUploadStatus::read(reply, &self.address.bucket);
         if matches!(&read, Err(error) if error.kind == ErrorKind::DestinationDenied) {
-            // Whoever knows the URI may send bytes: it is the commit that is denied. If all of them are lost with the
-            // session, a later delivery sends them again.
+            // The URI alone allows sending bytes, so it is the commit that is denied. If the session is lost with it, a
+            // later delivery sends all of them again.
             self.again_until = self.now;
         }
         match read {
@@ -232,7 +232,7 @@ impl Transfer {
         if passes && session.is_resumable() {
             #[expect(clippy::cast_possible_truncation, reason = "half of a seed is a seed")]
             let disposition = after_delivery(&error, 1, self.seed as u64);
-            // A denial counts, however far the upload had come: as a message of its own it would begin to be counted.
+            // A denial counts, however far the upload had come. Carried on by a new message, it would count from 1 again.
             if let Disposition::RetryAfter(delay) = disposition
                 && error.kind != ErrorKind::DestinationDenied
                 && self.has_progressed(&session)

@@ -36,7 +36,7 @@ fn slice_follows_slice_while_there_is_time() {
     ));
 }
 
-/// As a message of its own it would begin to be counted: all of it would be sent for ever.
+/// Carried on by a new message, it would count from 1 again, and all of it would be sent for ever.
 #[test]
 fn a_denial_is_no_progress_however_far_the_session_had_come() {
     let (session, _) = after_a_slice(6).carried();

@@ -36,6 +36,20 @@ fn put(state: &State, new: NewObject, bytes: &[u8]) -> Result<Arc<Object>, Refus
     state.insert(new, writer.finish())
 }
 
+/// Sends the only byte of `session`'s object, which ends it.
+fn send_byte(state: &State, session: &Arc<Session>) -> Result<Status, Refusal> {
+    let piece = Piece {
+        first: 0,
+        length: Some(1),
+        total: Some(1),
+    };
+    let Begun::Append(mut append) = session.begin(piece)? else {
+        panic!("the session is complete");
+    };
+    append.push(Bytes::from_static(b"x"))?;
+    append.finish(state, &Expected::default())
+}
+
 fn read(object: &Object) -> Vec<u8> {
     let (mut at, mut all) = (0, Vec::new());
     loop {

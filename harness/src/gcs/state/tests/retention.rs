@@ -139,16 +139,7 @@ fn an_upload_over_a_kept_object_is_refused_at_its_end() {
     set(&state, |metadata| metadata.temporary_hold = Some(true));
     state.open_session("id".into(), new("a"), Some(1)).unwrap();
     let session = state.session("id").unwrap();
-    let piece = Piece {
-        first: 0,
-        length: Some(1),
-        total: Some(1),
-    };
-    let Begun::Append(mut append) = session.begin(piece).unwrap() else {
-        panic!("the session is complete")
-    };
-    append.push(Bytes::from_static(b"x")).unwrap();
-    let refused = append.finish(&state, &Expected::default()).err();
+    let refused = send_byte(&state, &session).err();
     assert!(matches!(refused, Some(Refusal::Held { .. })));
     assert_eq!(session.status().err(), Some(Refusal::SessionNotFound));
 }

@@ -27,18 +27,7 @@ fn a_name_rests_between_writes_and_a_session_waits_for_it() {
     put(&state, new("b"), b"2").unwrap();
     state.open_session("id".into(), new("a"), Some(1)).unwrap();
     let session = state.session("id").unwrap();
-    let piece = Piece {
-        first: 0,
-        length: Some(1),
-        total: Some(1),
-    };
-    let send = || {
-        let Begun::Append(mut append) = session.begin(piece).unwrap() else {
-            panic!("the session is complete");
-        };
-        append.push(Bytes::from_static(b"3")).unwrap();
-        append.finish(&state, &Expected::default())
-    };
+    let send = || send_byte(&state, &session);
     assert_eq!(send().err(), Some(Refusal::TooOften));
     let status = session.status().unwrap();
     assert!(matches!(status, Status::Incomplete { persisted: 0 }));
