@@ -68,6 +68,7 @@ pub fn counts(error: &TransferError) -> bool {
                 | ErrorKind::DestinationDenied
                 | ErrorKind::DestinationCredentialRefused
                 | ErrorKind::DestinationBucketMissing
+                | ErrorKind::TableMissing
         )
 }
 

@@ -70,6 +70,12 @@ pub enum ErrorKind {
     PreconditionLost,
     /// GCS answered something that its documentation does not have.
     DestinationUnexpected,
+    /// The table does not exist, or not in the location that the route says.
+    TableMissing,
+    /// BigQuery could not read the file, or the table does not take its rows.
+    LoadRefused,
+    /// A second version of a key whose rows are loaded once (`on_overwrite = "refuse"`).
+    OverwriteRefused,
     /// No route of that name is configured any more.
     RouteMissing,
     /// A variable or secret of the worker is missing or malformed.
@@ -137,7 +143,9 @@ impl ErrorKind {
             | Self::SourceLengthUnknown
             | Self::SourceUnexpected
             | Self::KeyUnreachable
-            | Self::TooLarge => Fault::Source,
+            | Self::TooLarge
+            | Self::LoadRefused
+            | Self::OverwriteRefused => Fault::Source,
             Self::DestinationRefused
             | Self::DestinationUnavailable
             | Self::ChecksumRefused
@@ -149,6 +157,7 @@ impl ErrorKind {
             | Self::DestinationDenied
             | Self::DestinationCredentialRefused
             | Self::DestinationBucketMissing
+            | Self::TableMissing
             | Self::DeletesBraked
             | Self::RouteMissing
             | Self::ConfigurationInvalid => Fault::Configuration,
@@ -192,6 +201,7 @@ impl ErrorKind {
                 | Self::DestinationCredentialRefused
                 | Self::DestinationBucketMissing
                 | Self::DestinationUnexpected
+                | Self::TableMissing
         )
     }
 }

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod api;
 pub mod aws;
+pub mod bigquery;
 pub mod brake;
 pub mod breaker;
 mod client;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod gcs;
+mod google;
 pub mod host;
 pub mod integrity;
 pub mod json;

@@ -14,7 +14,7 @@ use causeway_shared::event::s3::decode_key;
 use causeway_shared::event::{Notification, parse};
 use causeway_shared::gcs::{
     CUSTOM_METADATA_LIMIT, CUSTOM_NAME_LIMIT, CUSTOM_VALUE_LIMIT, Object, Provenance,
-    ResumableUploadStatus, refusal as gcs_refusal,
+    ResumableUploadStatus, SCOPE, refusal as gcs_refusal,
 };
 use causeway_shared::integrity::{
     Algorithm, Checksum, Crc64Nvme, Digests, PartCrc, PartSums, Proof, SourceChecksum,
@@ -206,7 +206,7 @@ proptest! {
             let parsed = GoogleCredential::parse("G", &file.to_string(), anywhere);
             let keys = Credentials::new("AKID", "secret", None).unwrap();
             if let Ok((GoogleCredential::External(external), _)) = parsed {
-                let _ = external.exchange(&keys, "us-east-1", Timestamp::UNIX_EPOCH);
+                let _ = external.exchange(&keys, "us-east-1", SCOPE, Timestamp::UNIX_EPOCH);
             }
         }
     }

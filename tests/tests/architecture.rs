@@ -12,9 +12,9 @@ use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
 const LAYERS: [&[&str]; 15] = [
-    &["sigv4", "event", "brake", "breaker", "jwt"],
+    &["sigv4", "event", "brake", "breaker", "jwt", "bigquery"],
     &["sender"],
-    &["s3", "gcs", "bigquery", "route", "sqs"],
+    &["s3", "gcs", "route", "sqs"],
     &["credentials"],
     &["access", "mapping", "plan"],
     &["message"],
@@ -32,10 +32,11 @@ const LAYERS: [&[&str]; 15] = [
 /// Modules of `shared` that decide what becomes of a key or a message. `host` alone asks them.
 const DECISIONS: [&str; 6] = ["drive", "parts", "plan", "retry", "transfer", "renew"];
 /// What is common to all: they may be imported from anywhere and import only each other.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 8] = [
     "aws",
     "error",
     "exchange",
+    "google",
     "integrity",
     "json",
     "retry",

@@ -168,23 +168,26 @@ fn read_ways(env: &Env, routes: &Routes) -> Result<Vec<Way>, ConfigError> {
         s3: s3.as_deref(),
         sts: sts.as_deref(),
     };
-    let mut common: Option<Writer> = None;
+    // By whether their tokens are good for BigQuery as well.
+    let mut common: [Option<Writer>; 2] = [None, None];
     let read = |route: &Arc<Route>| {
         let suffix = format!("_{}", route.name.to_ascii_uppercase());
         let (credentials, has_own_keys) = read_keys(env, &suffix)?;
         let s3 = S3Access::new(&credentials, &region, endpoints, route)?;
         let own = format!("GOOGLE_CREDENTIALS{suffix}");
+        let has_table = route.table.is_some();
         let (gcs, signing_key) = if text(env, &own).is_some() {
-            read_writer(env, &own)?
+            read_writer(env, &own, has_table)?
         } else {
+            let common = &mut common[usize::from(has_table)];
             let writer = match common.take() {
                 Some(writer) => writer,
-                None => read_writer(env, "GOOGLE_CREDENTIALS")?,
+                None => read_writer(env, "GOOGLE_CREDENTIALS", has_table)?,
             };
-            common = Some(writer.clone());
+            *common = Some(writer.clone());
             // Its identity is the route's own at AWS.
             if writer.0.is_external() && (has_own_keys || route.role_arn.is_some()) {
-                read_writer(env, "GOOGLE_CREDENTIALS")?
+                read_writer(env, "GOOGLE_CREDENTIALS", has_table)?
             } else {
                 writer
             }
@@ -221,10 +224,11 @@ fn read_keys(env: &Env, suffix: &str) -> Result<(Credentials, bool), ConfigError
     Ok((credentials, has_own))
 }
 
-/// Access to GCS, and the key that signs its tokens, if there is one.
+/// Access to GCS and, for a route into a table, to BigQuery; and the key that signs its tokens, if there is
+/// one.
 type Writer = (Arc<GcsAccess>, Option<Rc<SigningKey>>);
 
-fn read_writer(env: &Env, variable: &str) -> Result<Writer, ConfigError> {
+fn read_writer(env: &Env, variable: &str, has_table: bool) -> Result<Writer, ConfigError> {
     let emulator = text(env, "STORAGE_EMULATOR_HOST");
     let (mut credential, mut signing_key) = (None, None);
     if let Some(file) = text(env, variable) {
@@ -240,7 +244,10 @@ fn read_writer(env: &Env, variable: &str) -> Result<Writer, ConfigError> {
         }
         credential = Some(parsed);
     }
-    let gcs = GcsAccess::new(credential, emulator.as_deref())?;
+    let mut gcs = GcsAccess::new(credential, emulator.as_deref())?;
+    if has_table {
+        gcs = gcs.with_bigquery(text(env, "BIGQUERY_EMULATOR_HOST").as_deref())?;
+    }
     Ok((Arc::new(gcs), signing_key))
 }
 

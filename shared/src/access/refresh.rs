@@ -89,13 +89,13 @@ impl Access {
         }
         match self.gcs.credential().ok_or_else(no_credential)? {
             GoogleCredential::Account(account) => {
-                let assertion = account.assertion(self.gcs.clock().time(now));
+                let assertion = account.assertion(self.gcs.scopes(), self.gcs.clock().time(now));
                 Ok(RefreshStep::Sign(assertion))
             }
             GoogleCredential::External(external) => {
                 let signer = self.s3.signer().value().ok_or_else(no_credential)?;
                 let (keys, region) = (signer.credentials(), self.s3.region());
-                let request = external.exchange(keys, region, theirs)?;
+                let request = external.exchange(keys, region, self.gcs.scopes(), theirs)?;
                 Ok(RefreshStep::Ask(Asked::Federated, request))
             }
         }
@@ -124,7 +124,7 @@ impl Access {
         let token = match asked {
             Asked::Federated => {
                 let token = external.federated(reply, now)?;
-                if let Some(request) = external.impersonate(&token) {
+                if let Some(request) = external.impersonate(&token, self.gcs.scopes()) {
                     return Ok(RefreshStep::Ask(Asked::OfAccount, request));
                 }
                 token

@@ -2,6 +2,7 @@
 //! them. S3 and GCS are its first two bindings; whoever reads it tells them by `kind`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::route::{Deletes, OnConflict, Place, Route, Routes};
 
@@ -28,14 +29,17 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Destination {
-    /// The binding: `gcs`.
+    /// The binding: `gcs` or `bigquery`.
     pub kind: String,
-    /// Its name: `gs://bucket/prefix`.
+    /// Its name: `gs://bucket/prefix` or `bigquery://project/dataset/table`.
     pub uri: String,
-    /// The bucket.
+    /// The bucket; of a table the one that files land in before they are loaded.
     pub bucket: String,
     /// What the names of copies begin with; possibly nothing.
     pub prefix: String,
+    /// Where files land before they are loaded into a table: `gs://bucket/prefix`; none of a bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landing: Option<String>,
     /// The class that copies are written in; none where it is the bucket's own.
     pub storage_class: Option<String>,
     /// The key that encrypts copies; none where it is the bucket's own.
@@ -63,6 +67,9 @@ pub struct Options {
     pub custom_time: bool,
     /// Whether an ETag of 32 hexadecimal digits is an MD5; none: until one is refused.
     pub etag_md5: Option<bool>,
+    /// How files are loaded into a table, by the names that a route has for it; none of a bucket.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub load: Map<String, Value>,
 }
 
 fn uri(scheme: &str, place: &Place) -> String {
@@ -114,9 +121,15 @@ impl Destination {
     /// That of `route`.
     #[must_use]
     pub fn of(route: &Route) -> Self {
+        let place = uri("gs", &route.destination);
+        let (kind, uri, landing) = match &route.table {
+            None => ("gcs", place, None),
+            Some(table) => ("bigquery", table.id.uri(), Some(place)),
+        };
         Self {
-            kind: "gcs".to_owned(),
-            uri: uri("gs", &route.destination),
+            kind: kind.to_owned(),
+            uri,
+            landing,
             bucket: route.destination.bucket.clone(),
             prefix: route.destination.prefix.clone(),
             storage_class: route.storage_class.clone(),
@@ -153,6 +166,7 @@ impl Options {
             tags: route.tags,
             etag_md5: route.etag_md5,
             custom_time: route.custom_time,
+            load: (route.table.as_ref()).map_or_else(Map::new, |table| table.options()),
         }
     }
 }
@@ -188,5 +202,21 @@ mod tests {
         let uris: Vec<_> = destinations.iter().map(|place| &*place.uri).collect();
         assert_eq!(uris, ["gs://copy/", "gs://other/x"]);
         assert_eq!(destinations[0].routes, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_table_is_shown_with_where_its_files_land() {
+        let table = json!({"source": "s3://one", "destination": "bigquery://my-project/logs/events",
+            "landing": "gs://copy/in/", "location": "EU", "skip_leading_rows": 1});
+        let route = Route::parse("ROUTE_A", table).unwrap();
+        let shown = Destination::of(&route);
+        assert_eq!(shown.kind, "bigquery");
+        assert_eq!(shown.uri, "bigquery://my-project/logs/events");
+        assert_eq!(shown.landing.as_deref(), Some("gs://copy/in/"));
+        assert_eq!((&*shown.bucket, &*shown.prefix), ("copy", "in/"));
+        let options = json!(Options::of(&route).load);
+        let expected = json!({"location": "EU", "on_overwrite": "refuse", "load_every": 60,
+            "loads_per_day": 1300, "skip_leading_rows": 1});
+        assert_eq!(options, expected);
     }
 }

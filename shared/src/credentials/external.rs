@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{FORM, GOOGLE, IAM, Service, post};
 use crate::aws;
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{AccessToken, SCOPE};
+use crate::gcs::AccessToken;
 use crate::sigv4::{Credentials, PayloadHash, Signer, encode_query};
 use crate::time::rfc3339;
 
@@ -77,7 +77,7 @@ impl ExternalAccount {
         ))
     }
 
-    /// The request for a federated token.
+    /// The request for a federated token that may do what `scopes` say, with spaces between them.
     ///
     /// # Errors
     /// [`ErrorKind::ConfigurationInvalid`] when the identity cannot be proven.
@@ -85,6 +85,7 @@ impl ExternalAccount {
         &self,
         credentials: &Credentials,
         region: &str,
+        scopes: &str,
         now: Timestamp,
     ) -> Result<Request<Bytes>, TransferError> {
         let subject = self.subject(credentials, region, now)?;
@@ -92,7 +93,7 @@ impl ExternalAccount {
         let subject = utf8_percent_encode(&subject, NON_ALPHANUMERIC).to_string();
         let scope = match self.impersonation {
             Some(_) => ANY_SCOPE,
-            None => SCOPE,
+            None => scopes,
         };
         let form = encode_query(vec![
             ("grant_type", GRANT),
@@ -136,11 +137,13 @@ impl ExternalAccount {
         token(&GOOGLE, &json["access_token"], end.ok(), &what)
     }
 
-    /// The request for a service account's token, shown `federated`; none where that is good by itself.
+    /// The request for a service account's token that may do what `scopes` say, shown `federated`; none
+    /// where that is good by itself.
     #[must_use]
-    pub fn impersonate(&self, federated: &AccessToken) -> Option<Request<Bytes>> {
+    pub fn impersonate(&self, federated: &AccessToken, scopes: &str) -> Option<Request<Bytes>> {
         let (url, lifetime) = self.impersonation.as_ref()?;
-        let body = format!(r#"{{"scope":["{SCOPE}"],"lifetime":"{lifetime}s"}}"#);
+        let scopes = scopes.replace(' ', r#"",""#);
+        let body = format!(r#"{{"scope":["{scopes}"],"lifetime":"{lifetime}s"}}"#);
         let mut request = post(url, "application/json", body);
         let bearer = federated.header().clone();
         request.headers_mut().insert(AUTHORIZATION, bearer);

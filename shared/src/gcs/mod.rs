@@ -9,6 +9,7 @@ mod object;
 mod provenance;
 mod refusal;
 mod resumable;
+mod rewrite;
 mod token;
 
 pub use compose::{COMPOSE_LIMIT, Component};
@@ -20,11 +21,13 @@ pub use object::{
 };
 pub use provenance::Provenance;
 pub use refusal::refusal;
-pub(crate) use refusal::{is_absent, is_lost_race, is_page};
+pub(crate) use crate::google::is_page;
+pub(crate) use refusal::{is_absent, is_lost_race};
 pub use resumable::{
     ContentRange, ResumableSession, ResumableUploadStatus, finish, resume, start_session,
     upload_status,
 };
+pub use rewrite::Rewrite;
 pub use token::{AccessToken, Assertion, SCOPE, ServiceAccount};
 
 use bytes::Bytes;

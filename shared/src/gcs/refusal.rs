@@ -5,44 +5,12 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::Value;
 
 use crate::error::{ErrorKind, TransferError};
+use crate::google::{Said, is_page};
 use crate::retry;
 
-/// What GCS says of a refusal: the reason, which is for programs, and the message
-/// ([Status and error codes](https://cloud.google.com/storage/docs/json_api/v1/status-codes)). Google's
-/// own test bench gives a message alone.
-struct Said {
-    reason: String,
-    message: String,
-}
-
 impl Said {
-    fn of(body: &[u8]) -> Self {
-        let json: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let error = &json["error"];
-        let first = |one: &Value, other: &Value| match text(one) {
-            none if none.is_empty() => text(other),
-            one => one,
-        };
-        Self {
-            reason: first(&error["errors"][0]["reason"], &error["status"]),
-            message: first(&error["message"], &json["message"]),
-        }
-    }
-
-    /// Whether the message begins with one of `words`. It may go on with the object's name, which its
-    /// owner has chosen: what stands anywhere in a message proves nothing.
-    fn begins(&self, words: &[&str]) -> bool {
-        let begins = |word: &&str| {
-            let beginning = self.message.as_bytes().get(..word.len());
-            beginning.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        words.iter().any(begins)
-    }
-
     /// Whether a policy of the organization forbids it. The reason says so, or is that of a lost race
     /// and the message says so outside of its quotes.
     fn is_policy(&self) -> bool {
@@ -74,11 +42,6 @@ const POLICY: [&str; 3] = [
     "Request is prohibited by organization",
 ];
 
-/// Whether `reply` is a page of HTML or XML, which GCS's JSON API never answers: somebody on the way did.
-pub(crate) fn is_page(reply: &Response<Bytes>) -> bool {
-    reply.body().trim_ascii_start().starts_with(b"<")
-}
-
 /// Whether `reply` says that nothing has the name that was asked for.
 pub(crate) fn is_absent(reply: &Response<Bytes>) -> bool {
     reply.status() == StatusCode::NOT_FOUND && !is_page(reply)
@@ -106,22 +69,16 @@ pub fn refusal(reply: &Response<Bytes>, bucket: &str) -> TransferError {
         404 if is_page(reply) => (ErrorKind::DestinationUnavailable, false, AGAIN.into()),
         _ => classify(status, &said, bucket),
     };
-    let mut error = TransferError::new(kind, describe(status, &said, bucket), advice);
+    let mut error = TransferError::new(
+        kind,
+        said.describe("GCS", status, &format!("the bucket {bucket}")),
+        advice,
+    );
     error.is_final = is_final;
     error.answered(reply, "x-guploader-uploadid")
 }
 
 const AGAIN: &str = "Nothing to do: it is tried again.";
-
-fn describe(status: u16, said: &Said, bucket: &str) -> String {
-    let space = if said.reason.is_empty() { "" } else { " " };
-    let message = match said.message.trim_end_matches('.') {
-        "" => String::new(),
-        message => format!(": {message}"),
-    };
-    let reason = &said.reason;
-    format!("GCS answered {status}{space}{reason} for the bucket {bucket}{message}.")
-}
 
 /// The kind, whether it is final, and what to do.
 fn classify(status: u16, said: &Said, bucket: &str) -> (ErrorKind, bool, String) {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::json::without_bom;
 
-/// What a token of ours may do: read and write objects.
+/// What a token of a route between buckets may do: read and write objects.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// The longest life that Google accepts.
 const LIFETIME: SignedDuration = SignedDuration::from_secs(3600);
@@ -86,9 +86,10 @@ impl ServiceAccount {
         Ok((account, file.private_key))
     }
 
-    /// The assertion to be signed at `now`.
+    /// The assertion to be signed at `now`, for a token that may do what `scopes` say, with spaces between
+    /// them.
     #[must_use]
-    pub fn assertion(&self, now: Timestamp) -> Assertion {
+    pub fn assertion(&self, scopes: &str, now: Timestamp) -> Assertion {
         let issued = now.saturating_sub(SKEW).unwrap_or(now);
         let expires = issued.saturating_add(LIFETIME).unwrap_or(now);
         let header = Header {
@@ -99,7 +100,7 @@ impl ServiceAccount {
         let claims = Claims {
             iss: &self.email,
             sub: &self.email,
-            scope: SCOPE,
+            scope: scopes,
             iat: issued.as_second(),
             exp: expires.as_second(),
         };
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_assertion_has_the_claims_that_google_asks_for() {
-        let assertion = account().assertion(now());
+        let assertion = account().assertion(SCOPE, now());
         let text = String::from_utf8(assertion.signing_input().to_vec()).unwrap();
         let parts: Vec<serde_json::Value> = text
             .split('.')
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_token_is_not_used_in_its_last_minutes() {
-        let token = account().assertion(now()).signed(b"signature");
+        let token = account().assertion(SCOPE, now()).signed(b"signature");
         assert!(token.bearer(now()).is_some());
         let late = now() + SignedDuration::from_secs(3289);
         assert!(token.bearer(late).is_some());
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn no_secret_in_debug_or_errors() {
-        let token = account().assertion(now()).signed(b"signature");
+        let token = account().assertion(SCOPE, now()).signed(b"signature");
         assert!(!format!("{token:?}").contains("ey"));
         assert!(format!("{:?}", token.bearer(now()).unwrap()).contains("Sensitive"));
         for file in [

@@ -3,6 +3,7 @@
 //! A route is one table of configuration, `ROUTE_<NAME>` among the worker's variables, read in
 //! `table`. How the tables reach this code is the runtime's matter.
 
+mod load;
 mod table;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::error::{ConfigError, ErrorKind, TransferError};
 use crate::event::ObjectHint;
 use crate::sender::Topic;
 
+pub use load::{OnOverwrite, TableRoute};
 pub use table::PARTS_ABOVE;
 
 /// What the ledger of messages without a route is called; no route is.
@@ -24,8 +26,10 @@ pub struct Route {
     pub name: String,
     /// Source bucket and prefix.
     pub source: Place,
-    /// Destination bucket and prefix.
+    /// Destination bucket and prefix; those of the landing place where the route ends in a table.
     pub destination: Place,
+    /// The table that the copies are loaded into, where the route ends in one.
+    pub table: Option<Arc<TableRoute>>,
     /// The source bucket's region, where it is not the default one.
     pub region: Option<String>,
     /// The account that the source bucket has to belong to, as 12 digits, where that is to be asked.
@@ -146,7 +150,8 @@ impl Routes {
     /// Collects routes.
     ///
     /// # Errors
-    /// [`ConfigError`] when there is none, or two send the same source to the same destination.
+    /// [`ConfigError`] when there is none, two send the same source to the same destination, or two that
+    /// lead into tables get in each other's way.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Result<Self, ConfigError> {
         let mut routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
         routes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -166,6 +171,7 @@ impl Routes {
                     format!("is the same as {}.", twin.variable()),
                 ));
             }
+            load::check_beside(route, &routes[..index])?;
         }
         Ok(Self(routes))
     }

@@ -3,7 +3,8 @@
 
 use serde::Deserialize;
 
-use super::{Deletes, OnConflict, Place, Route, UNROUTED};
+use super::load::with_options;
+use super::{Deletes, OnConflict, Place, Route, TableRoute, UNROUTED};
 use crate::brake::Brake;
 use crate::error::ConfigError;
 use crate::sender::Topic;
@@ -166,8 +167,9 @@ impl Route {
     ///
     /// # Errors
     /// [`ConfigError`], with what was expected, for a missing or unknown field, a place that is not
-    /// `s3://bucket[/prefix]` or `gs://bucket[/prefix]`, and an option with a value that is none.
-    pub fn parse(variable: &str, table: serde_json::Value) -> Result<Self, ConfigError> {
+    /// `s3://bucket[/prefix]`, `gs://bucket[/prefix]` or `bigquery://project/dataset/table`, and an option
+    /// with a value that is none.
+    pub fn parse(variable: &str, mut table: serde_json::Value) -> Result<Self, ConfigError> {
         let wrong = |message: String| ConfigError::new(variable, message);
         let name = variable.strip_prefix("ROUTE_").unwrap_or_default();
         if name.is_empty() {
@@ -178,8 +180,12 @@ impl Route {
                 "is what the quarantine of messages without a route is called: call the route something else.".into(),
             ));
         }
+        let load = TableRoute::take(&mut table).map_err(wrong)?;
         let table: Table = serde_json::from_value(table).map_err(|error| {
-            let error = kind_of(&error.to_string());
+            let mut error = kind_of(&error.to_string());
+            if load.is_some() && error.starts_with("unknown field") {
+                error = with_options(&error);
+            }
             wrong(format!(
                 "{error}. A route is a table with `source = \"s3://bucket/prefix\"`, `destination = \"gs://bucket/prefix\"` and, if need be, options."
             ))
@@ -189,7 +195,11 @@ impl Route {
             source: Place::parse("s3", &table.source)
                 .map_err(|message| wrong(format!("source {message}")))?,
             destination: Place::parse("gs", &table.destination)
-                .map_err(|message| wrong(format!("destination {message}")))?,
+                .map_err(|message| {
+                    let name = if load.is_some() { "landing" } else { "destination" };
+                    wrong(format!("{name} {message}"))
+                })?,
+            table: load,
             parts_above: table.parts_above().map_err(wrong)?,
             carry_after: table.carry_after().map_err(wrong)?,
             brake: table.brake().map_err(wrong)?,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use causeway_shared::gcs::AccessToken;
+use causeway_shared::gcs::{AccessToken, SCOPE};
 use http::HeaderValue;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -80,7 +80,7 @@ impl TokenSource {
     }
 
     fn sign(&self, now: Timestamp) -> Result<AccessToken, ClientError> {
-        let assertion = self.account.account.assertion(now);
+        let assertion = self.account.account.assertion(SCOPE, now);
         let key = &self.account.key;
         let signature =
             jsonwebtoken::crypto::sign(assertion.signing_input(), key, Algorithm::RS256)

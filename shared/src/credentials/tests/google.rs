@@ -108,7 +108,7 @@ fn another_kind_of_file_is_refused_with_what_was_expected() {
 #[test]
 fn the_identity_is_proven_by_a_signed_request_that_is_written_down() {
     let external = parse(&config(&json!({})), false).unwrap();
-    let request = external.exchange(&keys(), "eu-west-1", now()).unwrap();
+    let request = external.exchange(&keys(), "eu-west-1", SCOPE, now()).unwrap();
     assert_eq!(request.uri(), "https://sts.googleapis.com/v1/token");
     assert_eq!(request.headers()[CONTENT_TYPE], FORM);
     let form = form(&request);
@@ -167,15 +167,15 @@ fn a_federated_token_is_used_or_shown_for_a_service_accounts() {
     let token = token.unwrap();
     assert_eq!(token.header(), "Bearer ya29.federated");
     assert_eq!(token.end().to_string(), "2026-01-02T04:04:04Z");
-    assert!(plain.impersonate(&token).is_none());
+    assert!(plain.impersonate(&token, SCOPE).is_none());
 
     let external = impersonating();
-    let exchange = external.exchange(&keys(), "eu-west-1", now()).unwrap();
+    let exchange = external.exchange(&keys(), "eu-west-1", SCOPE, now()).unwrap();
     assert_eq!(
         value(&form(&exchange), "scope"),
         "https://www.googleapis.com/auth/cloud-platform"
     );
-    let request = external.impersonate(&token).unwrap();
+    let request = external.impersonate(&token, SCOPE).unwrap();
     assert_eq!(request.uri(), IMPERSONATION);
     assert_eq!(request.headers()[AUTHORIZATION], "Bearer ya29.federated");
     let asked: Value = serde_json::from_slice(request.body()).unwrap();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::{ConfigError, Fault};
-use crate::gcs::AccessToken;
+use crate::gcs::{AccessToken, SCOPE};
 use crate::route::Route;
 use crate::sigv4::Credentials;
 use google::impersonating;
@@ -56,7 +56,7 @@ fn nothing_secret_is_shown_by_debug() {
     );
     let token = AccessToken::new("ya29.x", now()).unwrap();
     let kept: CachedCredential<AccessToken> = CachedCredential::for_ever(token.clone());
-    let request = impersonating().impersonate(&token);
+    let request = impersonating().impersonate(&token, SCOPE);
     assert!(!format!("{kept:?} {token:?} {request:?}").contains("ya29"));
 }
 
