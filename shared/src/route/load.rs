@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Deletes, Place, Route};
+use super::{Place, Route};
 use crate::bigquery::{Format, LoadOptions, PartitionTemplate, TableId, option_names};
 use crate::error::ConfigError;
 
@@ -262,7 +262,7 @@ pub(super) fn check_beside(route: &Route, others: &[Arc<Route>]) -> Result<(), C
         return Ok(());
     };
     let mut loads = table.loads_per_day;
-    let mut most = table.loads_per_day.max(JOBS_PER_DAY);
+    let mut is_partitioned = loads > JOBS_PER_DAY;
     for other in others {
         let Some(theirs) = other.table.as_deref().filter(|other| other.id == table.id) else {
             continue;
@@ -274,8 +274,13 @@ pub(super) fn check_beside(route: &Route, others: &[Arc<Route>]) -> Result<(), C
             ));
         }
         loads = loads.saturating_add(theirs.loads_per_day);
-        most = most.max(theirs.loads_per_day);
+        is_partitioned |= theirs.loads_per_day > JOBS_PER_DAY;
     }
+    let most = if is_partitioned {
+        PARTITION_JOBS_PER_DAY
+    } else {
+        JOBS_PER_DAY
+    };
     if loads > most {
         return wrong(format!(
             "may load into {} so often that all routes into it come to {loads} jobs a day, and it takes {most}: set loads_per_day in each.",
@@ -286,18 +291,12 @@ pub(super) fn check_beside(route: &Route, others: &[Arc<Route>]) -> Result<(), C
 }
 
 impl Route {
-    /// Whether the rows of a key go when its object is deleted.
-    #[must_use]
-    pub fn replaces_rows(&self) -> bool {
-        self.table
-            .as_ref()
-            .is_some_and(|table| table.on_overwrite == OnOverwrite::Replace)
-            && self.deletes == Deletes::Propagate
-    }
-
     /// What follows the landing prefix in `name`, a name at the destination.
     #[must_use]
     pub fn landed<'a>(&self, name: &'a str) -> Option<&'a str> {
         name.strip_prefix(&*self.destination.prefix)
     }
 }
+
+#[cfg(test)]
+mod tests;
