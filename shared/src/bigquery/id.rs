@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Method, Request};
 use percent_encoding::utf8_percent_encode;
+use serde::{Deserialize, Serialize};
 
 use super::{NAME, request};
 use crate::error::TransferError;
@@ -92,8 +93,8 @@ impl TableId {
 
     pub(super) fn url(&self, endpoint: &str, partition: Option<&str>) -> String {
         let table = self.decorated(partition);
-        let [project, dataset, table] = [&self.project, &self.dataset, &table]
-            .map(|name| utf8_percent_encode(name, NAME));
+        let [project, dataset, table] =
+            [&self.project, &self.dataset, &table].map(|name| utf8_percent_encode(name, NAME));
         format!("{endpoint}/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}")
     }
 }
@@ -119,7 +120,7 @@ fn is_project(id: &str) -> bool {
 }
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// The project that it runs in.
     pub project: String,
@@ -158,8 +159,8 @@ impl JobId {
     }
 
     fn url(&self, endpoint: &str, verb: &str) -> String {
-        let [project, location, id] = [&self.project, &self.location, &self.id]
-            .map(|name| utf8_percent_encode(name, NAME));
+        let [project, location, id] =
+            [&self.project, &self.location, &self.id].map(|name| utf8_percent_encode(name, NAME));
         format!("{endpoint}/bigquery/v2/projects/{project}/jobs/{id}{verb}?location={location}")
     }
 }

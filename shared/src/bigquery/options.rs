@@ -177,7 +177,9 @@ impl LoadOptions {
 
     /// All that are set, by name, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(place, value)| (OPTIONS[*place].0, value))
+        self.0
+            .iter()
+            .map(|(place, value)| (OPTIONS[*place].0, value))
     }
 
     fn has_header(&self) -> bool {
@@ -200,10 +202,9 @@ impl LoadOptions {
                 None => {
                     load.insert(path.to_owned(), value.clone());
                 }
-                Some((group, path)) => load
-                    .entry(group)
-                    .or_insert_with(|| Map::new().into())
-                    [path] = value.clone(),
+                Some((group, path)) => {
+                    load.entry(group).or_insert_with(|| Map::new().into())[path] = value.clone()
+                }
             }
         }
     }

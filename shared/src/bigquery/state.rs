@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::Response;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::refusal::{AGAIN, BILLING, LOCATION, OPTIONS, QUOTA, denied, no_table, wrong_location};
@@ -22,7 +23,7 @@ pub enum JobState {
 }
 
 /// What a job has loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// Rows in the table.
     pub rows: u64,
@@ -108,9 +109,16 @@ fn failure(result: &Value, table: &TableId) -> (Remedy, TransferError) {
     let busy = |remedy| (remedy, ErrorKind::DestinationUnavailable, AGAIN.to_owned());
     let blocked = |kind, advice: &str| (Remedy::Blocked, kind, advice.to_owned());
     let (remedy, kind, advice) = match reason {
-        "backendError" | "internalError" | "jobBackendError" | "jobInternalError"
-        | "jobRateLimitExceeded" | "rateLimitExceeded" | "resourceInUse" | "stopped"
-        | "tableUnavailable" | "timeout" => busy(Remedy::NewJob),
+        "backendError"
+        | "internalError"
+        | "jobBackendError"
+        | "jobInternalError"
+        | "jobRateLimitExceeded"
+        | "rateLimitExceeded"
+        | "resourceInUse"
+        | "stopped"
+        | "tableUnavailable"
+        | "timeout" => busy(Remedy::NewJob),
         "quotaExceeded" => (
             Remedy::Quota,
             ErrorKind::DestinationUnavailable,

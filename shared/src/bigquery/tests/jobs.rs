@@ -135,23 +135,119 @@ fn failed(result: &Value, errors: &Value) -> JobFailure {
 fn each_reason_has_its_remedy() {
     use Remedy::{Blocked, Data, NewJob, Quota};
     for (reason, location, message, remedy, kind) in [
-        ("backendError", "", "", NewJob, ErrorKind::DestinationUnavailable),
-        ("internalError", "", "", NewJob, ErrorKind::DestinationUnavailable),
-        ("jobBackendError", "", "", NewJob, ErrorKind::DestinationUnavailable),
-        ("jobInternalError", "", "", NewJob, ErrorKind::DestinationUnavailable),
-        ("jobRateLimitExceeded", "", "", NewJob, ErrorKind::DestinationUnavailable),
-        ("stopped", "", "Job execution was cancelled: User requested cancellation", NewJob, ErrorKind::DestinationUnavailable),
-        ("quotaExceeded", "", "Quota exceeded: Your table exceeded quota for imports per table", Quota, ErrorKind::DestinationUnavailable),
-        ("accessDenied", "", "Access Denied: File gs://b/in/1.json", Blocked, ErrorKind::DestinationDenied),
-        ("billingNotEnabled", "", "", Blocked, ErrorKind::DestinationDenied),
+        (
+            "backendError",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "internalError",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "jobBackendError",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "jobInternalError",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "jobRateLimitExceeded",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "stopped",
+            "",
+            "Job execution was cancelled: User requested cancellation",
+            NewJob,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "quotaExceeded",
+            "",
+            "Quota exceeded: Your table exceeded quota for imports per table",
+            Quota,
+            ErrorKind::DestinationUnavailable,
+        ),
+        (
+            "accessDenied",
+            "",
+            "Access Denied: File gs://b/in/1.json",
+            Blocked,
+            ErrorKind::DestinationDenied,
+        ),
+        (
+            "billingNotEnabled",
+            "",
+            "",
+            Blocked,
+            ErrorKind::DestinationDenied,
+        ),
         ("blocked", "", "", Blocked, ErrorKind::DestinationDenied),
-        ("notFound", "", "Not found: Table my-project:logs.events was not found in location EU", Blocked, ErrorKind::TableMissing),
-        ("notFound", "", "Not found: URI gs://b/in/1.json", Data, ErrorKind::LoadRefused),
-        ("invalid", "", "Cannot read and write in different locations: source: US, destination: EU", Blocked, ErrorKind::ConfigurationInvalid),
-        ("invalid", "", "Incompatible table partitioning specification. Expects partitioning specification none", Blocked, ErrorKind::ConfigurationInvalid),
-        ("invalid", "gs://b/in/1.json", "Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: 1; errors: 1.", Data, ErrorKind::LoadRefused),
-        ("invalid", "", "Some rows belong to different partitions rather than destination partition 20261127", Data, ErrorKind::LoadRefused),
-        ("unheardOf", "", "", NewJob, ErrorKind::DestinationUnexpected),
+        (
+            "notFound",
+            "",
+            "Not found: Table my-project:logs.events was not found in location EU",
+            Blocked,
+            ErrorKind::TableMissing,
+        ),
+        (
+            "notFound",
+            "",
+            "Not found: URI gs://b/in/1.json",
+            Data,
+            ErrorKind::LoadRefused,
+        ),
+        (
+            "invalid",
+            "",
+            "Cannot read and write in different locations: source: US, destination: EU",
+            Blocked,
+            ErrorKind::ConfigurationInvalid,
+        ),
+        (
+            "invalid",
+            "",
+            "Incompatible table partitioning specification. Expects partitioning specification none",
+            Blocked,
+            ErrorKind::ConfigurationInvalid,
+        ),
+        (
+            "invalid",
+            "gs://b/in/1.json",
+            "Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: 1; errors: 1.",
+            Data,
+            ErrorKind::LoadRefused,
+        ),
+        (
+            "invalid",
+            "",
+            "Some rows belong to different partitions rather than destination partition 20261127",
+            Data,
+            ErrorKind::LoadRefused,
+        ),
+        (
+            "unheardOf",
+            "",
+            "",
+            NewJob,
+            ErrorKind::DestinationUnexpected,
+        ),
     ] {
         let mut result = json!({"reason": reason, "message": message});
         if !location.is_empty() {
@@ -187,12 +283,42 @@ fn a_row_of_a_csv_file_is_named_by_line_and_column() {
 #[test]
 fn a_row_of_a_json_file_is_named_by_position_and_field() {
     for (message, position, column, uri) in [
-        ("Error while reading data, error message: JSON parsing error in row starting at position 1684206961: Only optional fields can be set to NULL. Field: airline_iata; Value: NULL File: gs://b/in/16:00:00_16:59:59 S10.json", Some(1_684_206_961), Some("airline_iata"), Some("gs://b/in/16:00:00_16:59:59 S10.json")),
-        ("Error while reading data, error message: JSON parsing error in row starting at position 0: No such field: lastModified.", Some(0), Some("lastModified"), None),
-        ("Error while reading data, error message: JSON parsing error in row starting at position 0: JSON object specified for non-record field: list.videos", Some(0), Some("list.videos"), None),
-        ("Error while reading data, error message: JSON parsing error in row starting at position 0: Parser terminated before end of string", Some(0), None, None),
-        ("Error while reading data, error message: Error detected while parsing row starting at position: 52. Error: Missing close double quote (\") character.", Some(52), None, None),
-        ("Error while reading data, error message: JSON processing encountered too many errors, giving up. Rows: 1; errors: 1; max bad: 0; error percent: 0", None, None, None),
+        (
+            "Error while reading data, error message: JSON parsing error in row starting at position 1684206961: Only optional fields can be set to NULL. Field: airline_iata; Value: NULL File: gs://b/in/16:00:00_16:59:59 S10.json",
+            Some(1_684_206_961),
+            Some("airline_iata"),
+            Some("gs://b/in/16:00:00_16:59:59 S10.json"),
+        ),
+        (
+            "Error while reading data, error message: JSON parsing error in row starting at position 0: No such field: lastModified.",
+            Some(0),
+            Some("lastModified"),
+            None,
+        ),
+        (
+            "Error while reading data, error message: JSON parsing error in row starting at position 0: JSON object specified for non-record field: list.videos",
+            Some(0),
+            Some("list.videos"),
+            None,
+        ),
+        (
+            "Error while reading data, error message: JSON parsing error in row starting at position 0: Parser terminated before end of string",
+            Some(0),
+            None,
+            None,
+        ),
+        (
+            "Error while reading data, error message: Error detected while parsing row starting at position: 52. Error: Missing close double quote (\") character.",
+            Some(52),
+            None,
+            None,
+        ),
+        (
+            "Error while reading data, error message: JSON processing encountered too many errors, giving up. Rows: 1; errors: 1; max bad: 0; error percent: 0",
+            None,
+            None,
+            None,
+        ),
     ] {
         let row = row(&json!({"reason": "invalid", "message": message}));
         assert_eq!(row.position, position, "{message}");
@@ -203,7 +329,9 @@ fn a_row_of_a_json_file_is_named_by_position_and_field() {
 
 #[test]
 fn the_location_names_the_file_before_the_message_does() {
-    let row = row(&json!({"reason": "invalid", "location": "gs://b/in/1.json", "message": "value: \"x File: gs://other/file\""}));
+    let row = row(
+        &json!({"reason": "invalid", "location": "gs://b/in/1.json", "message": "value: \"x File: gs://other/file\""}),
+    );
     assert_eq!(row.uri.as_deref(), Some("gs://b/in/1.json"));
 }
 
@@ -221,7 +349,8 @@ fn what_a_message_quotes_is_cut_and_bounded() {
 
 #[test]
 fn rows_that_were_left_out_are_told_of_a_job_that_succeeded() {
-    let bad = json!({"reason": "invalid", "location": "gs://b/1.csv", "message": "bad; line_number: 2 "});
+    let bad =
+        json!({"reason": "invalid", "location": "gs://b/1.csv", "message": "bad; line_number: 2 "});
     let done = read(json!({"status": {"state": "DONE", "errors": [bad]},
         "statistics": {"load": {"outputRows": "1", "badRecords": "1"}}}));
     let Ok(JobState::Done(Ok(loaded))) = done else {
