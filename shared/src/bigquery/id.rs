@@ -92,8 +92,8 @@ impl TableId {
 
     pub(super) fn url(&self, endpoint: &str, partition: Option<&str>) -> String {
         let table = self.decorated(partition);
-        let [project, dataset, table] = [&self.project, &self.dataset, &table]
-            .map(|name| utf8_percent_encode(name, NAME));
+        let [project, dataset, table] =
+            [&self.project, &self.dataset, &table].map(|name| utf8_percent_encode(name, NAME));
         format!("{endpoint}/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{table}")
     }
 }
@@ -158,8 +158,8 @@ impl JobId {
     }
 
     fn url(&self, endpoint: &str, verb: &str) -> String {
-        let [project, location, id] = [&self.project, &self.location, &self.id]
-            .map(|name| utf8_percent_encode(name, NAME));
+        let [project, location, id] =
+            [&self.project, &self.location, &self.id].map(|name| utf8_percent_encode(name, NAME));
         format!("{endpoint}/bigquery/v2/projects/{project}/jobs/{id}{verb}?location={location}")
     }
 }

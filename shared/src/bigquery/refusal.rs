@@ -92,7 +92,11 @@ pub fn refusal(reply: &Response<Bytes>, asked: Asked<'_>) -> Refused {
     };
     let (remedy, kind, advice) = if is_page(reply) || is_wordless(status, &said) {
         let advice = "This answer is not BigQuery's. It is tried again; if it stays so, check BIGQUERY_EMULATOR_HOST, if it is set, and what is between the worker and Google.";
-        (Remedy::SameAgain, ErrorKind::DestinationUnavailable, advice.to_owned())
+        (
+            Remedy::SameAgain,
+            ErrorKind::DestinationUnavailable,
+            advice.to_owned(),
+        )
     } else {
         classify(status, &said, asked, table)
     };
@@ -165,8 +169,7 @@ fn classify(
 pub(super) const QUOTA: &str = "Nothing to do: loading goes on in ten minutes or more. If this happens often, lower the route's loads_per_day to leave room for what else loads into this table, or raise load_every.";
 pub(super) const BILLING: &str =
     "See to the project's billing in the Google Cloud console: loading goes on by itself then.";
-pub(super) const OPTIONS: &str =
-    "Correct the route's options, or the table, so that they agree with each other, and deploy again.";
+pub(super) const OPTIONS: &str = "Correct the route's options, or the table, so that they agree with each other, and deploy again.";
 
 fn not_found(asked: Asked<'_>) -> (Remedy, ErrorKind, String) {
     match asked {
@@ -182,18 +185,26 @@ pub(super) fn no_table(table: &TableId) -> (Remedy, ErrorKind, String) {
     (
         Remedy::Blocked,
         ErrorKind::TableMissing,
-        format!("Create the table {table} with its schema, or correct the route's destination and its location (that of the dataset {}).", table.dataset),
+        format!(
+            "Create the table {table} with its schema, or correct the route's destination and its location (that of the dataset {}).",
+            table.dataset
+        ),
     )
 }
 
 pub(super) fn denied(table: Option<&TableId>) -> (Remedy, ErrorKind, String) {
     let place = table.map_or_else(String::new, |table| {
-        format!(" (the table's is {}, the job's {})", table.dataset, table.project)
+        format!(
+            " (the table's is {}, the job's {})",
+            table.dataset, table.project
+        )
     });
     (
         Remedy::Blocked,
         ErrorKind::DestinationDenied,
-        format!("Give the service account the role BigQuery Data Editor on the dataset and BigQuery Job User on the project{place}, and Storage Object Viewer on the landing bucket."),
+        format!(
+            "Give the service account the role BigQuery Data Editor on the dataset and BigQuery Job User on the project{place}, and Storage Object Viewer on the landing bucket."
+        ),
     )
 }
 

@@ -50,7 +50,11 @@ impl RowError {
         let all = errors.as_array().map(Vec::as_slice).unwrap_or_default();
         let rows: Vec<_> = all.iter().filter(|error| *error != result).collect();
         if rows.is_empty() {
-            return Some(result).filter(|result| result.is_object()).map(Self::of).into_iter().collect();
+            return Some(result)
+                .filter(|result| result.is_object())
+                .map(Self::of)
+                .into_iter()
+                .collect();
         }
         rows.into_iter().take(MOST).map(Self::of).collect()
     }
@@ -92,12 +96,16 @@ fn column(text: &str) -> Option<String> {
     let between = |before: &str, after: &str| {
         let (_, rest) = text.split_once(before)?;
         let (name, _) = rest.split_once(after)?;
-        (1..=COLUMN_BYTES).contains(&name.len()).then(|| name.to_owned())
+        (1..=COLUMN_BYTES)
+            .contains(&name.len())
+            .then(|| name.to_owned())
     };
     let rest_of = |before: &str| {
         let (_, name) = text.split_once(before)?;
         let name = name.trim_end().trim_end_matches('.');
-        (1..=COLUMN_BYTES).contains(&name.len()).then(|| name.to_owned())
+        (1..=COLUMN_BYTES)
+            .contains(&name.len())
+            .then(|| name.to_owned())
     };
     between("column_name: \"", "\"")
         .or_else(|| between(" Field: ", ";"))

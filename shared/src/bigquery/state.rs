@@ -66,23 +66,23 @@ impl JobState {
         match status["state"].as_str() {
             Some("PENDING") => Ok(Self::Pending),
             Some("RUNNING") => Ok(Self::Running),
-            Some("DONE") => Ok(Self::Done(done(&job, table))),
+            Some("DONE") => Ok(done(&job, table)),
             _ => Err(refusal(reply, asked)),
         }
     }
 }
 
-fn done(job: &Value, table: &TableId) -> Result<Loaded, JobFailure> {
+fn done(job: &Value, table: &TableId) -> JobState {
     let status = &job["status"];
     let result = &status["errorResult"];
     let errors = RowError::list(&status["errors"], result);
     if result.is_object() {
         let (remedy, error) = failure(result, table);
-        return Err(JobFailure {
+        return JobState::Done(Err(JobFailure {
             remedy,
             error,
             errors,
-        });
+        }));
     }
     let load = &job["statistics"]["load"];
     // JSON's form of protobuf has numbers of 64 bits as text.
@@ -91,13 +91,13 @@ fn done(job: &Value, table: &TableId) -> Result<Loaded, JobFailure> {
         let text = value.as_str().and_then(|text| text.parse().ok());
         text.or_else(|| value.as_u64()).unwrap_or_default()
     };
-    Ok(Loaded {
+    JobState::Done(Ok(Loaded {
         rows: number("outputRows"),
         bad_rows: number("badRecords"),
         bytes: number("inputFileBytes"),
         files: number("inputFiles"),
         errors,
-    })
+    }))
 }
 
 /// What the error that a job ended in means.
@@ -108,9 +108,16 @@ fn failure(result: &Value, table: &TableId) -> (Remedy, TransferError) {
     let busy = |remedy| (remedy, ErrorKind::DestinationUnavailable, AGAIN.to_owned());
     let blocked = |kind, advice: &str| (Remedy::Blocked, kind, advice.to_owned());
     let (remedy, kind, advice) = match reason {
-        "backendError" | "internalError" | "jobBackendError" | "jobInternalError"
-        | "jobRateLimitExceeded" | "rateLimitExceeded" | "resourceInUse" | "stopped"
-        | "tableUnavailable" | "timeout" => busy(Remedy::NewJob),
+        "backendError"
+        | "internalError"
+        | "jobBackendError"
+        | "jobInternalError"
+        | "jobRateLimitExceeded"
+        | "rateLimitExceeded"
+        | "resourceInUse"
+        | "stopped"
+        | "tableUnavailable"
+        | "timeout" => busy(Remedy::NewJob),
         "quotaExceeded" => (
             Remedy::Quota,
             ErrorKind::DestinationUnavailable,

@@ -44,8 +44,7 @@ impl TableInfo {
     pub fn read(reply: &Response<Bytes>, table: &TableId) -> Result<Self, Refused> {
         let json: Value = serde_json::from_slice(reply.body()).unwrap_or_default();
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let Some(location) = text(&json["location"]).filter(|_| reply.status().is_success())
-        else {
+        let Some(location) = text(&json["location"]).filter(|_| reply.status().is_success()) else {
             return Err(refusal(reply, Asked::Table(table)));
         };
         let (time, range) = (&json["timePartitioning"], &json["rangePartitioning"]);
@@ -57,7 +56,9 @@ impl TableInfo {
         let rows = &json["numRows"];
         let rows = rows.as_str().and_then(|rows| rows.parse().ok());
         Ok(Self {
-            rows: rows.or_else(|| json["numRows"].as_u64()).unwrap_or_default(),
+            rows: rows
+                .or_else(|| json["numRows"].as_u64())
+                .unwrap_or_default(),
             location,
             partitioning: time.or(range),
         })

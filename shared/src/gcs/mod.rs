@@ -12,6 +12,7 @@ mod resumable;
 mod rewrite;
 mod token;
 
+pub(crate) use crate::google::is_page;
 pub use compose::{COMPOSE_LIMIT, Component};
 pub use list::{ListQuery, Page, goes_in_circles};
 pub use multipart::{buffered_upload, multipart_upload};
@@ -21,7 +22,6 @@ pub use object::{
 };
 pub use provenance::Provenance;
 pub use refusal::refusal;
-pub(crate) use crate::google::is_page;
 pub(crate) use refusal::{is_absent, is_lost_race};
 pub use resumable::{
     ContentRange, ResumableSession, ResumableUploadStatus, finish, resume, start_session,

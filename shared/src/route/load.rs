@@ -151,7 +151,12 @@ impl TableRoute {
             .map(|name| Format::parse(&name).ok_or_else(unknown_format))
             .transpose()?;
         let load_every = number(table, "load_every", LOAD_EVERY, LONGEST_LOAD_EVERY)?;
-        let loads_per_day = number(table, "loads_per_day", LOADS_PER_DAY, PARTITION_JOBS_PER_DAY)?;
+        let loads_per_day = number(
+            table,
+            "loads_per_day",
+            LOADS_PER_DAY,
+            PARTITION_JOBS_PER_DAY,
+        )?;
         if loads_per_day > JOBS_PER_DAY && partition.is_none() {
             return Err(format!(
                 "loads_per_day is over {JOBS_PER_DAY}, which only a table takes that is partitioned by a column: say partition as well, or lower it."
@@ -267,7 +272,10 @@ pub(super) fn check_beside(route: &Route, others: &[Arc<Route>]) -> Result<(), C
         let Some(theirs) = other.table.as_deref().filter(|other| other.id == table.id) else {
             continue;
         };
-        if [table, theirs].iter().any(|one| one.on_overwrite == OnOverwrite::Replace) {
+        if [table, theirs]
+            .iter()
+            .any(|one| one.on_overwrite == OnOverwrite::Replace)
+        {
             return wrong(format!(
                 "loads into the table of {}, and one of the two replaces rows: it would remove the other's. Use one route for both, or two tables.",
                 other.variable()

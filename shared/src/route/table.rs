@@ -194,11 +194,14 @@ impl Route {
             name: name.to_ascii_lowercase(),
             source: Place::parse("s3", &table.source)
                 .map_err(|message| wrong(format!("source {message}")))?,
-            destination: Place::parse("gs", &table.destination)
-                .map_err(|message| {
-                    let name = if load.is_some() { "landing" } else { "destination" };
-                    wrong(format!("{name} {message}"))
-                })?,
+            destination: Place::parse("gs", &table.destination).map_err(|message| {
+                let name = if load.is_some() {
+                    "landing"
+                } else {
+                    "destination"
+                };
+                wrong(format!("{name} {message}"))
+            })?,
             table: load,
             parts_above: table.parts_above().map_err(wrong)?,
             carry_after: table.carry_after().map_err(wrong)?,

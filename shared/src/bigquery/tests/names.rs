@@ -78,7 +78,10 @@ fn formats_are_read_from_names() {
 
 #[test]
 fn a_uri_names_one_file_and_no_version() {
-    assert_eq!(source_uri("b", "in/a#b.json").unwrap(), "gs://b/in/a#b.json");
+    assert_eq!(
+        source_uri("b", "in/a#b.json").unwrap(),
+        "gs://b/in/a#b.json"
+    );
     for wrong in ["in/*.json", "in/a.json#17"] {
         let error = source_uri("b", wrong).unwrap_err();
         assert_eq!(error.kind, ErrorKind::LoadRefused, "{wrong}");

@@ -62,7 +62,8 @@ fn each_option_stands_under_bigquerys_own_name() {
 
 #[test]
 fn an_option_goes_with_files_of_its_formats_alone() {
-    let both = json!({"skip_leading_rows": 1, "use_avro_logical_types": true, "max_bad_records": 2});
+    let both =
+        json!({"skip_leading_rows": 1, "use_avro_logical_types": true, "max_bad_records": 2});
     let has = |format, name: &str| load(&both, format).get(name).is_some();
     assert!(has(Format::Csv, "skipLeadingRows") && !has(Format::Ndjson, "skipLeadingRows"));
     assert!(has(Format::Avro, "useAvroLogicalTypes") && !has(Format::Csv, "useAvroLogicalTypes"));
@@ -88,8 +89,14 @@ fn a_schema_follows_only_files_that_name_their_columns() {
     assert!(headless.get("schemaUpdateOptions").is_none() && headless.get("autodetect").is_none());
     let header = json!({"schema_update": ["add"], "skip_leading_rows": 1});
     let loaded = load(&header, Format::Csv);
-    assert_eq!(loaded["schemaUpdateOptions"], json!(["ALLOW_FIELD_ADDITION"]));
-    assert_eq!((&loaded["autodetect"], &loaded["skipLeadingRows"]), (&json!(true), &json!(1)));
+    assert_eq!(
+        loaded["schemaUpdateOptions"],
+        json!(["ALLOW_FIELD_ADDITION"])
+    );
+    assert_eq!(
+        (&loaded["autodetect"], &loaded["skipLeadingRows"]),
+        (&json!(true), &json!(1))
+    );
     // The table's schema is the law where nothing is said.
     assert!(load(&json!({}), Format::Ndjson).get("autodetect").is_none());
     let error = take(&both, Some(Format::Csv)).unwrap_err();
@@ -102,14 +109,26 @@ fn a_wrong_value_says_what_is_expected() {
         (json!({"allow_jagged_rows": "yes"}), "true or false"),
         (json!({"max_bad_records": -1}), "a whole number from 0"),
         (json!({"skip_leading_rows": 1.5}), "a whole number from 0"),
-        (json!({"max_bad_records": 3_000_000_000_u64}), "a whole number from 0"),
+        (
+            json!({"max_bad_records": 3_000_000_000_u64}),
+            "a whole number from 0",
+        ),
         (json!({"quote": 7}), "a text"),
         (json!({"null_markers": "NA"}), "a list of texts"),
         (json!({"null_markers": []}), "a list of texts"),
         (json!({"encoding": "utf8"}), "one of UTF-8, ISO-8859-1"),
-        (json!({"schema_update": ["drop"]}), "a list of some of add, relax"),
-        (json!({"schema_update": true}), "a list of some of add, relax"),
-        (json!({"null_marker": "", "null_markers": [""]}), "exclude each other"),
+        (
+            json!({"schema_update": ["drop"]}),
+            "a list of some of add, relax",
+        ),
+        (
+            json!({"schema_update": true}),
+            "a list of some of add, relax",
+        ),
+        (
+            json!({"null_marker": "", "null_markers": [""]}),
+            "exclude each other",
+        ),
     ] {
         let error = take(&option, None).unwrap_err();
         assert!(error.contains(expected), "{option}: {error}");

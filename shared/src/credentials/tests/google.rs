@@ -108,7 +108,9 @@ fn another_kind_of_file_is_refused_with_what_was_expected() {
 #[test]
 fn the_identity_is_proven_by_a_signed_request_that_is_written_down() {
     let external = parse(&config(&json!({})), false).unwrap();
-    let request = external.exchange(&keys(), "eu-west-1", SCOPE, now()).unwrap();
+    let request = external
+        .exchange(&keys(), "eu-west-1", SCOPE, now())
+        .unwrap();
     assert_eq!(request.uri(), "https://sts.googleapis.com/v1/token");
     assert_eq!(request.headers()[CONTENT_TYPE], FORM);
     let form = form(&request);
@@ -170,7 +172,9 @@ fn a_federated_token_is_used_or_shown_for_a_service_accounts() {
     assert!(plain.impersonate(&token, SCOPE).is_none());
 
     let external = impersonating();
-    let exchange = external.exchange(&keys(), "eu-west-1", SCOPE, now()).unwrap();
+    let exchange = external
+        .exchange(&keys(), "eu-west-1", SCOPE, now())
+        .unwrap();
     assert_eq!(
         value(&form(&exchange), "scope"),
         "https://www.googleapis.com/auth/cloud-platform"

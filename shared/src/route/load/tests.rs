@@ -58,21 +58,51 @@ fn every_option_is_read_and_shown() {
 #[test]
 fn what_is_wrong_with_a_table_is_said() {
     for (options, says) in [
-        (json!({"destination": "bigquery://my-project/logs"}), "destination is not \"bigquery://<project>/<dataset>/<table>\""),
+        (
+            json!({"destination": "bigquery://my-project/logs"}),
+            "destination is not \"bigquery://<project>/<dataset>/<table>\"",
+        ),
         (json!({"landing": null}), "landing is not a text"),
-        (json!({"landing": "s3://land"}), "landing is not \"gs://bucket\""),
-        (json!({"location": "the EU"}), "location is missing, or not a location"),
-        (json!({"on_overwrite": "keep"}), "\"refuse\", \"append\" or \"replace\""),
-        (json!({"partition": "dt={day}/"}), "partition is not a template"),
-        (json!({"format": "json"}), "format is not one of ndjson, csv, parquet, avro, orc"),
+        (
+            json!({"landing": "s3://land"}),
+            "landing is not \"gs://bucket\"",
+        ),
+        (
+            json!({"location": "the EU"}),
+            "location is missing, or not a location",
+        ),
+        (
+            json!({"on_overwrite": "keep"}),
+            "\"refuse\", \"append\" or \"replace\"",
+        ),
+        (
+            json!({"partition": "dt={day}/"}),
+            "partition is not a template",
+        ),
+        (
+            json!({"format": "json"}),
+            "format is not one of ndjson, csv, parquet, avro, orc",
+        ),
         (json!({"load_every": 0}), "load_every is not 1 to 3600"),
         (json!({"load_every": "60"}), "load_every is not 1 to 3600"),
-        (json!({"loads_per_day": 30_001, "partition": "{yyyy}/"}), "1 to 30000"),
+        (
+            json!({"loads_per_day": 30_001, "partition": "{yyyy}/"}),
+            "1 to 30000",
+        ),
         (json!({"loads_per_day": 1501}), "over 1500"),
-        (json!({"deletes": "propagate"}), "needs on_overwrite = \"replace\": with \"refuse\""),
-        (json!({"deletes": "propagate", "on_overwrite": "append"}), "with \"append\""),
+        (
+            json!({"deletes": "propagate"}),
+            "needs on_overwrite = \"replace\": with \"refuse\"",
+        ),
+        (
+            json!({"deletes": "propagate", "on_overwrite": "append"}),
+            "with \"append\"",
+        ),
         (json!({"deletes": "carry"}), "deletes is neither"),
-        (json!({"format": "avro", "quote": "'"}), "quote is for files of csv, and this route's are avro"),
+        (
+            json!({"format": "avro", "quote": "'"}),
+            "quote is for files of csv, and this route's are avro",
+        ),
     ] {
         let error = parse(&options).unwrap_err();
         assert_eq!(error.variable, "ROUTE_X");
@@ -82,14 +112,23 @@ fn what_is_wrong_with_a_table_is_said() {
         let mut table = with(&json!({}));
         table.as_object_mut().unwrap().remove(name);
         let error = Route::parse("ROUTE_X", table).unwrap_err();
-        assert!(error.message.contains(&format!("{name} is missing")), "{error}");
+        assert!(
+            error.message.contains(&format!("{name} is missing")),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn an_unknown_option_of_a_table_lists_those_that_are_known() {
     let error = parse(&json!({"skip_rows": 1})).unwrap_err();
-    for name in ["`skip_rows`", "`source`", "landing", "skip_leading_rows", "null_markers"] {
+    for name in [
+        "`skip_rows`",
+        "`source`",
+        "landing",
+        "skip_leading_rows",
+        "null_markers",
+    ] {
         assert!(error.message.contains(name), "{name}: {error}");
     }
     // A bucket's options are its own.
@@ -104,7 +143,12 @@ fn an_option_of_a_table_is_refused_where_there_is_none() {
         let mut bucket = json!({"source": "s3://src", "destination": "gs://dst"});
         bucket[name] = json!("hush");
         let error = Route::parse("ROUTE_X", bucket).unwrap_err();
-        assert!(error.message.starts_with(&format!("{name} is for a route into a table")), "{error}");
+        assert!(
+            error
+                .message
+                .starts_with(&format!("{name} is for a route into a table")),
+            "{error}"
+        );
         assert!(!error.message.contains("hush"));
     }
 }
@@ -128,7 +172,10 @@ fn a_landing_place_is_one_routes_alone() {
     ] {
         let error = routes(&[one, other]).unwrap_err();
         assert_eq!(error.variable, "ROUTE_B");
-        assert!(error.message.contains("where ROUTE_A has its copies"), "{error}");
+        assert!(
+            error.message.contains("where ROUTE_A has its copies"),
+            "{error}"
+        );
     }
     for (one, other) in [
         (table("gs://land/a/"), table("gs://land/b/")),
@@ -145,8 +192,10 @@ fn a_landing_place_is_one_routes_alone() {
 #[test]
 fn routes_into_one_table_add_rows_and_share_its_jobs() {
     let table = |landing: &str, overwrite: &str, loads: u32| {
-        with(&json!({"landing": landing, "on_overwrite": overwrite, "loads_per_day": loads,
-            "partition": "{yyyy}/"}))
+        with(
+            &json!({"landing": landing, "on_overwrite": overwrite, "loads_per_day": loads,
+            "partition": "{yyyy}/"}),
+        )
     };
     let both = |one: (&str, u32), other: (&str, u32)| {
         routes(&[
@@ -158,13 +207,27 @@ fn routes_into_one_table_add_rows_and_share_its_jobs() {
     assert!(both(("append", 29_000), ("append", 1000)).is_ok());
     assert!(both(("append", 29_000), ("append", 1001)).is_err());
     let error = both(("append", 750), ("refuse", 751)).unwrap_err();
-    assert!(error.message.contains("come to 1501 jobs a day, and it takes 1500"), "{error}");
-    for (one, other) in [("replace", "replace"), ("append", "replace"), ("replace", "refuse")] {
+    assert!(
+        error
+            .message
+            .contains("come to 1501 jobs a day, and it takes 1500"),
+        "{error}"
+    );
+    for (one, other) in [
+        ("replace", "replace"),
+        ("append", "replace"),
+        ("replace", "refuse"),
+    ] {
         let error = both((one, 1), (other, 1)).unwrap_err();
-        assert!(error.message.contains("loads into the table of ROUTE_A"), "{error}");
+        assert!(
+            error.message.contains("loads into the table of ROUTE_A"),
+            "{error}"
+        );
     }
     // Another table is another matter.
-    let other = with(&json!({"destination": "bigquery://my-project/logs/others", "landing": "gs://land/b/",
-        "on_overwrite": "replace"}));
+    let other = with(
+        &json!({"destination": "bigquery://my-project/logs/others", "landing": "gs://land/b/",
+        "on_overwrite": "replace"}),
+    );
     assert!(routes(&[table("gs://land/a/", "replace", 1300), other]).is_ok());
 }
