@@ -198,14 +198,12 @@ impl LoadOptions {
                 self.update_schema(value, format, load);
                 continue;
             }
-            match path.split_once('.') {
-                None => {
-                    load.insert(path.to_owned(), value.clone());
-                }
-                Some((group, path)) => {
-                    load.entry(group).or_insert_with(|| Map::new().into())[path] = value.clone()
-                }
-            }
+            let Some((group, path)) = path.split_once('.') else {
+                load.insert(path.to_owned(), value.clone());
+                continue;
+            };
+            let group = load.entry(group).or_insert_with(|| Map::new().into());
+            group[path] = value.clone();
         }
     }
 

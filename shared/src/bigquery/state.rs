@@ -67,23 +67,23 @@ impl JobState {
         match status["state"].as_str() {
             Some("PENDING") => Ok(Self::Pending),
             Some("RUNNING") => Ok(Self::Running),
-            Some("DONE") => Ok(Self::Done(done(&job, table))),
+            Some("DONE") => Ok(done(&job, table)),
             _ => Err(refusal(reply, asked)),
         }
     }
 }
 
-fn done(job: &Value, table: &TableId) -> Result<Loaded, JobFailure> {
+fn done(job: &Value, table: &TableId) -> JobState {
     let status = &job["status"];
     let result = &status["errorResult"];
     let errors = RowError::list(&status["errors"], result);
     if result.is_object() {
         let (remedy, error) = failure(result, table);
-        return Err(JobFailure {
+        return JobState::Done(Err(JobFailure {
             remedy,
             error,
             errors,
-        });
+        }));
     }
     let load = &job["statistics"]["load"];
     // JSON's form of protobuf has numbers of 64 bits as text.
@@ -92,13 +92,13 @@ fn done(job: &Value, table: &TableId) -> Result<Loaded, JobFailure> {
         let text = value.as_str().and_then(|text| text.parse().ok());
         text.or_else(|| value.as_u64()).unwrap_or_default()
     };
-    Ok(Loaded {
+    JobState::Done(Ok(Loaded {
         rows: number("outputRows"),
         bad_rows: number("badRecords"),
         bytes: number("inputFileBytes"),
         files: number("inputFiles"),
         errors,
-    })
+    }))
 }
 
 /// What the error that a job ended in means.

@@ -28,7 +28,7 @@ fn job() -> JobId {
     }
 }
 
-fn reply(status: u16, body: impl ToString) -> Response<Bytes> {
+fn reply(status: u16, body: &impl ToString) -> Response<Bytes> {
     let reply = Response::builder().status(status);
     reply.body(Bytes::from(body.to_string())).unwrap()
 }
@@ -36,8 +36,6 @@ fn reply(status: u16, body: impl ToString) -> Response<Bytes> {
 /// An error as BigQuery writes it.
 fn error(status: u16, reason: &str, message: &str) -> Response<Bytes> {
     let errors = json!([{"message": message, "domain": "global", "reason": reason}]);
-    reply(
-        status,
-        json!({"error": {"code": status, "message": message, "errors": errors}}),
-    )
+    let error = json!({"code": status, "message": message, "errors": errors});
+    reply(status, &json!({ "error": error }))
 }

@@ -152,7 +152,7 @@ mod tests {
         let done = read(r#"{"done": true, "resource": {"name": "n", "generation": "8"}}"#);
         match done.unwrap() {
             Rewrite::Done(object) => assert_eq!(object.generation(), Generation(8)),
-            other => panic!("{other:?}"),
+            Rewrite::GoesOn(token) => panic!("{token}"),
         }
         let on = read(r#"{"done": false, "rewriteToken": "t"}"#);
         assert_eq!(on.unwrap(), Rewrite::GoesOn("t".into()));

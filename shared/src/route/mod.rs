@@ -162,6 +162,7 @@ impl Routes {
             ));
         }
         for (index, route) in routes.iter().enumerate() {
+            load::check_beside(route, &routes[..index])?;
             if let Some(twin) = routes[..index].iter().find(|other| {
                 other.name == route.name
                     || other.destination == route.destination && other.source == route.source
@@ -171,7 +172,6 @@ impl Routes {
                     format!("is the same as {}.", twin.variable()),
                 ));
             }
-            load::check_beside(route, &routes[..index])?;
         }
         Ok(Self(routes))
     }

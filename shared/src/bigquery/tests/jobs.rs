@@ -73,7 +73,7 @@ fn a_table_is_asked_for_and_a_partition_deleted() {
 
 #[test]
 fn a_table_says_how_it_is_divided() {
-    let read = |body: Value| TableInfo::read(&reply(200, body), &table()).unwrap();
+    let read = |body: Value| TableInfo::read(&reply(200, &body), &table()).unwrap();
     let info = read(json!({"numRows": "7", "location": "EU",
         "timePartitioning": {"type": "DAY", "field": "ts"}}));
     let by_day = Partitioning::Time {
@@ -86,7 +86,7 @@ fn a_table_says_how_it_is_divided() {
     let by_id = Partitioning::Range { field: "id".into() };
     assert_eq!((info.rows, info.partitioning), (0, Some(by_id)));
     assert_eq!(read(json!({"location": "US"})).partitioning, None);
-    let none = TableInfo::read(&reply(200, "[]"), &table()).unwrap_err();
+    let none = TableInfo::read(&reply(200, &"[]"), &table()).unwrap_err();
     assert_eq!(none.remedy, Remedy::SameAgain);
     let missing = error(404, "notFound", "Not found: Table my-project:logs.events");
     let missing = TableInfo::read(&missing, &table()).unwrap_err();
@@ -94,17 +94,19 @@ fn a_table_says_how_it_is_divided() {
     assert_eq!(missing.error.kind, ErrorKind::TableMissing);
 }
 
-fn read(body: Value) -> Result<JobState, Refused> {
+fn read(body: &Value) -> Result<JobState, Refused> {
     JobState::read(&reply(200, body), Asked::Job(&job()), &table())
 }
 
 #[test]
 fn a_job_waits_runs_and_ends() {
-    let state = |state: &str| read(json!({"status": {"state": state}}));
+    let state = |state: &str| read(&json!({"status": {"state": state}}));
     assert_eq!(state("PENDING"), Ok(JobState::Pending));
     assert_eq!(state("RUNNING"), Ok(JobState::Running));
-    let done = read(json!({"status": {"state": "DONE"}, "statistics": {"load": {
-        "inputFiles": "2", "inputFileBytes": "300", "outputRows": "41", "outputBytes": "9", "badRecords": "1"}}}));
+    let done = read(
+        &json!({"status": {"state": "DONE"}, "statistics": {"load": {
+        "inputFiles": "2", "inputFileBytes": "300", "outputRows": "41", "outputBytes": "9", "badRecords": "1"}}}),
+    );
     let loaded = Loaded {
         rows: 41,
         bad_rows: 1,
@@ -114,152 +116,94 @@ fn a_job_waits_runs_and_ends() {
     };
     assert_eq!(done, Ok(JobState::Done(Ok(loaded))));
     for wrong in [json!({}), json!([]), json!({"status": {"state": "LOST"}})] {
-        let refused = read(wrong.clone()).unwrap_err();
+        let refused = read(&wrong).unwrap_err();
         assert_eq!(refused.remedy, Remedy::SameAgain, "{wrong}");
     }
     // Somebody else's page is no end of a job.
-    let page = reply(200, "<html>Sign in</html>");
+    let page = reply(200, &"<html>Sign in</html>");
     let page = JobState::read(&page, Asked::Job(&job()), &table()).unwrap_err();
     assert_eq!(page.remedy, Remedy::SameAgain);
 }
 
 fn failed(result: &Value, errors: &Value) -> JobFailure {
     let status = json!({"state": "DONE", "errorResult": result, "errors": errors});
-    match read(json!({"status": status})) {
+    match read(&json!({"status": status})) {
         Ok(JobState::Done(Err(failure))) => failure,
         other => panic!("{other:?}"),
     }
 }
 
+/// What a failure is taken for, in the form of the tables below.
+fn judged(reason: &str, message: &str) -> String {
+    let result = json!({"reason": reason, "message": message});
+    let failure = failed(&result, &json!([result]));
+    assert!(failure.error.message.contains("my-project.logs.events"));
+    format!("{:?} {}", failure.remedy, failure.error.kind)
+}
+
 #[test]
 fn each_reason_has_its_remedy() {
-    use Remedy::{Blocked, Data, NewJob, Quota};
-    for (reason, location, message, remedy, kind) in [
-        (
-            "backendError",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "internalError",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "jobBackendError",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "jobInternalError",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "jobRateLimitExceeded",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "stopped",
-            "",
-            "Job execution was cancelled: User requested cancellation",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "quotaExceeded",
-            "",
-            "Quota exceeded: Your table exceeded quota for imports per table",
-            Quota,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            "accessDenied",
-            "",
-            "Access Denied: File gs://b/in/1.json",
-            Blocked,
-            ErrorKind::DestinationDenied,
-        ),
-        (
-            "billingNotEnabled",
-            "",
-            "",
-            Blocked,
-            ErrorKind::DestinationDenied,
-        ),
-        ("blocked", "", "", Blocked, ErrorKind::DestinationDenied),
+    for (reason, expected) in [
+        ("backendError", "NewJob destination-unavailable"),
+        ("internalError", "NewJob destination-unavailable"),
+        ("jobBackendError", "NewJob destination-unavailable"),
+        ("jobInternalError", "NewJob destination-unavailable"),
+        ("jobRateLimitExceeded", "NewJob destination-unavailable"),
+        ("stopped", "NewJob destination-unavailable"),
+        ("quotaExceeded", "Quota destination-unavailable"),
+        ("accessDenied", "Blocked destination-denied"),
+        ("billingNotEnabled", "Blocked destination-denied"),
+        ("blocked", "Blocked destination-denied"),
+        ("notFound", "Blocked table-missing"),
+        ("invalid", "Data load-refused"),
+        ("resourcesExceeded", "Data load-refused"),
+        ("unheardOf", "NewJob destination-unexpected"),
+    ] {
+        assert_eq!(judged(reason, ""), expected, "{reason}");
+    }
+}
+
+#[test]
+fn how_a_message_begins_tells_files_from_configuration() {
+    let elsewhere = "Cannot read and write in different locations: source: US, destination: EU";
+    let other =
+        "Incompatible table partitioning specification. Expects partitioning specification none";
+    let rows =
+        "Some rows belong to different partitions rather than destination partition 20261127";
+    for (reason, message, expected) in [
+        ("invalid", elsewhere, "Blocked configuration-invalid"),
+        ("invalid", other, "Blocked configuration-invalid"),
+        ("invalid", rows, "Data load-refused"),
         (
             "notFound",
-            "",
             "Not found: Table my-project:logs.events was not found in location EU",
-            Blocked,
-            ErrorKind::TableMissing,
+            "Blocked table-missing",
         ),
         (
             "notFound",
-            "",
             "Not found: URI gs://b/in/1.json",
-            Data,
-            ErrorKind::LoadRefused,
+            "Data load-refused",
         ),
+        // In a row anything may be quoted.
         (
             "invalid",
-            "",
-            "Cannot read and write in different locations: source: US, destination: EU",
-            Blocked,
-            ErrorKind::ConfigurationInvalid,
-        ),
-        (
-            "invalid",
-            "",
-            "Incompatible table partitioning specification. Expects partitioning specification none",
-            Blocked,
-            ErrorKind::ConfigurationInvalid,
-        ),
-        (
-            "invalid",
-            "gs://b/in/1.json",
-            "Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: 1; errors: 1.",
-            Data,
-            ErrorKind::LoadRefused,
-        ),
-        (
-            "invalid",
-            "",
-            "Some rows belong to different partitions rather than destination partition 20261127",
-            Data,
-            ErrorKind::LoadRefused,
-        ),
-        (
-            "unheardOf",
-            "",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnexpected,
+            "Could not parse 'Cannot read and write in different locations' as INT64",
+            "Data load-refused",
         ),
     ] {
-        let mut result = json!({"reason": reason, "message": message});
-        if !location.is_empty() {
-            result["location"] = location.into();
-        }
-        let failure = failed(&result, &json!([result]));
-        assert_eq!(failure.remedy, remedy, "{reason} {message}");
-        assert_eq!(failure.error.kind, kind, "{reason} {message}");
-        assert!(failure.error.message.contains("my-project.logs.events"));
-        // The end itself says which file, where nothing else does.
-        let uri = failure.errors[0].uri.as_deref();
-        assert_eq!(uri, Some(location).filter(|uri| !uri.is_empty()));
+        assert_eq!(judged(reason, message), expected, "{message}");
+    }
+}
+
+#[test]
+fn the_end_of_a_job_names_the_file_where_nothing_else_does() {
+    let message = "Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: 1; errors: 1.";
+    let result = json!({"reason": "invalid", "location": "gs://b/1.json", "message": message});
+    for errors in [json!([result]), json!([]), Value::Null] {
+        let failure = failed(&result, &errors);
+        assert_eq!(failure.remedy, Remedy::Data);
+        assert_eq!(failure.errors.len(), 1);
+        assert_eq!(failure.errors[0].uri.as_deref(), Some("gs://b/1.json"));
     }
 }
 
@@ -282,48 +226,53 @@ fn a_row_of_a_csv_file_is_named_by_line_and_column() {
 
 #[test]
 fn a_row_of_a_json_file_is_named_by_position_and_field() {
-    for (message, position, column, uri) in [
+    let json = "JSON parsing error in row starting at position";
+    let uri = "gs://b/in/16:00:00_16:59:59 S10.json";
+    for (message, position, column, file) in [
         (
-            "Error while reading data, error message: JSON parsing error in row starting at position 1684206961: Only optional fields can be set to NULL. Field: airline_iata; Value: NULL File: gs://b/in/16:00:00_16:59:59 S10.json",
+            format!(
+                "{json} 1684206961: Only optional fields can be set to NULL. Field: airline_iata; Value: NULL File: {uri}"
+            ),
             Some(1_684_206_961),
             Some("airline_iata"),
-            Some("gs://b/in/16:00:00_16:59:59 S10.json"),
+            Some(uri),
         ),
         (
-            "Error while reading data, error message: JSON parsing error in row starting at position 0: No such field: lastModified.",
+            format!("{json} 0: No such field: lastModified."),
             Some(0),
             Some("lastModified"),
             None,
         ),
         (
-            "Error while reading data, error message: JSON parsing error in row starting at position 0: JSON object specified for non-record field: list.videos",
-            Some(0),
+            format!("{json} 7: JSON object specified for non-record field: list.videos"),
+            Some(7),
             Some("list.videos"),
             None,
         ),
         (
-            "Error while reading data, error message: JSON parsing error in row starting at position 0: Parser terminated before end of string",
+            format!("{json} 0: Parser terminated before end of string"),
             Some(0),
             None,
             None,
         ),
         (
-            "Error while reading data, error message: Error detected while parsing row starting at position: 52. Error: Missing close double quote (\") character.",
+            "Error detected while parsing row starting at position: 52. Error: Missing close double quote (\") character.".into(),
             Some(52),
             None,
             None,
         ),
         (
-            "Error while reading data, error message: JSON processing encountered too many errors, giving up. Rows: 1; errors: 1; max bad: 0; error percent: 0",
+            "JSON processing encountered too many errors, giving up. Rows: 1; errors: 1; max bad: 0; error percent: 0".into(),
             None,
             None,
             None,
         ),
     ] {
+        let message = format!("Error while reading data, error message: {message}");
         let row = row(&json!({"reason": "invalid", "message": message}));
         assert_eq!(row.position, position, "{message}");
         assert_eq!(row.column.as_deref(), column, "{message}");
-        assert_eq!(row.uri.as_deref(), uri, "{message}");
+        assert_eq!(row.uri.as_deref(), file, "{message}");
     }
 }
 
@@ -351,7 +300,7 @@ fn what_a_message_quotes_is_cut_and_bounded() {
 fn rows_that_were_left_out_are_told_of_a_job_that_succeeded() {
     let bad =
         json!({"reason": "invalid", "location": "gs://b/1.csv", "message": "bad; line_number: 2 "});
-    let done = read(json!({"status": {"state": "DONE", "errors": [bad]},
+    let done = read(&json!({"status": {"state": "DONE", "errors": [bad]},
         "statistics": {"load": {"outputRows": "1", "badRecords": "1"}}}));
     let Ok(JobState::Done(Ok(loaded))) = done else {
         panic!("{done:?}")

@@ -2,191 +2,69 @@
 
 use super::*;
 
+/// What a refusal is taken for, in the form of the tables below.
+fn judged(asked: Asked<'_>, status: u16, reason: &str, message: &str) -> String {
+    let refused = refusal(&error(status, reason, message), asked);
+    let Refused { remedy, error } = refused;
+    assert_eq!(error.status, Some(status));
+    let said = format!("BigQuery answered {status} {reason} for ");
+    assert!(error.message.starts_with(said.trim_end()), "{error}");
+    format!("{remedy:?} {}", error.kind)
+}
+
 #[test]
-fn each_refusal_has_its_remedy() {
-    use Remedy::{Blocked, Data, Known, Missing, NewJob, Quota, SameAgain};
-    let (table, job) = (table(), job());
-    let (insert, get) = (Asked::Insert(&table), Asked::Job(&job));
-    for (asked, status, reason, message, remedy, kind) in [
+fn each_refusal_of_a_job_has_its_remedy() {
+    for (status, reason, expected) in [
         (
-            insert,
             403,
             "rateLimitExceeded",
-            "Exceeded rate limits: too many table update operations",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
+            "SameAgain destination-unavailable",
         ),
         (
-            insert,
             429,
             "rateLimitExceeded",
-            "",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
+            "SameAgain destination-unavailable",
         ),
+        (500, "internalError", "SameAgain destination-unavailable"),
+        (503, "backendError", "SameAgain destination-unavailable"),
+        (409, "conflict", "SameAgain destination-unavailable"),
+        (400, "jobBackendError", "NewJob destination-unavailable"),
+        (400, "jobInternalError", "NewJob destination-unavailable"),
         (
-            insert,
-            500,
-            "internalError",
-            "",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            503,
-            "backendError",
-            "",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            502,
-            "",
-            "",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            400,
-            "jobBackendError",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
             400,
             "jobRateLimitExceeded",
-            "",
-            NewJob,
-            ErrorKind::DestinationUnavailable,
+            "NewJob destination-unavailable",
         ),
-        (
-            insert,
-            403,
-            "quotaExceeded",
-            "Quota exceeded: Your project exceeded quota for imports",
-            Quota,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            409,
-            "duplicate",
-            "Already Exists: Job my-project:EU.causeway-1",
-            Known,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            409,
-            "conflict",
-            "",
-            SameAgain,
-            ErrorKind::DestinationUnavailable,
-        ),
-        (
-            insert,
-            401,
-            "authError",
-            "Invalid Credentials",
-            Blocked,
-            ErrorKind::DestinationCredentialRefused,
-        ),
-        (
-            insert,
-            403,
-            "accessDenied",
-            "Access Denied: Project my-project: User does not have bigquery.jobs.create permission",
-            Blocked,
-            ErrorKind::DestinationDenied,
-        ),
-        (
-            insert,
-            403,
-            "billingNotEnabled",
-            "",
-            Blocked,
-            ErrorKind::DestinationDenied,
-        ),
-        (
-            insert,
-            403,
-            "blocked",
-            "",
-            Blocked,
-            ErrorKind::DestinationDenied,
-        ),
-        (
-            insert,
-            404,
-            "notFound",
-            "Not found: Dataset my-project:logs",
-            Blocked,
-            ErrorKind::TableMissing,
-        ),
-        (
-            get,
-            404,
-            "notFound",
-            "Not found: Job my-project:EU.causeway-1",
-            Missing,
-            ErrorKind::TableMissing,
-        ),
-        (
-            Asked::Partition(&table),
-            404,
-            "notFound",
-            "Not found: Table my-project:logs.events$20261127",
-            Missing,
-            ErrorKind::TableMissing,
-        ),
-        (
-            Asked::Table(&table),
-            404,
-            "notFound",
-            "Not found: Table my-project:logs.events",
-            Blocked,
-            ErrorKind::TableMissing,
-        ),
-        (
-            insert,
-            400,
-            "invalid",
-            "Schema update options should only be specified with WRITE_APPEND disposition",
-            Blocked,
-            ErrorKind::ConfigurationInvalid,
-        ),
-        (
-            insert,
-            400,
-            "invalid",
-            "Cannot read and write in different locations: source: US, destination: EU",
-            Blocked,
-            ErrorKind::ConfigurationInvalid,
-        ),
-        (
-            insert,
-            413,
-            "uploadTooLarge",
-            "",
-            Data,
-            ErrorKind::DestinationRefused,
-        ),
+        (403, "quotaExceeded", "Quota destination-unavailable"),
+        (429, "quotaExceeded", "Quota destination-unavailable"),
+        (409, "duplicate", "Known destination-unavailable"),
+        (401, "authError", "Blocked destination-credential-refused"),
+        (403, "accessDenied", "Blocked destination-denied"),
+        (403, "billingNotEnabled", "Blocked destination-denied"),
+        (403, "blocked", "Blocked destination-denied"),
+        (404, "notFound", "Blocked table-missing"),
+        (400, "invalid", "Blocked configuration-invalid"),
+        (413, "uploadTooLarge", "Data destination-refused"),
+        (302, "found", "SameAgain destination-unexpected"),
     ] {
-        let refused = refusal(&error(status, reason, message), asked);
-        assert_eq!(refused.remedy, remedy, "{status} {reason} {message}");
-        assert_eq!(refused.error.kind, kind, "{status} {reason} {message}");
-        assert_eq!(refused.error.status, Some(status));
-        let said = format!("BigQuery answered {status}");
-        assert!(
-            refused.error.message.starts_with(&said),
-            "{}",
-            refused.error
-        );
+        let judged = judged(Asked::Insert(&table()), status, reason, "");
+        assert_eq!(judged, expected, "{status} {reason}");
+    }
+    let elsewhere = "Cannot read and write in different locations: source: US, destination: EU";
+    let refused = refusal(&error(400, "invalid", elsewhere), Asked::Insert(&table()));
+    assert!(refused.error.advice.contains("location"), "{refused:?}");
+}
+
+#[test]
+fn what_is_not_found_depends_on_what_was_asked_for() {
+    let (table, job) = (table(), job());
+    for (asked, expected) in [
+        (Asked::Insert(&table), "Blocked table-missing"),
+        (Asked::Table(&table), "Blocked table-missing"),
+        (Asked::Partition(&table), "Missing table-missing"),
+        (Asked::Job(&job), "Missing table-missing"),
+    ] {
+        assert_eq!(judged(asked, 404, "notFound", "Not found"), expected);
     }
 }
 
@@ -201,7 +79,7 @@ fn what_is_not_bigquerys_word_decides_nothing() {
                 Asked::Job(&job),
                 Asked::Table(&table),
             ] {
-                let refused = refusal(&reply(status, body), asked);
+                let refused = refusal(&reply(status, &body), asked);
                 assert_eq!(refused.remedy, Remedy::SameAgain, "{status} {body}");
             }
         }
