@@ -242,4 +242,5 @@ fn nested(fields: &[Field]) -> Option<&Field> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 mod tests;

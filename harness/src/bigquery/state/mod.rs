@@ -208,4 +208,5 @@ fn page<'a>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 mod tests;
