@@ -1,8 +1,11 @@
 //! The file formats that a load job reads.
 
+use serde::{Deserialize, Serialize};
+
 /// The format of a file. All files of one job have the same
 /// ([Loading data](https://cloud.google.com/bigquery/docs/batch-loading-data)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// One JSON object a line.
     Ndjson,

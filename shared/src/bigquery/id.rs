@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Method, Request};
 use percent_encoding::utf8_percent_encode;
+use serde::{Deserialize, Serialize};
 
 use super::{NAME, request};
 use crate::error::TransferError;
@@ -119,7 +120,7 @@ fn is_project(id: &str) -> bool {
 }
 
 /// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// The project that it runs in.
     pub project: String,

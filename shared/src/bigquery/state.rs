@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::Response;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::refusal::{AGAIN, BILLING, LOCATION, OPTIONS, QUOTA, denied, no_table, wrong_location};
@@ -22,7 +23,7 @@ pub enum JobState {
 }
 
 /// What a job has loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// Rows in the table.
     pub rows: u64,
