@@ -1,7 +1,7 @@
 //! Requests that move no object's bytes, with their credentials, and what follows a failure.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
@@ -107,6 +107,22 @@ impl<P: Port> Client<'_, P> {
             );
             self.wait_or_end(error, &mut attempts).await?;
         }
+    }
+
+    /// Sends `request` to Google once, and once more if its token is refused; whatever is answered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationUnavailable`] when no answer came, and why there is no credential.
+    pub(crate) async fn ask(
+        &mut self,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransferError> {
+        let reply = self.once(Authority::Google, request).await?;
+        if reply.status() != StatusCode::UNAUTHORIZED {
+            return Ok(reply);
+        }
+        self.access.gcs.token().forget();
+        self.once(Authority::Google, request).await
     }
 
     /// Counts an attempt that ended in `error`, and waits before the next.

@@ -50,7 +50,7 @@ pub fn parts_folder(destination: &Place) -> String {
 }
 
 /// Whether `object` is one that a run of ours has left: a part (`<run>/0001-<nonce>-<attempt>`), several
-/// composed (`<run>/c001-…`), or what deleting is tried with. The copy of a source's key in that folder is
+/// composed (`<run>/c001-…`), a copy that is loaded into a table (perhaps with `.gz` behind), or what deleting is tried with. The copy of a source's key in that folder is
 /// none, whatever the key is called, and neither is anything else there.
 #[must_use]
 pub fn is_part(object: &Object) -> bool {
@@ -70,6 +70,7 @@ fn is_called_so(name: &str) -> bool {
     };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     rest.split_once('/').is_some_and(|(run, part)| {
+        let part = part.strip_suffix(".gz").unwrap_or(part);
         let words: Vec<_> = part.split('-').collect();
         let [number, nonce, attempt] = words[..] else {
             return false;

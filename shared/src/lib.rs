@@ -39,6 +39,7 @@ pub mod s3;
 pub mod sender;
 pub mod sigv4;
 pub mod sqs;
+pub mod tables;
 pub mod time;
 pub mod transfer;
 pub mod walk;

@@ -183,6 +183,17 @@ pub fn unreplayable(error: &TransferError, attempt: u32, seed: u64) -> Option<Du
     (attempt < DELIVERIES).then(|| in_queue(error, attempt, seed))
 }
 
+/// The wait after failure `attempt` (from 1) of something that goes on until it succeeds: up to 5 minutes.
+#[must_use]
+pub(crate) fn until_it_succeeds(attempt: u32, seed: u64) -> Duration {
+    const WAITS: Backoff = Backoff {
+        first: Duration::from_secs(1),
+        factor: 2,
+        longest: Duration::from_mins(5),
+    };
+    WAITS.wait(attempt, seed)
+}
+
 fn in_queue(error: &TransferError, delivery: u32, seed: u64) -> Duration {
     let asked = error.retry_after.unwrap_or_default();
     let wait = IN_QUEUE.wait(delivery, seed);

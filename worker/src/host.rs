@@ -117,6 +117,7 @@ pub(crate) fn object(env: &Env, class: Class, name: &str) -> Result<Stub, String
         Class::RouteWalk => ("WALKS", "RouteWalk"),
         Class::QueuePuller => ("PULLERS", "QueuePuller"),
         Class::BatchShare => ("SHARES", "BatchShare"),
+        Class::TableLoader => ("LOADERS", "TableLoader"),
     };
     Stub::named(env, binding, name).map_err(|error| {
         format!("{binding} is not bound to the class {class} ({error}). Add its [[durable_objects.bindings]] and [[migrations]] to wrangler.toml.")

@@ -1,6 +1,6 @@
 //! The Durable Objects, as the platform sees them: what each does is `causeway_shared::host`'s.
 
-use causeway_shared::host::{coordinator, ledger, puller, share, walk};
+use causeway_shared::host::{coordinator, ledger, puller, share, tables, walk};
 use worker::durable::State;
 use worker::{DurableObject, Env, Request, Response, durable_object};
 
@@ -21,6 +21,10 @@ pub struct RouteWalk(walk::RouteWalk<Workerd, DurableStorage>);
 /// That of a queue that is pulled.
 #[durable_object(alarm)]
 pub struct QueuePuller(puller::QueuePuller<Workerd, DurableStorage>);
+
+/// That of a table.
+#[durable_object(alarm)]
+pub struct TableLoader(tables::TableLoader<Workerd, DurableStorage>);
 
 /// That of a share of a batch.
 #[durable_object]
@@ -78,6 +82,22 @@ impl DurableObject for QueuePuller {
     fn new(state: State, env: Env) -> Self {
         let (platform, storage) = (Workerd::new(&env), DurableStorage(state));
         Self(puller::QueuePuller::new(platform, storage))
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        Response::ok(self.0.answer(&request.text().await?).await?)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.0.alarm().await?;
+        Response::empty()
+    }
+}
+
+impl DurableObject for TableLoader {
+    fn new(state: State, env: Env) -> Self {
+        let (platform, storage) = (Workerd::new(&env), DurableStorage(state));
+        Self(tables::TableLoader::new(platform, storage))
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {

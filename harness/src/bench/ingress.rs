@@ -135,6 +135,7 @@ async fn hello(toolchain: &Toolchain) -> anyhow::Result<Toolchain> {
             "BatchShare",
             "RouteLedger",
             "RouteWalk",
+            "TableLoader",
         ];
         let mut text = std::fs::read_to_string(&index)?;
         // One that was built before has some of them.

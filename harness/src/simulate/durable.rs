@@ -11,6 +11,7 @@ use std::time::Duration;
 use causeway_shared::host::coordinator::{self, PartsCoordinator};
 use causeway_shared::host::ledger::{self, RouteLedger};
 use causeway_shared::host::share::BatchShare;
+use causeway_shared::host::tables::TableLoader;
 use causeway_shared::host::walk::{self, RouteWalk};
 use causeway_shared::host::{Class, Storage};
 use causeway_shared::ledger::RUNS;
@@ -41,6 +42,7 @@ enum Memory {
     Ledger(RouteLedger<SimulatedPlatform, SimulatedStorage>),
     Walk(RouteWalk<SimulatedPlatform, SimulatedStorage>),
     Share(BatchShare<SimulatedPlatform>),
+    Loader(TableLoader<SimulatedPlatform, SimulatedStorage>),
 }
 
 /// One object at the platform.
@@ -80,6 +82,7 @@ impl Memory {
         match name.split('/').next() {
             Some("PartsCoordinator") => Self::Coordinator(PartsCoordinator::new(platform, storage)),
             Some("RouteWalk") => Self::Walk(RouteWalk::new(platform, storage)),
+            Some("TableLoader") => Self::Loader(TableLoader::new(platform, storage)),
             Some("BatchShare") => Self::Share(BatchShare::new(platform)),
             _ => Self::Ledger(RouteLedger::new(platform, storage)),
         }
@@ -90,6 +93,7 @@ impl Memory {
             Self::Coordinator(object) => object.answer(report).await,
             Self::Ledger(object) => object.answer(report).await,
             Self::Walk(object) => object.answer(report).await,
+            Self::Loader(object) => object.answer(report).await,
             Self::Share(object) => object.answer(report).await,
         }
     }
@@ -99,6 +103,7 @@ impl Memory {
             Self::Coordinator(object) => object.alarm().await,
             Self::Ledger(object) => object.alarm().await,
             Self::Walk(object) => object.alarm().await,
+            Self::Loader(object) => object.alarm().await,
             Self::Share(_) => Ok(()),
         }
     }

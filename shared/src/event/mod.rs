@@ -79,6 +79,20 @@ pub struct ObjectHint {
 }
 
 impl ObjectHint {
+    /// That `key` of `bucket` may have changed, and nothing more.
+    #[must_use]
+    pub fn of(bucket: &str, key: String, event: &str) -> Self {
+        Self {
+            bucket: bucket.to_owned(),
+            key,
+            event: event.to_owned(),
+            time: None,
+            version_id: None,
+            size: None,
+            sequencer: None,
+        }
+    }
+
     /// Takes out, or cuts, what else it says where that is longer than any store says it: a hint goes into
     /// a queue and a ledger, which hold only so much.
     pub fn bound(&mut self) {

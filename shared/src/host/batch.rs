@@ -19,7 +19,7 @@ use super::hand_over::{carried_in_vain, hand_over, is_in_vain};
 use super::settle::{Decision, Delivery, PLATFORM_DELAY, Verdict, settle};
 use super::{
     Delivered, Platform, Queue, RouteAccess, gate, hints, ledger, log, part, put, put_again,
-    put_all_after, share, to_json,
+    put_all_after, share, tables, to_json,
 };
 use crate::drive::drive;
 use crate::error::{ErrorKind, TransferError};
@@ -29,6 +29,7 @@ use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::retry::of_large;
 use crate::route::Routes;
+use crate::tables::Landed;
 use crate::time::milliseconds;
 use crate::transfer::{Ending, Outcome, Transfer};
 
@@ -73,6 +74,18 @@ pub(super) struct Done {
     records: Vec<(String, Record)>,
     /// Deletes that brakes have granted and that were not made, by route.
     pub(super) permits: Vec<(String, u32)>,
+    /// What tables are to hear before its hints are acknowledged.
+    #[serde(default)]
+    landed: Vec<ForTable>,
+}
+
+/// What landed for a table.
+#[derive(Serialize, Deserialize)]
+struct ForTable {
+    table: String,
+    landed: Landed,
+    /// The messages that it answers, as the queue calls them.
+    deliveries: Vec<String>,
 }
 
 /// Carries a batch out. Every message of it is acknowledged or given back when this returns.
@@ -97,7 +110,9 @@ async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
     let elsewhere = share::hand_out(platform, shares, &batch.deliveries);
     let (here, elsewhere) = join(work(platform, &batch, small, large), elsewhere).await;
     let mut routes = Vec::<(String, Vec<Record>)>::new();
+    let mut for_tables = Vec::new();
     for done in elsewhere.into_iter().chain([here]) {
+        for_tables.extend(done.landed);
         for (route, record) in done.records {
             match routes.iter_mut().find(|(name, _)| *name == route) {
                 Some((_, records)) => records.push(record),
@@ -108,11 +123,26 @@ async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
             platform.isolate().of(&route).permits += permits;
         }
     }
+    tell_tables(platform, for_tables, deliveries).await;
     for (route, records) in routes {
         ledger::record(platform, &route, records).await;
     }
     for route in platform.isolate().with_permits() {
         ledger::return_permits(platform, &route).await;
+    }
+}
+
+/// Tells tables what has landed for them. What none of them took comes again.
+async fn tell_tables(platform: &impl Platform, for_tables: Vec<ForTable>, deliveries: &[Delivery]) {
+    let (told, answered): (Vec<_>, Vec<_>) = for_tables
+        .into_iter()
+        .map(|for_table| ((for_table.table, for_table.landed), for_table.deliveries))
+        .unzip();
+    for place in tables::tell_all(platform, told).await {
+        let is_answered = |delivery: &&Delivery| answered[place].contains(&delivery.id);
+        for delivery in deliveries.iter().filter(is_answered) {
+            delivery.take_back();
+        }
     }
 }
 
@@ -184,8 +214,7 @@ async fn work<P: Platform>(
             }
             return;
         }
-        let record = carry_out(platform, fold, hints, deliveries).await;
-        done.borrow_mut().records.extend(record);
+        carry_out(platform, fold, hints, deliveries, &done).await;
     };
     join3(
         stream::iter(small).for_each_concurrent(SMALL_AT_ONCE, run),
@@ -242,14 +271,15 @@ async fn give_back(
     }
 }
 
-/// One transfer, and the settling of every message that it answers. Gives what the ledger is to say of
-/// it, and of which route; nothing where it goes on elsewhere.
+/// One transfer, and the settling of every message that it answers. Says in `done` what others are to hear of it, unless
+/// it goes on elsewhere.
 async fn carry_out<P: Platform>(
     platform: &P,
     fold: Fold,
     hints: &[HintMessage],
     deliveries: &[&Delivery],
-) -> Option<(String, Record)> {
+    done: &RefCell<Done>,
+) {
     let leader = &fold.message(hints);
     let count = deliveries[fold.leader()].count();
     let came_before = |&member: &usize| deliveries[member].count() > 1;
@@ -274,7 +304,7 @@ async fn carry_out<P: Platform>(
                     Ok(false) | Err(_) => deliveries[member].again_after(PLATFORM_DELAY),
                 }
             }
-            return None;
+            return;
         }
         Err(error) if is_large(leader) => Err(of_large(error, count)),
         Err(error) => Err(error),
@@ -293,7 +323,20 @@ async fn carry_out<P: Platform>(
             record = Some(made.since(started));
         }
     }
-    record.map(|record| (leader.route.clone(), record))
+    let mut done = done.borrow_mut();
+    if let Ok(outcome) = &result
+        && let Some((table, landed)) = tables::landed_of(platform, leader, outcome)
+    {
+        let members = fold.members.iter();
+        let deliveries = members.map(|&member| deliveries[member].id.clone());
+        done.landed.push(ForTable {
+            table,
+            landed,
+            deliveries: deliveries.collect(),
+        });
+    }
+    done.records
+        .extend(record.map(|record| (leader.route.clone(), record)));
 }
 
 /// Whether `outcome` may not last: where source and copy are gone, GCS may still commit what an earlier delivery

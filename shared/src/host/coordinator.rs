@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::held::{Held, Stored};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, put_after, seed,
-    to_json,
+    tables, to_json,
 };
 use crate::composite::CompositeCopy;
 use crate::error::TransferError;
@@ -335,7 +335,7 @@ impl<P: Platform, S: Storage> PartsCoordinator<P, S> {
     async fn settle(&self, run: &log::Run<'_>, verdict: &Verdict) -> Result<(), String> {
         let (platform, message) = (&self.platform, run.message);
         match verdict {
-            Verdict::Done(_) => {}
+            Verdict::Done(outcome) => tables::tell_one(platform, message, outcome).await?,
             Verdict::Again { message, delay, .. } => {
                 put_after(platform, Queue::Hints, &**message, *delay).await?;
             }

@@ -12,6 +12,7 @@ use crate::composite::CompositeCopy;
 use crate::error::{ConfigError, TransferError};
 use crate::message::{CarriedSession, DeadLetter, HintMessage, PartMessage};
 use crate::parts::Verdict;
+use crate::tables::Load;
 use crate::time::milliseconds;
 use crate::transfer::Outcome;
 use crate::walk::Walk;
@@ -243,6 +244,24 @@ pub(super) fn parts_left(
             "kind": error.kind, "message": error.message, "advice": error.advice,
         }),
     );
+}
+
+/// Logs that a table's loader did not answer.
+pub(super) fn loader_silent(platform: &impl Platform, table: &str, reason: &str) {
+    trouble(
+        platform,
+        &json!({"event": "loader-silent", "table": table, "message": reason}),
+    );
+}
+
+/// Logs how a load into a table ended.
+pub(super) fn load(platform: &impl Platform, load: &Load) {
+    let line = with_fields("load", load);
+    if load.error.is_some() {
+        trouble(platform, &line);
+    } else {
+        info(platform, &line);
+    }
 }
 
 /// Logs a message that is no hint.

@@ -4,7 +4,7 @@
 //!
 //! [`batch`] carries a batch of hints and parts out, [`share`] has others carry out what is too much for one
 //! invocation, `gate` says which wait, `hand_over` passes on what does not end in its batch, `settle` says what becomes
-//! of each message; [`coordinator`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes
+//! of each message; [`coordinator`], [`tables`], [`walk`], [`ledger`] and [`puller`] are the Durable Objects; [`quarantine`] takes
 //! what is given up into a ledger; [`log`] is what people read of all that.
 //!
 //! Nothing here panics: a panic in an isolate fails every request that is in flight in it.
@@ -23,6 +23,7 @@ pub mod puller;
 pub mod quarantine;
 mod settle;
 pub mod share;
+pub mod tables;
 pub mod walk;
 
 use std::future::Future;
@@ -209,6 +210,8 @@ pub enum Class {
     QueuePuller,
     /// [`share::BatchShare`].
     BatchShare,
+    /// [`tables::TableLoader`].
+    TableLoader,
 }
 
 /// How much a line of the log weighs.

@@ -20,7 +20,7 @@ pub(super) const PLATFORM_DELAY: u32 = 10;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Delivery {
     /// The queue's name for it.
-    id: String,
+    pub(super) id: String,
     /// JSON, if it is one of ours.
     pub(super) text: String,
     /// Which delivery the queue counts, from 1.
@@ -76,6 +76,11 @@ impl Delivery {
     pub(super) fn settle(&self, verdict: Verdict) {
         self.verdict
             .set(Some(self.verdict.get().unwrap_or(verdict)));
+    }
+
+    /// Takes back that it leaves the queue: who was to take it over did not.
+    pub(super) fn take_back(&self) {
+        self.verdict.set(None);
     }
 
     /// What was said of it. A message of which nothing was said is not lost.

@@ -119,12 +119,13 @@ impl Quarantined {
 }
 
 impl Selector {
-    /// Whether a replay of what is meant says of `entry` that its delete is: who names the entry, or the
-    /// reason, has seen that the brake held it back. Who means all may not have.
+    /// Whether a replay of what is meant says of `entry` that its delete, or its load, is: who names the entry, or the
+    /// reason, has seen what held it back. Who means all may not have.
     #[must_use]
     pub fn releases(&self, entry: &Quarantined) -> bool {
         let is_named = !matches!(self, Self::All(_));
-        is_named && entry.error.kind == ErrorKind::DeletesBraked
+        let kind = entry.error.kind;
+        is_named && matches!(kind, ErrorKind::DeletesBraked | ErrorKind::LoadRefused)
     }
 
     /// Whether the entry `id` is meant.

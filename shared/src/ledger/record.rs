@@ -12,6 +12,9 @@ use crate::transfer::{LISTED_GONE, Outcome};
 /// The longest name of a bucket that is kept, in bytes.
 const BUCKET_BYTES: usize = 255;
 
+/// The outcome of what a table has the rows of.
+const LOADED: &str = "loaded";
+
 /// What came of one hint, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -29,8 +32,8 @@ pub struct Record {
     pub bucket: String,
     /// The source's key.
     pub key: String,
-    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `listed-gone`, `folder-marker`, `retried` or
-    /// `quarantined`.
+    /// `copied`, `identical`, `deleted`, `kept`, `source-gone`, `listed-gone`, `folder-marker`, `loaded`,
+    /// `load-refused`, `retried` or `quarantined`.
     pub outcome: String,
     /// How many bytes were copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,16 @@ impl Record {
         }
     }
 
+    /// That what `message` led to was loaded into a table at `now`.
+    #[must_use]
+    pub fn loaded(message: &HintMessage, now: Timestamp) -> Self {
+        Self {
+            ms: Some(milliseconds(message.accepted_at, now)),
+            event_ms: message.hint.time.map(|time| milliseconds(time, now)),
+            ..Self::of(message, LOADED, now)
+        }
+    }
+
     fn of(message: &HintMessage, outcome: &str, now: Timestamp) -> Self {
         Self {
             at: now,
@@ -125,5 +138,11 @@ impl Record {
     #[must_use]
     pub fn settles(&self) -> bool {
         self.kind.is_none() && self.outcome != LISTED_GONE
+    }
+
+    /// Whether it mends a failure of `kind` of the same key: that a copy stands does not mend that it was not loaded.
+    #[must_use]
+    pub fn mends(&self, kind: ErrorKind) -> bool {
+        self.settles() && (kind != ErrorKind::LoadRefused || self.outcome == LOADED)
     }
 }

@@ -49,7 +49,7 @@ pub struct HintMessage {
     /// It waited because the breaker of its route was open, which may be so still.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
-    /// A person has said that the delete is meant: the brake is not asked.
+    /// A person has said that the delete is meant, so that the brake is not asked, or the load of a second version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
     /// How often its key had come to quarantine when it was replayed from there.

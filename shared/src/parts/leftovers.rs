@@ -17,7 +17,7 @@ const LATE: Duration = Duration::from_mins(16);
 /// The places that are to be swept, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Leftovers(Vec<Leftover>);
+pub(crate) struct Leftovers(Vec<Leftover>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Leftover {
@@ -32,7 +32,7 @@ struct Leftover {
 
 impl Leftovers {
     /// Has what is under `prefix` swept from `now` on.
-    pub(super) fn add(&mut self, bucket: &str, prefix: String, now: Timestamp) {
+    pub(crate) fn add(&mut self, bucket: &str, prefix: String, now: Timestamp) {
         self.0.retain(|leftover| leftover.prefix != prefix);
         self.0.push(Leftover {
             bucket: bucket.to_owned(),
@@ -44,18 +44,18 @@ impl Leftovers {
     }
 
     /// Bucket and prefix of what is to be swept at `now`.
-    pub(super) fn due(&self, now: Timestamp) -> Option<(&str, &str)> {
+    pub(crate) fn due(&self, now: Timestamp) -> Option<(&str, &str)> {
         let due = self.0.iter().find(|leftover| leftover.at <= now)?;
         Some((&due.bucket, &due.prefix))
     }
 
     /// When there is something to do next.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(crate) fn next(&self) -> Option<Timestamp> {
         self.0.iter().map(|leftover| leftover.at).min()
     }
 
     /// What came of sweeping `prefix`. The error comes back when it is given up.
-    pub(super) fn swept(
+    pub(crate) fn swept(
         &mut self,
         prefix: &str,
         result: Result<(), TransferError>,

@@ -18,6 +18,7 @@ mod tests;
 pub use assemble::assemble;
 pub use coordinator::{Coordinator, Started, Task, Verdict};
 pub use copy::copy_part;
+pub(crate) use leftovers::Leftovers;
 pub use sweep::{discard, may_delete, sweep};
 
 use serde::{Deserialize, Serialize};

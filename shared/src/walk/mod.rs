@@ -263,13 +263,8 @@ impl Walk {
             .map(|(key, size)| (key, Some(*size), true));
         let messages = wanted.chain(equal).map(|(key, size, stands)| {
             let hint = ObjectHint {
-                bucket: route.source.bucket.clone(),
-                key: key.clone(),
-                event: event.to_owned(),
-                time: None,
-                version_id: None,
                 size,
-                sequencer: None,
+                ..ObjectHint::of(&route.source.bucket, key.clone(), event)
             };
             HintMessage {
                 stands,

@@ -32,6 +32,7 @@ export class RouteLedger extends DurableObject {}
 export class RouteWalk extends DurableObject {}
 export class QueuePuller extends DurableObject {}
 export class BatchShare extends DurableObject {}
+export class TableLoader extends DurableObject {}
 export default {
   async fetch(request, env) {
     const body = await request.text();

@@ -26,6 +26,7 @@ export class PartsCoordinator {}
 export class QueuePuller {}
 export class RouteLedger {}
 export class RouteWalk {}
+export class TableLoader {}
 
 export default {
   async fetch(request, env) {

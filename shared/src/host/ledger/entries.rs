@@ -26,7 +26,10 @@ impl<P: Platform, S: Storage> RouteLedger<P, S> {
             let id = format!("{}/{}", record.bucket, record.key);
             // What began before the failure may have seen what was there before.
             let entry = self.entry(&id).await?;
-            if entry.is_some_and(|entry| record.began() > entry.last_failed_at) {
+            let is_mended = |entry: Quarantined| {
+                record.mends(entry.error.kind) && record.began() > entry.last_failed_at
+            };
+            if entry.is_some_and(is_mended) {
                 mended.push(id);
             }
         }

@@ -1,0 +1,165 @@
+//! Files that BigQuery does not take: they go to quarantine, and the rest of their batch is loaded without them.
+
+use super::TableLoader;
+use super::keys::{self, CHUNK};
+use super::run::uris;
+use crate::bigquery::RowError;
+use crate::error::TransferError;
+use crate::host::{Platform, Queue, Storage, put, to_json};
+use crate::ledger::Record;
+use crate::message::DeadLetter;
+use crate::route::Route;
+use crate::tables::{Job, Landed, Phase, bad_file, not_found_alone};
+
+impl<P: Platform, S: Storage> TableLoader<P, S> {
+    /// `job` has failed for what it loads. Those of its files that `errors` name go to quarantine; where they name none,
+    /// it is cut in halves until one is left, or too many jobs were spent on that.
+    pub(super) async fn bad(
+        &self,
+        job: &Job,
+        error: &TransferError,
+        errors: &[RowError],
+    ) -> Result<(), String> {
+        let routes = self.platform.routes().map_err(|error| error.to_string())?;
+        let route = routes.named(&job.route).map_err(|error| error.message)?;
+        let files = self.files(job).await?;
+        let uris = uris(job, route, &files).unwrap_or_default();
+        let about = |uri: &str| -> Vec<&RowError> {
+            let errors = errors.iter();
+            errors
+                .filter(|row| row.uri.as_deref() == Some(uri))
+                .collect()
+        };
+        let (mut bad, mut good) = (Vec::new(), Vec::new());
+        for (place, landed) in files.into_iter().enumerate() {
+            let found = uris.get(place).map(|uri| about(uri)).unwrap_or_default();
+            if found.is_empty() {
+                good.push(landed);
+            } else {
+                bad.push((bad_file(&landed.name, error, &found), landed));
+            }
+        }
+        if bad.is_empty() {
+            if good.len() > 1
+                && job.partition.is_none()
+                && self.state.with(|loader| loader.may_search())?
+            {
+                return self.halve(job, good).await;
+            }
+            // Of a partition all are as bad: one stands for it.
+            let letters = if job.partition.is_some() {
+                1
+            } else {
+                usize::MAX
+            };
+            let reason = match good.len() {
+                1 => error.clone(),
+                _ => not_found_alone(error),
+            };
+            let rest = std::mem::take(&mut good);
+            bad = rest
+                .into_iter()
+                .take(letters)
+                .map(|landed| (reason.clone(), landed))
+                .collect();
+        }
+        self.without(job, route, bad, good).await
+    }
+
+    /// Loads `good` without `bad`.
+    async fn without(
+        &self,
+        job: &Job,
+        route: &Route,
+        bad: Vec<(TransferError, Landed)>,
+        good: Vec<Landed>,
+    ) -> Result<(), String> {
+        let bucket = &route.destination.bucket;
+        let receipts = bad
+            .iter()
+            .map(|(_, landed)| keys::receipt(bucket, &landed.name, landed.generation));
+        let mut keys: Vec<String> = receipts.collect();
+        let error = bad.first().map(|(error, _)| error.clone());
+        let refused = bad.len();
+        self.refuse(bad).await?;
+        // Without its receipt a version may be replayed. One that is left over after a crash is in quarantine alone.
+        for keys in keys.split_off(keys.len().min(CHUNK)).chunks(CHUNK) {
+            self.storage.replace(keys.to_vec(), Vec::new()).await?;
+        }
+        let now = self.platform.now();
+        if good.is_empty() {
+            return self.end(job, route, error, keys).await;
+        }
+        let entries = chunks_of(&job.run, &good);
+        keys.extend(self.behind(job, entries.len()));
+        let chunks = u32::try_from(entries.len()).unwrap_or_default();
+        let files = u32::try_from(good.len()).unwrap_or_default();
+        self.state.with(|loader| {
+            loader.counts.receipts = loader.counts.receipts.saturating_sub(refused as u64);
+            loader.has(&job.run, files, chunks, now);
+        })?;
+        self.store_with(keys, entries).await
+    }
+
+    /// Cuts the files of `job` in halves, of which the second becomes a job of its own.
+    async fn halve(&self, job: &Job, mut first: Vec<Landed>) -> Result<(), String> {
+        let second = first.split_off(first.len() / 2);
+        let now = self.platform.now();
+        let count = |files: &[Landed]| u32::try_from(files.len()).unwrap_or_default();
+        let run = format!("{:016x}", self.platform.random() >> 64);
+        let mut entries = chunks_of(&job.run, &first);
+        let keys = self.behind(job, entries.len());
+        let (chunks, files) = (
+            u32::try_from(entries.len()).unwrap_or_default(),
+            count(&first),
+        );
+        let others = chunks_of(&run, &second);
+        let mut other = Job::new(&run, &job.route, Phase::Naming, job.format, now);
+        other.origin.clone_from(&job.origin);
+        other.files = count(&second);
+        other.chunks = u32::try_from(others.len()).unwrap_or_default();
+        entries.extend(others);
+        self.state.with(|loader| {
+            loader.has(&job.run, files, chunks, now);
+            loader.add(other);
+        })?;
+        self.store_with(keys, entries).await
+    }
+
+    /// The chunks of `job` from the `first` on.
+    fn behind(&self, job: &Job, first: usize) -> Vec<String> {
+        let first = u32::try_from(first).unwrap_or(u32::MAX);
+        (first..job.chunks)
+            .map(|chunk| keys::chunk(&job.run, chunk))
+            .collect()
+    }
+
+    /// Puts versions into quarantine, each with its reason; they are on their way there when this returns.
+    pub(super) async fn refuse(&self, refused: Vec<(TransferError, Landed)>) -> Result<(), String> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let now = self.platform.now();
+        let letters = refused.iter().map(|(error, landed)| {
+            let (text, deliveries) = (to_json(&landed.message), landed.message.returns + 1);
+            to_json(&DeadLetter::new(&text, error.clone(), deliveries, now))
+        });
+        let letters: Vec<String> = letters.collect();
+        put(&self.platform, Queue::DeadLetters, &letters).await?;
+        let records = refused.iter().map(|(error, landed)| {
+            let record = Record::failed(&landed.message, error, "load-refused", now);
+            (landed.message.route.clone(), record)
+        });
+        self.record(records.collect()).await;
+        self.state
+            .with(|loader| loader.counts.refused += refused.len() as u64)
+    }
+}
+
+/// `files` in chunks, as they are stored.
+pub(super) fn chunks_of(run: &str, files: &[Landed]) -> Vec<(String, String)> {
+    let chunks = (0..).zip(files.chunks(CHUNK));
+    chunks
+        .map(|(number, files)| (keys::chunk(run, number), to_json(&files)))
+        .collect()
+}

@@ -1,0 +1,64 @@
+//! What a loader is told and asked, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::TableLoader;
+use super::keys::{LOADS, load};
+use crate::host::{Platform, Storage, from_json};
+use crate::tables::Landed;
+
+/// Loads a page.
+const PAGE: u64 = 50;
+
+/// What a loader is told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// These have landed for the table called so; answered by nothing, once they are stored.
+    Landed(String, Vec<Landed>),
+    /// Which loads are there? Only those that ended before the one with this number, if one is given. Answered by JSON.
+    Loads(Option<u64>),
+    /// How did the load with this id end? Answered by its JSON, or `null`.
+    Load(String),
+}
+
+impl<P: Platform, S: Storage> TableLoader<P, S> {
+    /// The loads under way, and a page of those that ended, the last first; `before` is what asks for the next page.
+    pub(super) async fn loads(&self, before: Option<u64>) -> Result<Value, String> {
+        let now = self.platform.now();
+        let last = self.state.with(|loader| loader.counts.loads)?;
+        let end = before.unwrap_or(last).min(last);
+        let start = end.saturating_sub(PAGE);
+        let count = usize::try_from(end - start).unwrap_or_default();
+        let mut ended = Vec::new();
+        if count > 0 {
+            let from = load(start);
+            let found = self.storage.list(LOADS, Some(&from), Some(count)).await?;
+            for (_, text) in found.into_iter().rev() {
+                ended.push(from_json::<Value>(&text)?);
+            }
+        }
+        self.state.with(|loader| {
+            json!({
+                "under_way": loader.jobs(),
+                "ended": ended,
+                "before": (start > 0).then_some(start),
+                "counts": loader.counts,
+                "waits": loader.waits(),
+                "blocked": loader.blocked(),
+                "quota_until": loader.quota_until(),
+                "jobs_left": loader.jobs_left(now),
+            })
+        })
+    }
+
+    /// The JSON of the load `id`, as long as it is remembered.
+    pub(super) async fn load(&self, id: &str) -> Result<String, String> {
+        let is_it = format!("{{\"id\":\"{id}\",");
+        let all = self.storage.list(LOADS, None, None).await?;
+        let mut texts = all.into_iter().rev().map(|(_, text)| text);
+        let found = texts.find(|text| text.starts_with(&is_it));
+        Ok(found.unwrap_or_else(|| "null".to_owned()))
+    }
+}

@@ -1,0 +1,97 @@
+//! How others tell a loader something.
+
+use super::Report;
+use crate::host::{Class, Platform, log, to_json};
+use crate::message::HintMessage;
+use crate::tables::{GONE, Landed};
+use crate::transfer::Outcome;
+
+/// Tells the loader of `table` something; gives its answer as it is.
+///
+/// # Errors
+/// The platform's words.
+pub async fn tell(
+    platform: &impl Platform,
+    table: &str,
+    report: &Report,
+) -> Result<String, String> {
+    platform
+        .call(Class::TableLoader, table, to_json(report))
+        .await
+}
+
+/// Which loader is to hear what of the `outcome` of `message`: nothing where its route ends in no table, or where it
+/// changes nothing that a table has.
+pub(in crate::host) fn landed_of(
+    platform: &impl Platform,
+    message: &HintMessage,
+    outcome: &Outcome,
+) -> Option<(String, Landed)> {
+    let routes = platform.routes().ok()?;
+    let route = routes.get(&message.route)?;
+    let table = route.table.as_ref()?;
+    let generation = match outcome {
+        Outcome::Copied { generation, .. } | Outcome::Identical { generation } => *generation,
+        // Also what somebody else deleted, or an earlier delivery before it died.
+        Outcome::Deleted { .. } | Outcome::SourceGone | Outcome::ListedGone
+            if route.propagates_deletes() =>
+        {
+            GONE
+        }
+        _ => return None,
+    };
+    let landed = Landed {
+        name: route.destination_name(&message.hint.key)?,
+        generation,
+        copy: None,
+        message: HintMessage {
+            session: None,
+            ..message.clone()
+        },
+    };
+    Some((table.id.to_string(), landed))
+}
+
+/// Tells each loader what has landed for it. Gives the places, in `all`, of what was not taken.
+pub(in crate::host) async fn tell_all(
+    platform: &impl Platform,
+    all: Vec<(String, Landed)>,
+) -> Vec<usize> {
+    let mut tables = Vec::<(String, Vec<usize>, Vec<Landed>)>::new();
+    for (place, (table, landed)) in all.into_iter().enumerate() {
+        match tables.iter_mut().find(|(name, ..)| *name == table) {
+            Some((_, places, told)) => {
+                places.push(place);
+                told.push(landed);
+            }
+            None => tables.push((table, vec![place], vec![landed])),
+        }
+    }
+    let mut not_taken = Vec::new();
+    for (table, places, told) in tables {
+        let report = Report::Landed(table.clone(), told);
+        if let Err(reason) = tell(platform, &table, &report).await {
+            log::loader_silent(platform, &table, &reason);
+            not_taken.extend(places);
+        }
+    }
+    not_taken
+}
+
+/// Tells the loader what has landed as the `outcome` of `message`, if any loader is to hear of it.
+///
+/// # Errors
+/// The platform's words.
+pub(in crate::host) async fn tell_one(
+    platform: &impl Platform,
+    message: &HintMessage,
+    outcome: &Outcome,
+) -> Result<(), String> {
+    match landed_of(platform, message, outcome) {
+        Some((table, landed)) => {
+            let report = Report::Landed(table.clone(), vec![landed]);
+            tell(platform, &table, &report).await.map(drop)
+        }
+        None => Ok(()),
+    }
+}
