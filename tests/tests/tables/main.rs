@@ -97,7 +97,7 @@ impl<'a> Table<'a> {
         let what = format!("{count} loads of {}", self.lane.route);
         let is_load = |line: &&Value| line["event"] == "load" && line["route"] == *self.lane.route;
         let look = |seen: &Seen| {
-            let loads: Vec<Value> = seen.lines.iter().filter(is_load).cloned().collect();
+            let loads: Vec<Value> = seen.log.iter().filter(is_load).cloned().collect();
             (loads.len() >= count).then_some(loads)
         };
         self.lane.stack.witness.until(&what, look).await

@@ -15,15 +15,13 @@ fn a_second_version_is_not_loaded_before_somebody_says_so() {
         table.has(&[("first", 2)]).await;
         table.put("a.json", "2026-11-27", "second", &[3]);
         let letter = table.lane.letter().await;
-        assert_eq!(letter.error.kind.to_string(), "load-refused");
+        assert_eq!(letter.error.kind.to_string(), "overwrite-refused");
         assert_eq!(table.words().len(), 1);
         let admin = stack.admin();
         let id = format!("{}/a.json", table.lane.source);
         let replay = Action::Replay { release: false };
-        let replayed = admin
-            .act(&table.lane.route, replay, &Selection::Id(id))
-            .await;
-        replayed.unwrap();
+        let replayed = admin.act(replay, &table.lane.route, &Selection::Id(id), None);
+        replayed.await.unwrap();
         table.has(&[("first", 2), ("second", 1)]).await;
     });
 }
