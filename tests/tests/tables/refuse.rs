@@ -20,7 +20,8 @@ fn a_second_version_is_not_loaded_before_somebody_says_so() {
         let admin = stack.admin();
         let id = format!("{}/a.json", table.lane.source);
         let replay = Action::Replay { release: false };
-        let replayed = admin.act(replay, &table.lane.route, &Selection::Id(id), None);
+        let selection = Selection::Id(id);
+        let replayed = admin.act(replay, &table.lane.route, &selection, None);
         replayed.await.unwrap();
         table.has(&[("first", 2), ("second", 1)]).await;
     });
