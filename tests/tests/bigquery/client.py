@@ -1,11 +1,14 @@
 """Google's client library, against the embedded BigQuery."""
 
+import google.auth
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import bigquery, storage
 from google.cloud.bigquery import LoadJobConfig, SchemaField, SchemaUpdateOption, SourceFormat
 
 client = bigquery.Client(location="EU")
-bucket = storage.Client().bucket("landing")
+# With an emulator this client shows no credentials by itself, and the embedded GCS wants some.
+credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_write"])
+bucket = storage.Client(credentials=credentials).bucket("landing")
 
 
 def put(name, text):

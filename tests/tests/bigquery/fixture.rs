@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use causeway_harness::bigquery::{BigQueryOptions, EmbeddedBigQuery};
+use causeway_harness::gcs::state::{Expected, NewObject, ObjectMetadata, Preconditions};
 use causeway_harness::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
 use causeway_harness::setup::{Reporter, python};
 use reqwest::{Client, Method, RequestBuilder};
@@ -62,6 +63,20 @@ impl Stores {
         self.folder.path().join("key.json")
     }
 
+    /// Puts an object into the bucket.
+    pub(crate) fn put(&self, name: &str, content: &str) {
+        let mut body = self.gcs.state().body_writer();
+        body.write(content.as_bytes()).unwrap();
+        let object = NewObject {
+            bucket: BUCKET.into(),
+            name: name.into(),
+            metadata: ObjectMetadata::default(),
+            preconditions: Preconditions::default(),
+            expected: Expected::default(),
+        };
+        self.gcs.state().insert(object, body.finish()).unwrap();
+    }
+
     /// A request of somebody with a token for everything.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
@@ -92,6 +107,7 @@ impl Stores {
             .env("GOOGLE_CLOUD_PROJECT", PROJECT)
             .env("GOOGLE_APPLICATION_CREDENTIALS", self.key())
             .env("CLOUDSDK_CONFIG", self.folder.path().join("gcloud"))
+            .env("CLOUDSDK_AUTH_TOKEN_HOST", self.gcs.token_uri())
             .env("CLOUDSDK_CORE_PROJECT", PROJECT)
             .env(
                 "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",

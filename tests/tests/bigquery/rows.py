@@ -8,11 +8,14 @@ import math
 
 import duckdb
 import fastavro
+import google.auth
 from google.cloud import bigquery, storage
 from google.cloud.bigquery import LoadJobConfig, SchemaField, SourceFormat
 
 client = bigquery.Client(location="EU")
-bucket = storage.Client().bucket("landing")
+# With an emulator this client shows no credentials by itself, and the embedded GCS wants some.
+credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_write"])
+bucket = storage.Client(credentials=credentials).bucket("landing")
 duck = duckdb.connect()
 duck.execute("SET TimeZone = 'UTC'")
 
