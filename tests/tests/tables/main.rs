@@ -7,7 +7,6 @@ mod replace;
 
 use std::collections::BTreeMap;
 
-use causeway_harness::bigquery::TableId;
 use causeway_harness::s3::store::Attributes;
 use causeway_tests::{Lane, Seen, Stack};
 use serde_json::{Value, json};
@@ -36,13 +35,11 @@ async fn with_tables(lanes: usize, options: &Value) -> Stack {
 /// A lane and its table.
 struct Table<'a> {
     lane: Lane<'a>,
-    id: TableId,
 }
 
 impl<'a> Table<'a> {
     /// Makes the table of `lane`: a word and a number, partitioned as `partitioning` says.
     fn of(lane: Lane<'a>, partitioning: &Value) -> Self {
-        let id = TableId::new(PROJECT, "tests", &lane.route);
         let field = |name: &str, of: &str| json!({"name": name, "type": of});
         let mut resource = json!({
             "tableReference": {"projectId": PROJECT, "datasetId": "tests", "tableId": lane.route},
@@ -55,7 +52,7 @@ impl<'a> Table<'a> {
         state
             .insert_table(PROJECT, "tests", resource.as_object().unwrap())
             .unwrap();
-        Self { lane, id }
+        Self { lane }
     }
 
     /// Writes a file of one row for each of `numbers`.

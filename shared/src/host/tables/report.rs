@@ -17,6 +17,9 @@ const PAGE: u64 = 50;
 pub enum Report {
     /// These have landed for the table called so; answered by nothing, once they are stored.
     Landed(String, Vec<Landed>),
+    /// Which of these are not loaded into the table called so, and not on their way? They are taken as landed, unless it is
+    /// only asked. Answered by their places.
+    Compare(String, Vec<Landed>, bool),
     /// Which loads are there? Only those that ended before the one with this number, if one is given. Answered by JSON.
     Loads(Option<u64>),
     /// How far is the load with this id, or how did it end? Answered by its JSON, or `null`.
