@@ -144,6 +144,11 @@ impl Record {
     #[must_use]
     pub fn mends(&self, kind: ErrorKind) -> bool {
         let is_of_table = matches!(kind, ErrorKind::LoadRefused | ErrorKind::OverwriteRefused);
-        self.settles() && (!is_of_table || self.outcome == LOADED)
+        self.settles() && (!is_of_table || self.is_loaded())
+    }
+
+    /// Whether the table has the rows.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.outcome == LOADED
     }
 }
