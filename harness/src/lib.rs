@@ -4,11 +4,13 @@
 //! What a transfer does is not here: the worker and this crate share it in `causeway-shared`.
 
 pub mod bench;
+pub mod bigquery;
 pub mod cli;
 pub mod client;
 pub mod demo;
 pub mod fault;
 pub mod gcs;
+mod listen;
 mod percentiles;
 mod rng;
 pub mod runtime;

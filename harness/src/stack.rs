@@ -1,4 +1,4 @@
-//! The whole of Causeway on this machine: embedded S3, embedded GCS and the built worker between
+//! The whole of Causeway on this machine: embedded S3, GCS and BigQuery and the built worker between
 //! them, as `demo`, `dev` and the integration tests use it.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use causeway_shared::message::DeadLetter;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
+use crate::bigquery::{BigQueryOptions, EmbeddedBigQuery, Settings};
 use crate::gcs::{EmbeddedGcs, GcsOptions, ServiceAccount};
 use crate::runtime::{Connections, LogLine, LogSink, Runtime, RuntimeOptions};
 use crate::s3::{EmbeddedS3, EventTarget, S3Options};
@@ -38,6 +39,8 @@ pub struct StackOptions {
     /// ([`GcsOptions::emulator`]) and uploads of unknown length beside the worker's, of which it demands
     /// both.
     pub emulator: bool,
+    /// How the embedded BigQuery behaves.
+    pub bigquery: Settings,
     /// S3 tells the worker nothing: whoever starts this sends the events.
     pub silent: bool,
     /// Where the worker's Durable Objects are kept ([`RuntimeOptions::storage`]).
@@ -48,23 +51,27 @@ pub struct StackOptions {
     pub log: LogSink,
 }
 
-/// One port for each of the three servers.
+/// One port for each of the servers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ports {
     /// The embedded S3.
     pub s3: u16,
     /// The embedded GCS.
     pub gcs: u16,
+    /// The embedded BigQuery.
+    pub bigquery: u16,
     /// The worker.
     pub worker: u16,
 }
 
-/// The running three. Dropping it stops them; [`LocalStack::stop`] waits until they have.
+/// The running servers. Dropping it stops them; [`LocalStack::stop`] waits until they have.
 pub struct LocalStack {
     /// The source.
     pub s3: EmbeddedS3,
     /// The destination.
     pub gcs: EmbeddedGcs,
+    /// The warehouse that loads what lands in `gcs`. It has no dataset at first.
+    pub bigquery: EmbeddedBigQuery,
     /// The worker.
     pub runtime: Runtime,
     toolchain: Toolchain,
@@ -101,6 +108,13 @@ impl LocalStack {
         })
         .await
         .context("starting the embedded GCS")?;
+        let warehouse = BigQueryOptions {
+            listen: loopback(options.ports.bigquery),
+            settings: options.bigquery,
+        };
+        let bigquery = EmbeddedBigQuery::start(warehouse, &gcs)
+            .await
+            .context("starting the embedded BigQuery")?;
         let mut google_credentials: Value = serde_json::from_str(&credentials)?;
         google_credentials["token_uri"] = gcs.token_uri().into();
         for (source, destination) in options.routes.values() {
@@ -123,6 +137,7 @@ impl LocalStack {
             "AWS_ENDPOINT_URL_S3": s3.endpoint(),
             "GOOGLE_CREDENTIALS": google_credentials.to_string(),
             "STORAGE_EMULATOR_HOST": gcs.endpoint(),
+            "BIGQUERY_EMULATOR_HOST": bigquery.endpoint(),
             "EVENTS_TOKEN": EVENTS_TOKEN,
             "ADMIN_TOKEN": ADMIN_TOKEN,
         });
@@ -149,6 +164,7 @@ impl LocalStack {
         let stack = Self {
             s3,
             gcs,
+            bigquery,
             runtime: start(toolchain, &worker).await?,
             toolchain: toolchain.clone(),
             worker,
@@ -189,6 +205,7 @@ impl LocalStack {
             secret_access_key: SECRET_ACCESS_KEY.into(),
             region: REGION.into(),
             gcs_endpoint: self.gcs.endpoint(),
+            bigquery_endpoint: self.bigquery.endpoint(),
             google_credentials: self.google_credentials.clone(),
             worker_url: self.runtime.url().to_owned(),
             events_token: EVENTS_TOKEN.into(),

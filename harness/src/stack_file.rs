@@ -21,6 +21,9 @@ pub struct StackFile {
     pub region: String,
     /// Base URL of the embedded GCS
     pub gcs_endpoint: String,
+    /// Base URL of the embedded BigQuery
+    #[serde(default)]
+    pub bigquery_endpoint: String,
     /// A service account's key: its JSON, as an object or as a string
     pub google_credentials: serde_json::Value,
     /// Base URL of the worker

@@ -33,10 +33,10 @@ Example, in two terminals:
 
 Ends with Ctrl-C; everything in the stores is gone then. With --json: one object with the
 addresses and keys when the stack is ready, {\"s3_endpoint\", \"access_key_id\", \"secret_access_key\",
-\"region\", \"gcs_endpoint\", \"google_credentials\", \"worker_url\", \"events_token\",
-\"admin_token\"}.";
+\"region\", \"gcs_endpoint\", \"bigquery_endpoint\", \"google_credentials\", \"worker_url\",
+\"events_token\", \"admin_token\"}.";
 
-/// Run the embedded S3, the embedded GCS and the worker until Ctrl-C
+/// Run the embedded S3, GCS and BigQuery and the worker until Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Dev {
@@ -46,6 +46,9 @@ pub(super) struct Dev {
     /// Port of the embedded GCS
     #[arg(long, value_name = "PORT", default_value_t = 4443)]
     gcs_port: u16,
+    /// Port of the embedded BigQuery
+    #[arg(long, value_name = "PORT", default_value_t = 9050)]
+    bigquery_port: u16,
     /// Port of the worker
     #[arg(long, value_name = "PORT", default_value_t = 8787)]
     worker_port: u16,
@@ -93,6 +96,11 @@ impl Dev {
         let ports = [
             ("--s3-port", "the embedded S3", self.s3_port),
             ("--gcs-port", "the embedded GCS", self.gcs_port),
+            (
+                "--bigquery-port",
+                "the embedded BigQuery",
+                self.bigquery_port,
+            ),
             ("--worker-port", "the worker", self.worker_port),
         ];
         for (nth, (option, _, port)) in ports.iter().enumerate() {
@@ -119,6 +127,7 @@ impl Dev {
             ports: Ports {
                 s3: self.s3_port,
                 gcs: self.gcs_port,
+                bigquery: self.bigquery_port,
                 worker: self.worker_port,
             },
             emulator: true,
@@ -145,6 +154,7 @@ fn no_port(option: &str, server: &str, port: u16, error: &io::Error) -> Failure 
 async fn watch(stack: &LocalStack, output: Output) {
     let (mut deliveries, mut commits) = (stack.s3.deliveries(), stack.gcs.commits());
     let mut dead_letters = stack.dead_letters();
+    let mut loads = stack.bigquery.ends();
     loop {
         let line = tokio::select! {
             Ok(sent) = deliveries.recv() => match sent.status {
@@ -155,6 +165,10 @@ async fn watch(stack: &LocalStack, output: Output) {
                 let what = if commit.deleted { "delete" } else { "commit" };
                 format!("{what}  {} bytes, generation {}  gs://{}/{}", commit.size, commit.generation, commit.bucket, commit.name)
             }
+            Ok(end) = loads.recv() => match end.result {
+                Ok(done) => format!("load    {} rows of {} files  {}", done.output_rows, done.input_files, end.table),
+                Err(error) => format!("load    failed: {}  {}", error.message, end.table),
+            },
             Ok(letter) = dead_letters.recv() => format!("given up after {} deliveries: {}", letter.deliveries, letter.error),
             else => continue,
         };
@@ -193,6 +207,7 @@ fn introduction(stack: &StackFile, tools: &OtherTools) -> Vec<String> {
     let StackFile {
         s3_endpoint,
         gcs_endpoint,
+        bigquery_endpoint,
         worker_url,
         events_token,
         ..
@@ -202,9 +217,10 @@ fn introduction(stack: &StackFile, tools: &OtherTools) -> Vec<String> {
         "\
 Causeway runs: s3://{SOURCE} is copied to gs://{DESTINATION} as it changes. Ctrl-C ends it.
 
-  S3      {s3_endpoint}
-  GCS     {gcs_endpoint}
-  worker  {worker_url}
+  S3        {s3_endpoint}
+  GCS       {gcs_endpoint}
+  BigQuery  {bigquery_endpoint}
+  worker    {worker_url}
 
 Here, in another terminal:
   echo hello | {causeway} put --local - s3://{SOURCE}/hello.txt
@@ -247,7 +263,7 @@ mod tests {
     fn the_examples_are_commands_and_mean_this_stack_whatever_the_environment() {
         let stack = json!({
             "s3_endpoint": "http://s3", "access_key_id": "id", "secret_access_key": "secret",
-            "region": "r", "gcs_endpoint": "http://gcs", "google_credentials": null,
+            "region": "r", "gcs_endpoint": "http://gcs", "bigquery_endpoint": "http://bq", "google_credentials": null,
             "worker_url": "http://w", "events_token": "e", "admin_token": "a",
         });
         let stack = serde_json::from_value(stack).unwrap();

@@ -37,6 +37,7 @@ impl OtherTools {
             secret_access_key,
             region,
             gcs_endpoint: gcs,
+            bigquery_endpoint: bigquery,
             ..
         } = stack;
         let project = stack.google_credentials["project_id"].as_str();
@@ -55,10 +56,14 @@ Google's client libraries and gcsfs, against the embedded GCS, with the key file
   export STORAGE_EMULATOR_HOST={gcs} GOOGLE_CLOUD_PROJECT={project} GOOGLE_APPLICATION_CREDENTIALS={key_file}
   export GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT=false   # without it gcsfs asks for more, by gRPC
 
-gcloud, with a configuration of its own:
+Google's client libraries, against the embedded BigQuery:
+  export BIGQUERY_EMULATOR_HOST={bigquery}
+
+gcloud and bq, with a configuration of their own:
   export CLOUDSDK_CONFIG={gcloud} CLOUDSDK_CORE_PROJECT={project} CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={gcs}/storage/v1/
   gcloud auth activate-service-account --key-file={key_file}
   gcloud storage ls gs://{destination}
+  bq --api {bigquery} --project_id {project} ls
 
 rclone, against both:
   export RCLONE_CONFIG_S3_TYPE=s3 RCLONE_CONFIG_S3_PROVIDER=Other RCLONE_CONFIG_S3_ENV_AUTH=true RCLONE_CONFIG_S3_ENDPOINT={s3}

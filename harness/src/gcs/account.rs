@@ -32,6 +32,12 @@ const READING_SCOPES: [&str; 2] = [
     "https://www.googleapis.com/auth/cloud-platform.read-only",
 ];
 const AUDIENCE: &str = "https://storage.googleapis.com/";
+/// These let their holder do everything at BigQuery.
+const BIGQUERY_SCOPES: [&str; 2] = [
+    "https://www.googleapis.com/auth/bigquery",
+    "https://www.googleapis.com/auth/cloud-platform",
+];
+const BIGQUERY_AUDIENCE: &str = "https://bigquery.googleapis.com/";
 /// Google's token endpoint. Its clients write it as an assertion's audience wherever they send it.
 pub(super) const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
@@ -109,19 +115,37 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 /// Who calls, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// The account's address, or words for nobody in particular.
-    pub(super) principal: String,
-    /// Whether the scopes of its token let it do more than read.
-    pub(super) may_write: bool,
+    pub(crate) principal: String,
+    /// Whether the scopes of its token let it do more than read at storage; `None`: not even that.
+    may_write: Option<bool>,
+    /// Whether the scopes of its token are for BigQuery.
+    pub(crate) may_bigquery: bool,
 }
 
 impl Caller {
-    pub(super) fn anonymous() -> Self {
+    /// Somebody who may do everything.
+    fn unrestricted(principal: &str) -> Self {
         Self {
-            principal: "Anonymous caller".into(),
-            may_write: true,
+            principal: principal.to_owned(),
+            may_write: Some(true),
+            may_bigquery: true,
         }
+    }
+
+    pub(crate) fn anonymous() -> Self {
+        Self::unrestricted("Anonymous caller")
+    }
+
+    /// Whether its token lets it do more than read at storage.
+    pub(super) fn may_write(&self) -> bool {
+        self.may_write == Some(true)
+    }
+
+    /// Whether its token lets it read at storage.
+    pub(crate) fn reads_storage(&self) -> bool {
+        self.may_write.is_some()
     }
 }
 
@@ -164,11 +188,7 @@ impl Accounts {
 
     /// Takes the bearer token `token` as one of `principal` until `end`, unless everybody may call.
     pub fn grant(&self, token: &str, principal: &str, end: Timestamp) {
-        let caller = Caller {
-            principal: principal.to_owned(),
-            may_write: true,
-        };
-        self.grant_to(caller, token, end);
+        self.grant_to(Caller::unrestricted(principal), token, end);
     }
 
     fn grant_to(&self, caller: Caller, token: &str, end: Timestamp) {
@@ -181,12 +201,27 @@ impl Accounts {
         granted.get(token).cloned()
     }
 
-    /// Who calls.
+    /// Who calls storage.
     ///
     /// # Errors
     ///
     /// Why the token is refused. The text never holds the token.
     pub(super) fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, String> {
+        let caller = self.caller(authorization)?;
+        if !caller.reads_storage() {
+            return Err(
+                "the token has neither a storage scope nor Cloud Storage as its audience".into(),
+            );
+        }
+        Ok(caller)
+    }
+
+    /// Who calls, and what the token is for.
+    ///
+    /// # Errors
+    ///
+    /// Why the token is refused. The text never holds the token.
+    pub(crate) fn caller(&self, authorization: Option<&str>) -> Result<Caller, String> {
         if self.keys.is_empty() || (self.anonymous && authorization.is_none()) {
             return Ok(Caller::anonymous());
         }
@@ -204,21 +239,7 @@ impl Accounts {
         if claims.sub.as_deref() != Some(email) {
             return Err("iss and sub must both be the key's client_email".into());
         }
-        let may_write = match claims.may_write() {
-            // A token without scopes is for the one service that is its audience.
-            None if claims.aud.as_deref() == Some(AUDIENCE) => true,
-            None => {
-                return Err(
-                    "the token has neither a storage scope nor Cloud Storage as its audience"
-                        .into(),
-                );
-            }
-            Some(may_write) => may_write,
-        };
-        Ok(Caller {
-            principal: email.to_owned(),
-            may_write,
-        })
+        Ok(claims.caller(email))
     }
 
     /// Gives a token for a signed assertion that was made for one of `audiences`; and how many seconds
@@ -239,11 +260,10 @@ impl Accounts {
         if !audiences.contains(&claims.aud.as_deref().unwrap_or_default()) {
             return Err(format!("aud must be one of {}", audiences.join(", ")));
         }
-        let may_write = claims.may_write().ok_or("no scope is one of storage's")?;
-        let caller = Caller {
-            principal: email.to_owned(),
-            may_write,
-        };
+        let caller = claims.caller(email);
+        if !caller.reads_storage() && !caller.may_bigquery {
+            return Err("no scope is one of storage's or BigQuery's".into());
+        }
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "there is no randomness")?;
         let token = format!("ya29.{}", hex(&bytes));
@@ -288,11 +308,16 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether its scopes let it write; `None` where none is one of storage's.
-    fn may_write(&self) -> Option<bool> {
+    /// What its scopes let `email` do. A token without scopes is for the one service that is its audience.
+    fn caller(&self, email: &str) -> Caller {
         let scopes = self.scope.as_deref().unwrap_or_default();
         let has = |known: &[&str]| scopes.split(' ').any(|scope| known.contains(&scope));
-        let may_write = has(&SCOPES);
-        (may_write || has(&READING_SCOPES)).then_some(may_write)
+        let is_for = |audience| scopes.is_empty() && self.aud.as_deref() == Some(audience);
+        let may_write = has(&SCOPES) || is_for(AUDIENCE);
+        Caller {
+            principal: email.to_owned(),
+            may_write: (may_write || has(&READING_SCOPES)).then_some(may_write),
+            may_bigquery: has(&BIGQUERY_SCOPES) || is_for(BIGQUERY_AUDIENCE),
+        }
     }
 }

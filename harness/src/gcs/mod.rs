@@ -20,9 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+pub(crate) use account::Caller;
 pub use account::{Accounts, ServiceAccount, ServiceAccountKey};
 pub use fault::{Fault, FaultSpec, Faults};
-pub(crate) use http::{Api, Unanswered};
+pub(crate) use http::{Api, Fields, Unanswered};
 pub use state::{Commit, Permission, Settings, State};
 
 use crate::throttle::{Delay, Throttle};

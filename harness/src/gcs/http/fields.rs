@@ -15,14 +15,18 @@ const DEPTH: usize = 8;
 
 /// Which fields of a resource to give; `None` of one: all of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Fields(BTreeMap<String, Option<Fields>>);
+pub(crate) struct Fields(BTreeMap<String, Option<Fields>>);
 
 impl Fields {
     /// Parses `a,b/c,d(e,f)`.
     pub(super) fn parse(text: &str) -> Result<Self, Fail> {
+        Self::read(text).ok_or_else(|| invalid(format!("Invalid field selection '{text}'.")))
+    }
+
+    /// Parses `a,b/c,d(e,f)`; nothing where `text` is not of that form.
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut rest = text;
-        let fields = Self::list(&mut rest, DEPTH).filter(|_| rest.is_empty());
-        fields.ok_or_else(|| invalid(format!("Invalid field selection '{text}'.")))
+        Self::list(&mut rest, DEPTH).filter(|_| rest.is_empty())
     }
 
     fn list(rest: &mut &str, depth: usize) -> Option<Self> {
@@ -83,7 +87,7 @@ impl Fields {
     }
 
     /// What of `value` is selected.
-    pub(super) fn cut(&self, value: Value) -> Value {
+    pub(crate) fn cut(&self, value: Value) -> Value {
         match value {
             Value::Array(items) => items.into_iter().map(|item| self.cut(item)).collect(),
             Value::Object(all) => {

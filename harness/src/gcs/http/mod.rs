@@ -18,23 +18,18 @@ mod upload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use self::error::Fail;
-use self::fields::Fields;
+pub(crate) use self::fields::Fields;
 pub(crate) use self::in_process::{Api, Unanswered};
 use self::request::{Call, Query, RequestBody, decode};
 pub(super) use self::token::TOKEN_PATH;
@@ -42,6 +37,7 @@ use super::account::Accounts;
 use super::fault::{Fault, Faults};
 use super::state::State;
 use crate::fault::{Spoil, spoil};
+use crate::listen::{self, Reset};
 use crate::throttle::{Delay, Throttle};
 
 /// What every request shares.
@@ -108,38 +104,12 @@ impl Server {
 
 /// Accepts connections until dropped, which closes them all.
 pub(super) async fn serve(listener: TcpListener, server: Arc<Server>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&server)));
-                }
-                // Out of file descriptors, most likely: wait for some to be closed.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    listen::serve(listener, move |request| {
+        let server = Arc::clone(&server);
+        async move { handle(&server, request).await }
+    })
+    .await;
 }
-
-async fn connection(stream: TcpStream, server: Arc<Server>) {
-    // Without it a small answer on a kept connection waits for the peer's delayed acknowledgement.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let service = service_fn(|request| handle(&server, request));
-    let mut exchange = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if (&mut exchange).await.is_err_and(|error| error.is_user()) {
-        // An injected reset: make the close a RST instead of an orderly end.
-        let _ = exchange.into_parts().io.into_inner().set_zero_linger();
-    }
-}
-
-/// The connection is to be reset instead of answered.
-#[derive(Debug, thiserror::Error)]
-#[error("an injected fault resets the connection")]
-struct Reset;
 
 async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
     server.delay.passes().await;
@@ -265,8 +235,9 @@ async fn dispatch(
         .accounts
         .authenticate(authorization)
         .map_err(Fail::Unauthenticated)?;
+    let may_write = caller.may_write();
     *principal = caller.principal;
-    if !caller.may_write && *method != Method::GET && *method != Method::HEAD {
+    if !may_write && *method != Method::GET && *method != Method::HEAD {
         return Err(Fail::OutOfScope);
     }
     route(&call, method, &segments, body).await
