@@ -9,7 +9,7 @@ use crate::host::{Platform, Queue, Storage, put, to_json};
 use crate::ledger::Record;
 use crate::message::DeadLetter;
 use crate::route::Route;
-use crate::tables::{Job, Landed, Phase, bad_file, not_found_alone};
+use crate::tables::{Job, Landed, Loader, Phase, bad_file, not_found_alone};
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
     /// `job` has failed for what it loads. Those of its files that `errors` name go to quarantine; where they name none,
@@ -40,10 +40,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             }
         }
         if bad.is_empty() {
-            if good.len() > 1
-                && job.partition.is_none()
-                && self.state.with(|loader| loader.may_search())?
-            {
+            if good.len() > 1 && job.partition.is_none() && self.state.with(Loader::may_search)? {
                 return self.halve(job, good).await;
             }
             // Of a partition all are as bad: one stands for it.
@@ -91,7 +88,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             return self.end(job, route, error, keys).await;
         }
         let entries = chunks_of(&job.run, &good);
-        keys.extend(self.behind(job, entries.len()));
+        keys.extend(behind(job, entries.len()));
         let chunks = u32::try_from(entries.len()).unwrap_or_default();
         let files = u32::try_from(good.len()).unwrap_or_default();
         self.state.with(|loader| {
@@ -108,7 +105,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let count = |files: &[Landed]| u32::try_from(files.len()).unwrap_or_default();
         let run = format!("{:016x}", self.platform.random() >> 64);
         let mut entries = chunks_of(&job.run, &first);
-        let keys = self.behind(job, entries.len());
+        let keys = behind(job, entries.len());
         let (chunks, files) = (
             u32::try_from(entries.len()).unwrap_or_default(),
             count(&first),
@@ -124,14 +121,6 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             loader.add(other);
         })?;
         self.store_with(keys, entries).await
-    }
-
-    /// The chunks of `job` from the `first` on.
-    fn behind(&self, job: &Job, first: usize) -> Vec<String> {
-        let first = u32::try_from(first).unwrap_or(u32::MAX);
-        (first..job.chunks)
-            .map(|chunk| keys::chunk(&job.run, chunk))
-            .collect()
     }
 
     /// Puts versions into quarantine, each with its reason; they are on their way there when this returns.
@@ -154,6 +143,14 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         self.state
             .with(|loader| loader.counts.refused += refused.len() as u64)
     }
+}
+
+/// The chunks of `job` from the `first` on.
+fn behind(job: &Job, first: usize) -> Vec<String> {
+    let first = u32::try_from(first).unwrap_or(u32::MAX);
+    (first..job.chunks)
+        .map(|chunk| keys::chunk(&job.run, chunk))
+        .collect()
 }
 
 /// `files` in chunks, as they are stored.

@@ -23,18 +23,17 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         for landed in all {
             let route = routes.get(&landed.message.route);
             let loads = route.and_then(|route| Some((route, route.table.as_ref()?)));
-            match loads.filter(|(_, loads)| loads.id.to_string() == table) {
+            let loads = loads.filter(|(_, loads)| loads.id.to_string() == table);
+            let place = match loads {
                 Some((route, loads)) => {
                     limits = Some((route.name.clone(), limits_of(loads)));
-                    match waits_at(route, loads, &landed) {
-                        Ok(key) => entries.extend(key.map(|key| (key, to_json(&landed)))),
-                        Err(error) => refused.push((error, landed)),
-                    }
+                    waits_at(route, loads, &landed)
                 }
-                None => {
-                    let error = another_table(&landed.message.route, table);
-                    refused.push((error, landed));
-                }
+                None => Err(another_table(&landed.message.route, table)),
+            };
+            match place {
+                Ok(key) => entries.extend(key.map(|key| (key, to_json(&landed)))),
+                Err(error) => refused.push((error, landed)),
             }
         }
         self.refuse(refused).await?;

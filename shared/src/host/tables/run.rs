@@ -8,6 +8,7 @@ use futures::stream;
 use http::{Request, Response};
 
 use super::keys::{self, CHUNK};
+use super::settle::left;
 use super::{Stop, TableLoader};
 use crate::bigquery::{
     Asked, Format, JobId, JobState, LoadJob, Refused, Remedy, Write, source_uri,
@@ -85,7 +86,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     pub(super) async fn name(&self, job: &Job, route: &Arc<Route>) -> Result<(), Stop> {
         let files = self.files(job).await?;
         if files.is_empty() && job.partition.is_none() {
-            let (left, now) = (self.left(job, route), self.platform.now());
+            let (left, now) = (left(job, route), self.platform.now());
             self.state.with(|loader| {
                 let left = left
                     .as_ref()
