@@ -353,7 +353,7 @@ impl World {
         let mut judge = self.judge.borrow_mut();
         judge.kept(commit);
         if !commit.deleted {
-            self.judge_landing(commit, wire);
+            judge.has_landed(commit, wire, self);
             let object = self.gcs.borrow().written(commit);
             let object = object.expect("it was just written");
             let body = object.content.body.symbolic();

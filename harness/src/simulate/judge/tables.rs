@@ -31,6 +31,15 @@ struct Landing {
 }
 
 impl Judge {
+    /// Notes what has landed, and what it is a copy of.
+    pub(super) fn has_landed(&mut self, commit: &Commit, wire: &Wire, world: &World) {
+        if let Some(warehouse) = world.warehouse.borrow().as_ref() {
+            warehouse.note_copy(wire, commit.generation);
+            let landed = self.landed.entry(commit.name.clone()).or_default();
+            landed.insert(commit.generation);
+        }
+    }
+
     /// A file is in quarantine, and not loaded.
     pub(super) fn refused(&mut self, dead: &Dead, world: &World) {
         let key = dead.key.clone().unwrap_or_default();
@@ -223,8 +232,7 @@ impl Judge {
     /// Whether `key` is in quarantine, or was until somebody dropped it, or has somebody else's object as its copy.
     fn is_excused(&self, world: &World, key: &str) -> bool {
         let entry = format!("{QUARANTINE}{BUCKET}/{key}");
-        let mut objects = world.objects.borrow();
-        let objects = &mut objects;
+        let objects = world.objects.borrow();
         let is_in = objects
             .values()
             .any(|object| object.storage.contains_key(&entry));
@@ -235,16 +243,6 @@ impl Judge {
 }
 
 impl World {
-    /// Notes what has landed, and what it is a copy of.
-    pub(super) fn judge_landing(&self, commit: &Commit, wire: &Wire) {
-        if let Some(warehouse) = self.warehouse.borrow().as_ref() {
-            warehouse.note_copy(wire, commit.generation);
-            let mut judge = self.judge.borrow_mut();
-            let landed = judge.landed.entry(commit.name.clone()).or_default();
-            landed.insert(commit.generation);
-        }
-    }
-
     pub(super) fn judge_table(&self) {
         if let Some(tables) = &self.scenario.tables {
             self.judge.borrow_mut().table_at_rest(self, tables);

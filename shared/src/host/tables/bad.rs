@@ -1,5 +1,7 @@
 //! Files that BigQuery does not take: they go to quarantine, and the rest of their batch is loaded without them.
 
+use std::sync::Arc;
+
 use super::TableLoader;
 use super::keys::{self, CHUNK};
 use super::run::uris;
@@ -17,11 +19,17 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     pub(super) async fn bad(
         &self,
         job: &Job,
+        route: &Arc<Route>,
         error: &TransferError,
         errors: &[RowError],
     ) -> Result<(), String> {
-        let routes = self.platform.routes().map_err(|error| error.to_string())?;
-        let route = routes.named(&job.route).map_err(|error| error.message)?;
+        // A file that was replaced or deleted meanwhile is not bad.
+        if job.partition.is_some() && self.mirror(job, route).await?.content() != job.content {
+            let now = self.platform.now();
+            self.state
+                .with(|loader| loader.goes_on(&job.run, Phase::Listing, now))?;
+            return self.store().await;
+        }
         let files = self.files(job).await?;
         let uris = uris(job, route, &files).unwrap_or_default();
         let about = |uri: &str| -> Vec<&RowError> {
@@ -93,6 +101,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let files = u32::try_from(good.len()).unwrap_or_default();
         self.state.with(|loader| {
             loader.counts.receipts = loader.counts.receipts.saturating_sub(refused as u64);
+            loader.listed(&job.run, job.format, &job.content, true);
             loader.has(&job.run, files, chunks, now);
         })?;
         self.store_with(keys, entries).await
@@ -113,6 +122,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let others = chunks_of(&run, &second);
         let mut other = Job::new(&run, &job.route, Phase::Naming, job.format, now);
         other.origin.clone_from(&job.origin);
+        other.landing.clone_from(&job.landing);
         other.files = count(&second);
         other.chunks = u32::try_from(others.len()).unwrap_or_default();
         entries.extend(others);
@@ -146,7 +156,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
 }
 
 /// The chunks of `job` from the `first` on.
-fn behind(job: &Job, first: usize) -> Vec<String> {
+pub(super) fn behind(job: &Job, first: usize) -> Vec<String> {
     let first = u32::try_from(first).unwrap_or(u32::MAX);
     (first..job.chunks)
         .map(|chunk| keys::chunk(&job.run, chunk))

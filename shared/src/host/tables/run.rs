@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use http::{Request, Response};
 
+use super::bad::behind;
 use super::keys::{self, CHUNK};
 use super::settle::left;
 use super::{Stop, TableLoader};
@@ -93,14 +94,16 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                     .map(|(bucket, prefix)| (&**bucket, prefix.clone()));
                 loader.dropped(&job.run, left, now);
             })?;
-            self.store().await?;
+            self.store_with(behind(job, 0), Vec::new()).await?;
             return Ok(());
         }
         let loads = table_of(route)?;
         let versions = files
             .iter()
             .map(|landed| (&*landed.name, landed.generation));
-        let options = format!("{:?}{:?}", job.partition, loads.options());
+        // What is replaced may have to be replaced with the same once more.
+        let run = job.partition.as_ref().map(|_| &job.run);
+        let options = format!("{run:?}{:?}{:?}", job.partition, loads.options());
         let id = job_name(&loads.id, &options, versions, job.attempt);
         let now = self.platform.now();
         self.state
@@ -160,6 +163,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                     loader.done(&job.run, loaded.rows, loaded.bad_rows, now);
                 }
                 Ok(JobState::Done(Err(failure))) => {
+                    loader.job_failed(&job.run);
                     let failed = (failure.remedy, failure.error, failure.errors);
                     return Err(Stop::Refused(Box::new(failed)));
                 }

@@ -28,7 +28,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             let records = files.iter().map(|landed| {
                 (
                     landed.message.route.clone(),
-                    Record::loaded(&landed.message, now),
+                    Record::loaded(&landed.message, now).since(job.began_at),
                 )
             });
             self.record(records.collect()).await;
@@ -65,8 +65,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             keys.push(keys::load(old));
         }
         if let Some(partition) = job.partition.as_ref().filter(|_| is_replaced) {
-            let key = keys::replaced(&job.route, partition);
-            entries.push((key, job.content.clone()));
+            let content = if job.is_partial { "" } else { &job.content };
+            entries.push((keys::replaced(partition), content.to_owned()));
         }
         keys.extend((0..job.chunks).map(|chunk| keys::chunk(&job.run, chunk)));
         let left = left(job, route);
