@@ -203,7 +203,7 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Loads(loads) => loads.run(output).await,
         Command::Quarantine(quarantine) => quarantine.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
-        Command::Demo(demo) => interrupt::until_cut(demo.run(output)).await,
+        Command::Demo(demo) => Box::pin(interrupt::until_cut(demo.run(output))).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Reconcile(reconcile) => reconcile.run(output).await,
