@@ -105,7 +105,8 @@ impl Change {
 }
 
 impl Circumstances {
-    pub(super) fn draw(seed: u64) -> Self {
+    /// A landing place is one route's alone, and does not move.
+    pub(super) fn draw(seed: u64, has_table: bool) -> Self {
         let mut rng = Rng::new(seed, 4);
         let number = rng.pick(&[0, 0, 1, 2, 6]);
         let deeds = (0..number).map(|_| Deed {
@@ -132,7 +133,10 @@ impl Circumstances {
             (span(&mut rng, 1_800_000), store, status, word)
         });
         let change = rng.chance(1, 10).then(|| {
-            let kind = rng.pick(&Kind::ALL);
+            let kind = match rng.pick(&Kind::ALL) {
+                Kind::Destination | Kind::Prefix | Kind::Overlapped if has_table => Kind::Renamed,
+                kind => kind,
+            };
             let most = if kind == Kind::Broken { 24 } else { 2 };
             Change {
                 kind,

@@ -14,6 +14,8 @@ pub(super) const SESSION: At = 2;
 pub(super) const LOOK: At = 4;
 /// Any other.
 pub(super) const WRITE: At = 8;
+/// A job of BigQuery's.
+pub(super) const JOB: At = 16;
 const ANY: At = SOURCE | SESSION | LOOK | WRITE;
 
 macro_rules! faults {
@@ -95,6 +97,13 @@ faults! {
     CallLost "call-lost" 0;
     /// An object's storage does not answer; what was to be stored may be.
     StorageRefused "storage-refused" 0;
+    /// A job ends in backendError.
+    JobFailed "job-failed" JOB;
+    JobRateLimited "job-rate-limited" JOB;
+    JobQuotaExceeded "job-quota-exceeded" JOB;
+    JobDenied "job-denied" JOB;
+    /// It takes minutes.
+    JobSlow "job-slow" JOB;
 }
 
 /// A seed's faults: which kinds, how often, until when; and what was injected so far.
@@ -118,12 +127,14 @@ impl Faults {
     pub(super) fn draw(seed: u64, left_out: &BTreeSet<u32>) -> Self {
         let mut rng = Rng::new(seed, 3);
         let share = rng.pick(&[0, 1, 3, 5, 9]);
+        let mut more = Rng::new(seed, 7);
         let kinds = Fault::ALL
             .iter()
             .copied()
             .filter(|fault| match fault {
                 // Each ends a key in quarantine: rare, or nothing else would be seen.
                 Fault::Denied | Fault::ClockSkew => rng.chance(share, 60),
+                fault if fault.at() == JOB => more.chance(share, 10),
                 _ => rng.chance(share, 10),
             })
             .collect();

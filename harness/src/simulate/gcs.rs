@@ -71,6 +71,7 @@ struct Claims {
 
 pub(super) struct Gcs {
     api: Api,
+    pub(super) state: Arc<State>,
     commits: broadcast::Receiver<Commit>,
     /// The names that sessions write to, the first session's first: also of those that the store has forgotten.
     targets: Vec<String>,
@@ -97,9 +98,11 @@ impl Gcs {
                 state.deny(bucket, Permission::Delete);
             }
         }
+        let state = Arc::new(state);
         Self {
             commits: state.commits(),
-            api: Api::new(Arc::new(state), LISTED as u64),
+            api: Api::new(Arc::clone(&state), LISTED as u64),
+            state,
             targets: Vec::new(),
             orphans: BTreeSet::new(),
             tickets: BTreeMap::new(),
@@ -246,7 +249,7 @@ impl Gcs {
 
     /// The caller shows a token that its account's key signed, that is not from the future and has not
     /// ended.
-    fn knows_caller(&mut self, headers: &HeaderMap, now: u64) -> bool {
+    pub(super) fn knows_caller(&mut self, headers: &HeaderMap, now: u64) -> bool {
         let shown = headers.get("authorization");
         let Some(shown) = shown.and_then(|shown| shown.to_str().ok()) else {
             return false;

@@ -3,6 +3,7 @@
 //! Looks at what the two stores hold and at the dead letters, and knows nothing of how they came there.
 
 mod cost;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +66,8 @@ pub(super) struct Judge {
     dropped: BTreeMap<String, u64>,
     /// Runs whose parts were given up.
     left: Vec<String>,
+    /// The generations that landed under each name.
+    landed: BTreeMap<String, BTreeSet<u64>>,
 }
 
 impl Judge {
@@ -241,7 +244,10 @@ impl Judge {
             let made = self.deletes.len() as u64 + self.deletes_in_vain;
             let granted = made + faults.injected.values().sum::<u64>();
             let is_many = dead.kind == Some(ErrorKind::DeletesBraked) && granted >= ALWAYS;
-            if !is_many && !explains(dead, &faults, &world.scenario) {
+            let is_of_file = dead.kind == Some(ErrorKind::LoadRefused);
+            if is_of_file {
+                self.refused(dead, world);
+            } else if !is_many && !explains(dead, &faults, &world.scenario) {
                 let (kind, key) = (dead.kind, &dead.key);
                 self.object(format!(
                     "{key:?} is in quarantine, and {kind:?} cannot be: {}",
@@ -257,7 +263,7 @@ impl Judge {
         for (id, entry) in left {
             let kind = &entry["error"]["kind"];
             let is_barred = match kind.as_str() {
-                Some("deletes-braked") => true,
+                Some("deletes-braked" | "load-refused") => true,
                 Some("destination-denied") => !world.scenario.lets_delete,
                 Some("destination-unavailable") => world.scenario.is_slow(),
                 _ => false,
@@ -287,7 +293,10 @@ impl Judge {
                     && (world.route.on_conflict == OnConflict::Keep || s3.current(key).is_none())
             });
             let changed = s3.changed_at(key);
-            let is_dead = |dead: &Dead| dead.key.as_ref() == Some(key) && dead.at >= changed;
+            let is_dead = |dead: &Dead| {
+                let is_copied = dead.kind == Some(ErrorKind::LoadRefused);
+                dead.key.as_ref() == Some(key) && dead.at >= changed && !is_copied
+            };
             let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);
             let is_dropped = self.dropped.get(key).is_some_and(|&at| at >= changed);
             if !is_equal && !is_kept && !is_known && !is_dropped {
@@ -344,6 +353,7 @@ impl World {
         let mut judge = self.judge.borrow_mut();
         judge.kept(commit);
         if !commit.deleted {
+            judge.has_landed(commit, wire, self);
             let object = self.gcs.borrow().written(commit);
             let object = object.expect("it was just written");
             let body = object.content.body.symbolic();
@@ -401,6 +411,7 @@ impl World {
     /// Looks at everything once nothing moves any more.
     pub(super) fn judge_rest(&self) {
         self.judge.borrow_mut().at_rest(self);
+        self.judge_table();
     }
 }
 

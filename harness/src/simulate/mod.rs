@@ -21,8 +21,10 @@ mod run;
 mod s3;
 mod scenario;
 mod story;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod warehouse;
 mod workload;
 mod world;
 

@@ -97,6 +97,16 @@ pub enum Mutant {
     PlaceNotCompared,
     /// Parts are deleted as objects of somebody's are, and kept as versions.
     PartsKept,
+    /// Each insertion of a load job has an id of its own.
+    JobIdRandom,
+    /// A table's loader is told after the hint is acknowledged.
+    ToldAfter,
+    /// A table appends what has the name, and not the copy that was made of one version.
+    CopyNotLoaded,
+    /// What a partition was replaced with is not compared with what the bucket holds by then.
+    NoSecondLook,
+    /// One partition replaces the whole table.
+    DecoratorForgotten,
 }
 
 /// What a port remembers that should not.
@@ -172,8 +182,57 @@ impl Memory {
     }
 }
 
+/// Breaks a request to BigQuery.
+fn spoil_job(world: &World, request: &mut Request<Bytes>) {
+    let uri = request.uri().to_string();
+    let mut warehouse = world.warehouse.borrow_mut();
+    let Some(warehouse) = warehouse.as_mut().filter(|_| uri.contains("/jobs")) else {
+        return;
+    };
+    if request.method() != Method::POST {
+        let renamed = warehouse.renamed.iter();
+        let renamed = renamed.fold(uri, |uri, (known, name)| uri.replace(known, name));
+        *request.uri_mut() = renamed.parse().unwrap_or_default();
+        return;
+    }
+    let mut job: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let (id, load) = match &mut job {
+        Value::Object(job) => (
+            job["jobReference"]["jobId"].take(),
+            &mut job["configuration"]["load"],
+        ),
+        _ => return,
+    };
+    let known = id.as_str().unwrap_or_default().to_owned();
+    let mut name = known.clone();
+    match world.mutant {
+        Some(Mutant::JobIdRandom) => {
+            name = format!("{:032x}", world.random());
+            warehouse.renamed.insert(known, name.clone());
+        }
+        Some(Mutant::CopyNotLoaded) => {
+            for uri in load["sourceUris"].as_array_mut().into_iter().flatten() {
+                let copy = uri.as_str().unwrap_or_default();
+                let original = warehouse.original(&world.gcs.borrow(), copy);
+                *uri = original.map_or_else(|| uri.take(), Value::from);
+            }
+        }
+        Some(Mutant::DecoratorForgotten) => {
+            let table = &mut load["destinationTable"]["tableId"];
+            let whole = table.as_str().and_then(|name| name.split('$').next());
+            *table = whole.unwrap_or_default().into();
+        }
+        _ => return,
+    }
+    job["jobReference"]["jobId"] = name.into();
+    *request.body_mut() = job.to_string().into();
+}
+
 /// Breaks a request without an object's bytes.
 pub(super) fn spoil_request(world: &Rc<World>, request: &mut Request<Bytes>) {
+    if world.mutant.is_some() {
+        spoil_job(world, request);
+    }
     if world.is(Mutant::PartsReversed) && request.uri().path().ends_with("/compose") {
         let mut order: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         if let Some(sources) = order["sourceObjects"].as_array_mut() {

@@ -26,6 +26,7 @@ pub(super) const REPLY_TIME: u64 = 60_000;
 pub(super) enum Store {
     S3,
     Gcs,
+    BigQuery,
 }
 
 /// A reply, and the bytes of an object behind it.
@@ -86,7 +87,8 @@ impl World {
     /// The port gives up after `limit` milliseconds. The request may arrive all the same, much later.
     fn stall(&self, flight: Flight, limit: u64) {
         let late = self.rng.borrow_mut().pick(&[0, 0, 10_000, 300_000]);
-        if late > 0 && flight.sent.is_none() && !self.is_over_nothing(&flight.wire) {
+        let is_cut = self.is_over_nothing(&flight.wire) || is_of_partition(&flight);
+        if late > 0 && flight.sent.is_none() && !is_cut {
             let (store, wire) = (flight.store, flight.wire.clone());
             self.after(limit + late, move |world| {
                 drop(world.serve(store, &wire, None));
@@ -117,7 +119,9 @@ impl World {
         if owner.is_none() && flight.fault.is_none() {
             // Nobody waits any more: some of it had left the isolate before.
             let sent = self.rng.borrow_mut().below(flight.wire.body.length());
-            let is_cut = self.rng.borrow_mut().chance(1, 2) || self.is_over_nothing(&flight.wire);
+            let is_cut = self.rng.borrow_mut().chance(1, 2)
+                || self.is_over_nothing(&flight.wire)
+                || is_of_partition(&flight);
             flight.sent = Some(sent).filter(|_| is_cut);
         }
         if let Some(sent) = flight.sent {
@@ -217,13 +221,14 @@ impl World {
         let sessions = self.gcs.borrow().sessions();
         let refused = self.scenario.circumstances.refused.as_ref();
         let refused = refused.filter(|(span, by, ..)| {
-            *by == store && span.contains(&now) && wire.session().is_none()
+            let is_one = *by == store || *by == Store::Gcs && store == Store::BigQuery;
+            is_one && span.contains(&now) && wire.session().is_none()
         });
         let mut served = match store {
             _ if let Some(&(_, _, status, word)) = refused => {
                 let head = match store {
                     Store::S3 => s3::error(status, word),
-                    Store::Gcs => Api::refusal(status, word, "The credential is refused."),
+                    _ => Api::refusal(status, word, "The credential is refused."),
                 };
                 Some((head, Body::default()))
             }
@@ -231,6 +236,7 @@ impl World {
                 let (head, body) = self.s3.borrow().serve(&wire.head, now);
                 Some((head, body.unwrap_or_default()))
             }
+            Store::BigQuery => self.serve_table(wire).map(|head| (head, Body::default())),
             Store::Gcs => {
                 let (head, commit) = self.gcs.borrow_mut().serve(wire, now);
                 if let Some(commit) = commit {
@@ -258,7 +264,8 @@ impl World {
         if status >= 400 && status != 404 {
             self.judge.borrow_mut().reasons += 1;
         }
-        if wire.head.method() == Method::DELETE && matches!(status, 404 | 412) {
+        let is_delete = store == Store::Gcs && wire.head.method() == Method::DELETE;
+        if is_delete && matches!(status, 404 | 412) {
             self.judge.borrow_mut().deletes_in_vain += 1;
         }
         self.tell(status.into(), format_args!("{status} to {wire}"));
@@ -322,10 +329,15 @@ impl World {
 fn kind(store: Store, wire: &Wire) -> At {
     match (store, wire.session().is_some(), wire.head.method()) {
         (Store::S3, ..) => SOURCE,
-        (Store::Gcs, true, _) => SESSION,
-        (Store::Gcs, false, &Method::GET) => LOOK,
-        (Store::Gcs, false, _) => WRITE,
+        (_, true, _) => SESSION,
+        (_, false, &Method::GET) => LOOK,
+        (_, false, _) => WRITE,
     }
+}
+
+/// Whether it deletes a partition, under no condition: nothing can be done against one that arrives after the next load.
+fn is_of_partition(flight: &Flight) -> bool {
+    flight.store == Store::BigQuery && flight.wire.head.method() == Method::DELETE
 }
 
 fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
@@ -334,8 +346,8 @@ fn refusal(store: Store, status: u16, wait: Option<u64>) -> Response<Bytes> {
         (Store::S3, 408) => s3::error(400, "RequestTimeout"),
         (Store::S3, 503) => s3::error(status, "SlowDown"),
         (Store::S3, _) => s3::error(status, "InternalError"),
-        (Store::Gcs, 429) => Api::refusal(status, "rateLimitExceeded", "Slow down."),
-        (Store::Gcs, _) => Api::refusal(status, "backendError", "Backend Error"),
+        (_, 429) => Api::refusal(status, "rateLimitExceeded", "Slow down."),
+        (_, _) => Api::refusal(status, "backendError", "Backend Error"),
     };
     if let Some(seconds) = wait {
         reply.headers_mut().insert("retry-after", seconds.into());

@@ -150,10 +150,10 @@ impl Port for SimulatedPort {
         if is_delete && !self.has_permit {
             self.world.note_unbraked(&uri);
         }
-        let store = if uri.host() == Some("s3") {
-            Store::S3
-        } else {
-            Store::Gcs
+        let store = match uri.host() {
+            Some("s3") => Store::S3,
+            Some("bigquery") => Store::BigQuery,
+            _ => Store::Gcs,
         };
         let wire = Wire::of(request);
         let mut reply = self.world.exchange(store, wire, None, REPLY_TIME).await?;

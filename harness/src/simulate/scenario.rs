@@ -1,12 +1,14 @@
 //! What a seed draws before anything happens: the route, the stores' moods, and who writes what when.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use causeway_shared::ledger::RUNS;
 use serde_json::{Value, json};
 
 use super::circumstances::{Change, Circumstances, Kind};
 use super::s3::{BUCKET, Checksums, Put, Readable};
+use super::tables::Tables;
 use crate::rng::Rng;
 
 const KIB: u64 = 1 << 10;
@@ -68,6 +70,8 @@ pub(super) struct Scenario {
     /// Whether the destination keeps versions.
     pub(super) keeps_versions: bool,
     pub(super) circumstances: Circumstances,
+    /// The table that the route ends in, if it does.
+    pub(super) tables: Option<Arc<Tables>>,
 }
 
 /// The variables that routes are read from.
@@ -83,7 +87,9 @@ impl Scenario {
         let mut rng = Rng::new(seed, 1);
         let parts_above = rng.pick(&[None, Some(1), Some(4), Some(64), Some(256)]);
         let count = rng.pick(&[1, 1, 2, 3, 5]);
-        let keys = &KEYS[..count];
+        let tables = Tables::draw(seed).map(Arc::new);
+        let keys = tables.as_ref().map_or(&KEYS, |tables| tables.keys());
+        let keys = &keys[..count];
         let horizon = rng.pick(&[20, 1_000, 20_000, 120_000, 900_000]);
         let number = rng.pick(&[1, 2, 3, 4, 6, 10]);
         let tags = rng.chance(1, 4);
@@ -142,12 +148,16 @@ impl Scenario {
             parts_above,
             carry_after: rng.pick(&[1, 20, 120, 300]),
             tags,
-            deletes: rng.pick(&["propagate", "propagate", "ignore"]),
+            deletes: match rng.pick(&["propagate", "propagate", "ignore"]) {
+                _ if tables.as_ref().is_some_and(|tables| !tables.may_delete()) => "ignore",
+                deletes => deletes,
+            },
             on_conflict: rng.pick(&["keep", "overwrite"]),
             brake_deletes: rng.pick(&[0, 1, 3, 1000, 1000, 1000, 1000]),
             reconciled_at: rng.chance(1, 4).then(|| rng.below(2 * horizon)),
             keeps_versions: rng.chance(1, 3),
-            circumstances: Circumstances::draw(seed),
+            circumstances: Circumstances::draw(seed, tables.is_some()),
+            tables,
         }
     }
 
@@ -167,6 +177,9 @@ impl Scenario {
         match self.parts_above {
             Some(mebibytes) => table["parts_above_mib"] = json!(mebibytes),
             None => table["parts"] = json!(false),
+        }
+        if let Some(tables) = &self.tables {
+            tables.add_to(&mut table);
         }
         table
     }

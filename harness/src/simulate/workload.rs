@@ -38,6 +38,7 @@ impl World {
         if let Some(time) = self.scenario.circumstances.rolled_back {
             self.after(time, World::roll_back);
         }
+        self.begin_jobs();
         let until = self.faults.borrow().until();
         self.after(until, |world| {
             world.tell(0, format_args!("no more faults"));

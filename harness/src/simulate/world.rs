@@ -30,6 +30,7 @@ use super::mutant::Mutant;
 use super::queue::{Invocation, Queues};
 use super::s3::{S3, timestamp};
 use super::scenario::{ROUTE, Scenario};
+use super::warehouse::Warehouse;
 use crate::rng::{Rng, mix};
 
 /// How many isolates of the worker there are.
@@ -77,6 +78,7 @@ pub(super) struct World {
     pub(super) faults: RefCell<Faults>,
     pub(super) s3: RefCell<S3>,
     pub(super) gcs: RefCell<Gcs>,
+    pub(super) warehouse: RefCell<Option<Warehouse>>,
     pub(super) queues: RefCell<Queues>,
     pub(super) invocations: RefCell<BTreeMap<u64, Invocation>>,
     pub(super) objects: RefCell<BTreeMap<Rc<str>, Durable>>,
@@ -161,6 +163,9 @@ impl World {
         let others = routes(scenario.other_tables());
         let routes = routes(vec![(ROUTE, scenario.table())]);
         let route = Arc::clone(routes.iter().next().expect("it was just put there"));
+        let gcs = Gcs::new(scenario.lets_delete, scenario.is_strict_at_start);
+        let tables = scenario.tables.as_ref();
+        let warehouse = tables.map(|tables| Warehouse::new(tables, Arc::clone(&gcs.state)));
         let world = Self {
             rng: RefCell::new(Rng::new(seed, 2)),
             faults: RefCell::new(Faults::draw(seed, &scenario.cut.faults)),
@@ -169,7 +174,8 @@ impl World {
                 scenario.readable,
                 scenario.circumstances.parts,
             )),
-            gcs: RefCell::new(Gcs::new(scenario.lets_delete, scenario.is_strict_at_start)),
+            gcs: RefCell::new(gcs),
+            warehouse: RefCell::new(warehouse),
             queues: RefCell::default(),
             invocations: RefCell::default(),
             objects: RefCell::default(),
@@ -213,6 +219,7 @@ impl World {
         };
         let account = GoogleCredential::Account(account);
         let gcs = GcsAccess::new(Some(account), Some("http://gcs:4443"));
+        let gcs = gcs.and_then(|gcs| gcs.with_bigquery(Some("http://bigquery:9050")));
         let access = Access {
             s3: s3.expect("an address"),
             gcs: gcs.expect("an address").into(),

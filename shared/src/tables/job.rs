@@ -17,6 +17,9 @@ pub struct Job {
     pub origin: String,
     /// The route whose files it has.
     pub route: String,
+    /// The bucket and the prefix where they landed.
+    #[serde(default)]
+    pub landing: String,
     /// Where those waited.
     pub place: String,
     /// What the names of the files of the partition that it replaces begin with, behind the landing prefix; empty for
@@ -35,7 +38,7 @@ pub struct Job {
     /// BigQuery's name of it; empty before it has one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
-    /// How many jobs of BigQuery's it has been already.
+    /// How many names it has had: another once BigQuery says that a job failed, and once files are listed again.
     pub attempt: u32,
     /// What of it failed in a row.
     pub failures: u32,
@@ -52,6 +55,9 @@ pub struct Job {
     /// What the partition's files were when they were listed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub content: String,
+    /// Whether some of those files were refused: what is loaded is not all of the content.
+    #[serde(default)]
+    pub is_partial: bool,
     /// The rows that it has loaded.
     pub rows: u64,
     /// Those that BigQuery left out.
@@ -66,6 +72,7 @@ impl Job {
             run: run.to_owned(),
             origin: run.to_owned(),
             route: route.to_owned(),
+            landing: String::new(),
             place: String::new(),
             partition: None,
             decorator: String::new(),
@@ -80,16 +87,9 @@ impl Job {
             files: 0,
             chunks: 0,
             content: String::new(),
+            is_partial: false,
             rows: 0,
             bad_rows: 0,
-        }
-    }
-
-    /// Gives it the next name: the one it has is a job's that failed.
-    pub(super) fn rename(&mut self) {
-        self.attempt += 1;
-        if let Some((stem, _)) = self.id.rsplit_once('_') {
-            self.id = format!("{stem}_{}", self.attempt);
         }
     }
 }

@@ -324,11 +324,22 @@ impl Loader {
         }
     }
 
-    /// The partition of the job called `run` holds `content`, in files of `format`.
-    pub fn listed(&mut self, run: &str, format: Format, content: &str) {
+    /// The partition of the job called `run` holds `content`, in files of `format`; some are refused if `is_partial`.
+    pub fn listed(&mut self, run: &str, format: Format, content: &str, is_partial: bool) {
         if let Some(job) = self.job_mut(run) {
             job.format = format;
             content.clone_into(&mut job.content);
+            job.is_partial = is_partial;
+            job.attempt += 1;
+        }
+    }
+
+    /// BigQuery says that the job called `run` has failed. Before that it is never given another name: a job that was
+    /// inserted without an answer, or that cannot be asked about, may load its files.
+    pub fn job_failed(&mut self, run: &str) {
+        if let Some(job) = self.job_mut(run) {
+            job.phase = Phase::Naming;
+            job.attempt += 1;
         }
     }
 
@@ -407,20 +418,16 @@ impl Loader {
         let Some(place) = self.jobs.iter().position(|job| job.run == run) else {
             return Failed::Again;
         };
-        let failures = self.jobs[place].failures;
-        self.jobs[place].failures += 1;
-        let wait = until_it_succeeds(failures + 1, seed).max(asked);
+        let job = &mut self.jobs[place];
+        job.failures += 1;
+        let wait = until_it_succeeds(job.failures + job.attempt, seed).max(asked);
         match remedy {
             Remedy::Data => {
                 self.works();
                 Failed::Bad
             }
-            Remedy::SameAgain | Remedy::Known | Remedy::Missing => {
-                self.jobs[place].at = later(now, wait);
-                Failed::Again
-            }
-            Remedy::NewJob => {
-                self.again_as_new(place, later(now, wait), now);
+            Remedy::SameAgain | Remedy::Known | Remedy::Missing | Remedy::NewJob => {
+                job.at = later(now, wait);
                 Failed::Again
             }
             Remedy::Quota => {
@@ -428,7 +435,7 @@ impl Loader {
                 let until = later(now, wait.min(QUOTA_AT_MOST).max(asked));
                 self.quota_waits += 1;
                 self.quota_until = Some(until);
-                self.again_as_new(place, until, now);
+                job.at = until;
                 Failed::Again
             }
             Remedy::Blocked => {
@@ -441,7 +448,7 @@ impl Loader {
                 let wait = PROBE * 2_u32.pow(blocked.probes.min(6));
                 blocked.probes += 1;
                 blocked.error = error.clone();
-                self.again_as_new(place, later(now, wait.min(PROBE_AT_MOST)), now);
+                job.at = later(now, wait.min(PROBE_AT_MOST));
                 // It is the one that finds out.
                 self.jobs[..=place].rotate_right(1);
                 if is_new {
@@ -450,17 +457,6 @@ impl Loader {
                     Failed::Again
                 }
             }
-        }
-    }
-
-    /// Has the job at `place` begin once more at `at`, under another name if it had one.
-    fn again_as_new(&mut self, place: usize, at: Timestamp, now: Timestamp) {
-        let job = &mut self.jobs[place];
-        job.at = at;
-        if matches!(job.phase, Phase::Inserting | Phase::Running) {
-            job.rename();
-            job.phase = Phase::Inserting;
-            self.jobs[place].at = self.take_job(now).max(at);
         }
     }
 

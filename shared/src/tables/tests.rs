@@ -88,24 +88,15 @@ fn a_job_keeps_its_name_until_bigquery_says_that_it_failed() {
     assert_eq!(phase(&loader, "a"), (Phase::Inserting, id(0)));
     loader.runs("a", at(1));
     assert_eq!(phase(&loader, "a"), (Phase::Running, id(0)));
-    loader.failed(
-        "a",
-        Remedy::NewJob,
-        &error(ErrorKind::DestinationUnavailable),
-        at(2),
-        7,
-    );
-    assert_eq!(phase(&loader, "a"), (Phase::Inserting, id(1)));
-    loader.runs("a", at(3));
-    loader.failed(
-        "a",
-        Remedy::NewJob,
-        &error(ErrorKind::DestinationUnavailable),
-        at(4),
-        7,
-    );
-    assert_eq!(phase(&loader, "a"), (Phase::Inserting, id(2)));
-    assert_eq!(loader.counts.jobs, 3);
+    // That nobody may ask about it, or not now, says nothing of the job.
+    for remedy in [Remedy::Blocked, Remedy::Quota, Remedy::NewJob] {
+        let refused = error(ErrorKind::DestinationDenied);
+        loader.failed("a", remedy, &refused, at(2), 7);
+        assert_eq!(phase(&loader, "a"), (Phase::Running, id(0)));
+    }
+    loader.job_failed("a");
+    assert_eq!(phase(&loader, "a").0, Phase::Naming);
+    assert_eq!(loader.jobs()[0].attempt, 1);
 }
 
 #[test]

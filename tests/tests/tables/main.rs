@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod append;
+mod faults;
 mod refuse;
 mod replace;
 

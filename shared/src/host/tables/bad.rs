@@ -1,5 +1,7 @@
 //! Files that BigQuery does not take: they go to quarantine, and the rest of their batch is loaded without them.
 
+use std::sync::Arc;
+
 use super::TableLoader;
 use super::keys::{self, CHUNK};
 use super::run::uris;
@@ -9,7 +11,7 @@ use crate::host::{Platform, Queue, Storage, put, to_json};
 use crate::ledger::Record;
 use crate::message::DeadLetter;
 use crate::route::Route;
-use crate::tables::{Job, Landed, Phase, bad_file, not_found_alone};
+use crate::tables::{Job, Landed, Loader, Phase, bad_file, not_found_alone};
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
     /// `job` has failed for what it loads. Those of its files that `errors` name go to quarantine; where they name none,
@@ -17,11 +19,17 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     pub(super) async fn bad(
         &self,
         job: &Job,
+        route: &Arc<Route>,
         error: &TransferError,
         errors: &[RowError],
     ) -> Result<(), String> {
-        let routes = self.platform.routes().map_err(|error| error.to_string())?;
-        let route = routes.named(&job.route).map_err(|error| error.message)?;
+        // A file that was replaced or deleted meanwhile is not bad.
+        if job.partition.is_some() && self.mirror(job, route).await?.content() != job.content {
+            let now = self.platform.now();
+            self.state
+                .with(|loader| loader.goes_on(&job.run, Phase::Listing, now))?;
+            return self.store().await;
+        }
         let files = self.files(job).await?;
         let uris = uris(job, route, &files).unwrap_or_default();
         let about = |uri: &str| -> Vec<&RowError> {
@@ -40,10 +48,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             }
         }
         if bad.is_empty() {
-            if good.len() > 1
-                && job.partition.is_none()
-                && self.state.with(|loader| loader.may_search())?
-            {
+            if good.len() > 1 && job.partition.is_none() && self.state.with(Loader::may_search)? {
                 return self.halve(job, good).await;
             }
             // Of a partition all are as bad: one stands for it.
@@ -91,11 +96,12 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             return self.end(job, route, error, keys).await;
         }
         let entries = chunks_of(&job.run, &good);
-        keys.extend(self.behind(job, entries.len()));
+        keys.extend(behind(job, entries.len()));
         let chunks = u32::try_from(entries.len()).unwrap_or_default();
         let files = u32::try_from(good.len()).unwrap_or_default();
         self.state.with(|loader| {
             loader.counts.receipts = loader.counts.receipts.saturating_sub(refused as u64);
+            loader.listed(&job.run, job.format, &job.content, true);
             loader.has(&job.run, files, chunks, now);
         })?;
         self.store_with(keys, entries).await
@@ -108,7 +114,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let count = |files: &[Landed]| u32::try_from(files.len()).unwrap_or_default();
         let run = format!("{:016x}", self.platform.random() >> 64);
         let mut entries = chunks_of(&job.run, &first);
-        let keys = self.behind(job, entries.len());
+        let keys = behind(job, entries.len());
         let (chunks, files) = (
             u32::try_from(entries.len()).unwrap_or_default(),
             count(&first),
@@ -116,6 +122,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let others = chunks_of(&run, &second);
         let mut other = Job::new(&run, &job.route, Phase::Naming, job.format, now);
         other.origin.clone_from(&job.origin);
+        other.landing.clone_from(&job.landing);
         other.files = count(&second);
         other.chunks = u32::try_from(others.len()).unwrap_or_default();
         entries.extend(others);
@@ -124,14 +131,6 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             loader.add(other);
         })?;
         self.store_with(keys, entries).await
-    }
-
-    /// The chunks of `job` from the `first` on.
-    fn behind(&self, job: &Job, first: usize) -> Vec<String> {
-        let first = u32::try_from(first).unwrap_or(u32::MAX);
-        (first..job.chunks)
-            .map(|chunk| keys::chunk(&job.run, chunk))
-            .collect()
     }
 
     /// Puts versions into quarantine, each with its reason; they are on their way there when this returns.
@@ -154,6 +153,14 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         self.state
             .with(|loader| loader.counts.refused += refused.len() as u64)
     }
+}
+
+/// The chunks of `job` from the `first` on.
+pub(super) fn behind(job: &Job, first: usize) -> Vec<String> {
+    let first = u32::try_from(first).unwrap_or(u32::MAX);
+    (first..job.chunks)
+        .map(|chunk| keys::chunk(&job.run, chunk))
+        .collect()
 }
 
 /// `files` in chunks, as they are stored.

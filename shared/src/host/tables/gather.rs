@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::TableLoader;
 use super::keys::{self, CHUNK, WAITING};
+use super::{TableLoader, landing};
 use crate::bigquery::{Format, PartitionTemplate};
 use crate::error::TransferError;
 use crate::host::{Platform, Storage, from_json, to_json};
@@ -23,18 +23,17 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         for landed in all {
             let route = routes.get(&landed.message.route);
             let loads = route.and_then(|route| Some((route, route.table.as_ref()?)));
-            match loads.filter(|(_, loads)| loads.id.to_string() == table) {
+            let loads = loads.filter(|(_, loads)| loads.id.to_string() == table);
+            let place = match loads {
                 Some((route, loads)) => {
                     limits = Some((route.name.clone(), limits_of(loads)));
-                    match waits_at(route, loads, &landed) {
-                        Ok(key) => entries.extend(key.map(|key| (key, to_json(&landed)))),
-                        Err(error) => refused.push((error, landed)),
-                    }
+                    waits_at(route, loads, &landed)
                 }
-                None => {
-                    let error = another_table(&landed.message.route, table);
-                    refused.push((error, landed));
-                }
+                None => Err(another_table(&landed.message.route, table)),
+            };
+            match place {
+                Ok(key) => entries.extend(key.map(|key| (key, to_json(&landed)))),
+                Err(error) => refused.push((error, landed)),
             }
         }
         self.refuse(refused).await?;
@@ -71,6 +70,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             (Some((route, loads)), Some(Ok(Some(place)))) if place == key => {
                 let run = format!("{:016x}", self.platform.random() >> 64);
                 let mut job = first_step(&run, route, loads, &landed, now);
+                job.landing = landing(route);
                 let replaces = job.partition.is_some();
                 job.place = if replaces {
                     key.clone()
@@ -147,7 +147,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let now = self.platform.now();
         let phase = match route.table.as_ref().map(|loads| loads.on_overwrite) {
             _ if !is_last => Phase::Gathering,
-            Some(OnOverwrite::Append) => Phase::Copying,
+            Some(OnOverwrite::Append) if job.chunks > 0 || receipts > 0 => Phase::Copying,
             _ => Phase::Naming,
         };
         self.state
@@ -216,7 +216,7 @@ fn limits_of(loads: &TableRoute) -> Limits {
 /// Leaves the versions of the last name for the next chunk: those of one name are looked at together.
 fn split_at_a_name(found: &mut Vec<(String, String)>) {
     let name = |key: &str| key.rsplit_once('\n').map(|(name, _)| name.to_owned());
-    let last = found.last().and_then(|(key, _)| name(key));
+    let last = found.pop().and_then(|(key, _)| name(&key));
     if found.first().is_some_and(|(key, _)| name(key) != last) {
         found.retain(|(key, _)| name(key) != last);
     }
@@ -273,7 +273,11 @@ pub(super) fn waits_at(
     if name.ends_with('/') {
         return Ok(None);
     }
-    let format = loads.format_of(name).ok_or_else(|| no_format(name))?;
+    let format = match loads.format_of(name) {
+        Some(format) => format,
+        None if landed.generation == GONE => return Ok(None),
+        None => return Err(no_format(name)),
+    };
     if replaces(loads) {
         let template = loads.partition.as_ref().map(PartitionTemplate::as_str);
         let partition = partition_of(route, loads, name);

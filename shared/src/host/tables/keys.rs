@@ -50,8 +50,8 @@ pub(super) fn chunk(run: &str, number: u32) -> String {
 }
 
 /// What a partition was replaced with.
-pub(super) fn replaced(route: &str, prefix: &str) -> String {
-    format!("q/{route}/{prefix}")
+pub(super) fn replaced(prefix: &str) -> String {
+    format!("q/{prefix}")
 }
 
 /// The `number`th load.

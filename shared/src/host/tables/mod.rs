@@ -9,7 +9,8 @@
 //! - `r/<bucket>/<name>\n<generation>`: the receipt of a version: the run that took it. A version has one from the
 //!   moment it leaves `p/`, in one write with its place in a job, so that it is never in two.
 //! - `j/<run>/<chunk>`: the files of a job, a hundred each.
-//! - `q/<route>/<partition>`: what a partition was replaced with last.
+//! - `q/<partition>`: what a partition was replaced with last; nothing while a job may change it, and where files were
+//!   refused. A table has one route that replaces.
 //! - `l/<number>`: loads that have ended, the last thousand.
 
 mod bad;
@@ -22,13 +23,15 @@ mod run;
 mod settle;
 mod tell;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::{Held, Stored};
 use super::{Platform, RouteAccess, Storage, from_json, log, seed, to_json};
 use crate::bigquery::{Refused, Remedy, RowError};
 use crate::error::{ErrorKind, TransferError};
-use crate::tables::{Failed, Job, Loader, Phase, Task};
+use crate::route::{Route, Routes};
+use crate::tables::{Failed, Job, Loader, Phase, Task, another_table};
 
 pub use report::Report;
 pub use tell::tell;
@@ -146,8 +149,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                     let wait = Duration::try_from(wait).unwrap_or_default();
                     return self.storage.set_alarm(Some(wait)).await;
                 }
-                // The alarm may be wanted by who reports meanwhile: it stays.
-                Task::Rest => return Ok(()),
+                Task::Rest => return self.storage.set_alarm(None).await,
                 Task::Plan => self.plan().await?,
                 Task::Work(job) => self.step(&job).await?,
                 Task::Sweep { bucket, prefix } => self.sweep(&bucket, &prefix).await?,
@@ -159,7 +161,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     /// The next step of `job`.
     async fn step(&self, job: &Job) -> Result<(), String> {
         let routes = self.platform.routes().map_err(|error| error.to_string())?;
-        let done = match routes.named(&job.route) {
+        let route = self.route_of(&routes, job)?;
+        let done = match &route {
             Ok(route) => match job.phase {
                 Phase::Gathering => return self.gather(job, route).await,
                 Phase::Copying => self.copy(job, route).await,
@@ -170,7 +173,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                 Phase::Checking => self.check(job, route).await,
                 Phase::Settling => return self.settle(job, route).await,
             },
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error.clone().into()),
         };
         let (remedy, error, errors) = match done {
             Ok(()) => return Ok(()),
@@ -183,7 +186,11 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             .with(|loader| loader.failed(&job.run, remedy, &error, now, seed))?;
         match failed {
             Failed::Again => {}
-            Failed::Bad => return self.bad(job, &error, &errors).await,
+            Failed::Bad => {
+                return self
+                    .bad(job, route.map_err(|error| error.message)?, &error, &errors)
+                    .await;
+            }
             Failed::Blocked => {
                 let mut line = log::with_fields("table-blocked", &error);
                 line["route"] = job.route.clone().into();
@@ -193,12 +200,32 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         self.store().await
     }
 
+    /// The route of `job`: of its name, or, after that was changed, the one that loads the same place into the table.
+    fn route_of<'a>(
+        &self,
+        routes: &'a Routes,
+        job: &Job,
+    ) -> Result<Result<&'a Arc<Route>, TransferError>, String> {
+        let table = self.state.with(|loader| loader.table().to_owned())?;
+        let is_it = |route: &&Arc<Route>| {
+            let loads = route.table.as_ref();
+            loads.is_some_and(|loads| loads.id.to_string() == table)
+                && landing(route) == job.landing
+        };
+        let named = routes.get(&job.route).filter(is_it);
+        let found = named.or_else(|| routes.iter().find(is_it));
+        Ok(found.ok_or_else(|| another_table(&job.route, &table)))
+    }
+
     async fn sweep(&self, bucket: &str, prefix: &str) -> Result<(), String> {
         let route = self.state.with(|loader| loader.route().to_owned())?;
-        let reach = self.platform.reach(&route);
-        let RouteAccess { access, mut port } = reach.map_err(|error| error.to_string())?;
         let random = self.platform.random();
-        let swept = crate::parts::sweep(&mut port, &access, bucket, prefix, random).await;
+        let swept = match self.platform.reach(&route) {
+            Ok(RouteAccess { access, mut port }) => {
+                crate::parts::sweep(&mut port, &access, bucket, prefix, random).await
+            }
+            Err(error) => Err(error.into()),
+        };
         let (now, seed) = (self.platform.now(), seed(&self.platform));
         let given_up = self
             .state
@@ -208,6 +235,11 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         }
         self.store().await
     }
+}
+
+/// Where the files of `route` land.
+fn landing(route: &Route) -> String {
+    format!("{}/{}", route.destination.bucket, route.destination.prefix)
 }
 
 /// Why a step did not end well.
@@ -227,6 +259,15 @@ impl From<String> for Stop {
 impl From<Refused> for Stop {
     fn from(refused: Refused) -> Self {
         Self::Refused(Box::new((refused.remedy, refused.error, Vec::new())))
+    }
+}
+
+impl From<Stop> for String {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Platform(reason) => reason,
+            Stop::Refused(refused) => refused.1.message,
+        }
     }
 }
 

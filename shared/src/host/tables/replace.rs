@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bad::chunks_of;
+use super::bad::{behind, chunks_of};
 use super::keys::{self, CHUNK};
 use super::run::{copy_name, table_of};
 use super::{Stop, TableLoader};
@@ -19,10 +19,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let prefix = job.partition.as_deref().unwrap_or_default();
         let held = self.mirror(job, route).await?;
         let (content, now) = (held.content(), self.platform.now());
-        let before = self
-            .storage
-            .get(&keys::replaced(&route.name, prefix))
-            .await?;
+        let key = keys::replaced(prefix);
+        let before = self.storage.get(&key).await?;
         if before.as_deref() == Some(&*content) || before.is_none() && held.files.is_empty() {
             self.state
                 .with(|loader| loader.dropped(&job.run, None, now))?;
@@ -61,20 +59,28 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                 refused.push((two_formats(&landed.name, prefix), landed));
             }
         }
+        let is_partial = !refused.is_empty();
         self.refuse(refused).await?;
-        if files.is_empty() {
-            return self.empty(job, route, &content).await;
-        }
-        for entries in chunks_of(&job.run, &files).chunks(CHUNK) {
+        let mut entries = chunks_of(&job.run, &files);
+        entries.push((key, String::new()));
+        for entries in entries.chunks(CHUNK) {
             self.storage.put(entries.to_vec()).await?;
         }
-        let chunks = u32::try_from(files.len().div_ceil(CHUNK)).unwrap_or_default();
+        if files.is_empty() {
+            return self.empty(job, route, &content, is_partial).await;
+        }
+        let chunks = files.len().div_ceil(CHUNK);
         let count = u32::try_from(files.len()).unwrap_or_default();
         self.state.with(|loader| {
-            loader.listed(&job.run, format, &content);
-            loader.has(&job.run, count, chunks, now);
+            loader.listed(&job.run, format, &content, is_partial);
+            loader.has(
+                &job.run,
+                count,
+                u32::try_from(chunks).unwrap_or_default(),
+                now,
+            );
         })?;
-        self.store().await?;
+        self.store_with(behind(job, chunks), Vec::new()).await?;
         Ok(())
     }
 
@@ -93,7 +99,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         Ok(())
     }
 
-    async fn mirror(&self, job: &Job, route: &Route) -> Result<Mirror, Stop> {
+    pub(super) async fn mirror(&self, job: &Job, route: &Route) -> Result<Mirror, Stop> {
         let RouteAccess { access, mut port } = self.reach(route)?;
         let place = &route.destination;
         let prefix = job.partition.as_deref().unwrap_or_default();
@@ -103,7 +109,13 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     }
 
     /// Nothing is left of it: the partition goes. A whole table stays, and is loaded with an empty file.
-    async fn empty(&self, job: &Job, route: &Arc<Route>, content: &str) -> Result<(), Stop> {
+    async fn empty(
+        &self,
+        job: &Job,
+        route: &Arc<Route>,
+        content: &str,
+        is_partial: bool,
+    ) -> Result<(), Stop> {
         let loads = table_of(route)?;
         let now = self.platform.now();
         let reach = self.reach(route)?;
@@ -114,10 +126,10 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             let random = self.platform.random();
             write_nothing(&mut port, &access, bucket, &name, random).await?;
             self.state.with(|loader| {
-                loader.listed(&job.run, Format::Ndjson, content);
+                loader.listed(&job.run, Format::Ndjson, content, is_partial);
                 loader.has(&job.run, 0, 0, now);
             })?;
-            self.store().await?;
+            self.store_with(behind(job, 0), Vec::new()).await?;
             return Ok(());
         }
         let decorator = &job.decorator;
@@ -132,10 +144,11 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             }
         }
         self.state.with(|loader| {
-            loader.listed(&job.run, job.format, content);
+            loader.listed(&job.run, job.format, content, is_partial);
+            loader.has(&job.run, 0, 0, now);
             loader.done(&job.run, 0, 0, now);
         })?;
-        self.store().await?;
+        self.store_with(behind(job, 0), Vec::new()).await?;
         Ok(())
     }
 }

@@ -7,7 +7,9 @@ use futures::StreamExt as _;
 use futures::stream;
 use http::{Request, Response};
 
+use super::bad::behind;
 use super::keys::{self, CHUNK};
+use super::settle::left;
 use super::{Stop, TableLoader};
 use crate::bigquery::{
     Asked, Format, JobId, JobState, LoadJob, Refused, Remedy, Write, source_uri,
@@ -85,21 +87,23 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
     pub(super) async fn name(&self, job: &Job, route: &Arc<Route>) -> Result<(), Stop> {
         let files = self.files(job).await?;
         if files.is_empty() && job.partition.is_none() {
-            let (left, now) = (self.left(job, route), self.platform.now());
+            let (left, now) = (left(job, route), self.platform.now());
             self.state.with(|loader| {
                 let left = left
                     .as_ref()
                     .map(|(bucket, prefix)| (&**bucket, prefix.clone()));
                 loader.dropped(&job.run, left, now);
             })?;
-            self.store().await?;
+            self.store_with(behind(job, 0), Vec::new()).await?;
             return Ok(());
         }
         let loads = table_of(route)?;
         let versions = files
             .iter()
             .map(|landed| (&*landed.name, landed.generation));
-        let options = format!("{:?}{:?}", job.partition, loads.options());
+        // What is replaced may have to be replaced with the same once more.
+        let run = job.partition.as_ref().map(|_| &job.run);
+        let options = format!("{run:?}{:?}{:?}", job.partition, loads.options());
         let id = job_name(&loads.id, &options, versions, job.attempt);
         let now = self.platform.now();
         self.state
@@ -159,6 +163,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                     loader.done(&job.run, loaded.rows, loaded.bad_rows, now);
                 }
                 Ok(JobState::Done(Err(failure))) => {
+                    loader.job_failed(&job.run);
                     let failed = (failure.remedy, failure.error, failure.errors);
                     return Err(Stop::Refused(Box::new(failed)));
                 }

@@ -28,7 +28,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             let records = files.iter().map(|landed| {
                 (
                     landed.message.route.clone(),
-                    Record::loaded(&landed.message, now),
+                    Record::loaded(&landed.message, now).since(job.began_at),
                 )
             });
             self.record(records.collect()).await;
@@ -65,11 +65,11 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             keys.push(keys::load(old));
         }
         if let Some(partition) = job.partition.as_ref().filter(|_| is_replaced) {
-            let key = keys::replaced(&job.route, partition);
-            entries.push((key, job.content.clone()));
+            let content = if job.is_partial { "" } else { &job.content };
+            entries.push((keys::replaced(partition), content.to_owned()));
         }
         keys.extend((0..job.chunks).map(|chunk| keys::chunk(&job.run, chunk)));
-        let left = self.left(job, route);
+        let left = left(job, route);
         self.state.with(|loader| {
             let left = left
                 .as_ref()
@@ -77,14 +77,6 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             loader.ended(&job.run, left, &load, now);
         })?;
         self.store_with(keys, entries).await
-    }
-
-    /// Bucket and prefix of what `job` leaves at the landing place, if it writes there.
-    pub(super) fn left(&self, job: &Job, route: &Route) -> Option<(String, String)> {
-        let loads = route.table.as_ref()?;
-        let place = &route.destination;
-        let prefix = format!("{}{}/", parts_folder(place), job.origin);
-        (loads.on_overwrite != OnOverwrite::Refuse).then(|| (place.bucket.clone(), prefix))
     }
 
     /// Writes `records` into their routes' ledgers. They are for people: without them nothing is lost but a count.
@@ -100,4 +92,12 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             ledger::record(&self.platform, &route, records).await;
         }
     }
+}
+
+/// Bucket and prefix of what `job` leaves at the landing place, if it writes there.
+pub(super) fn left(job: &Job, route: &Route) -> Option<(String, String)> {
+    let loads = route.table.as_ref()?;
+    let place = &route.destination;
+    let prefix = format!("{}{}/", parts_folder(place), job.origin);
+    (loads.on_overwrite != OnOverwrite::Refuse).then(|| (place.bucket.clone(), prefix))
 }
