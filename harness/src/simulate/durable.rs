@@ -5,6 +5,7 @@
 //! memory is gone then.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -368,14 +369,20 @@ impl Storage for SimulatedStorage {
             if of_any_run && let Some((_, number)) = key.split_once('/') {
                 return Some((format!("{prefix}{number}"), value.clone()));
             }
-            let is_meant = key.starts_with(prefix) && start.is_none_or(|start| &**key >= start);
-            is_meant.then(|| (key.clone(), value.clone()))
+            key.starts_with(prefix)
+                .then(|| (key.clone(), value.clone()))
         };
         let limit = limit.unwrap_or(usize::MAX);
+        let first = if of_any_run {
+            ""
+        } else {
+            start.unwrap_or(prefix).max(prefix)
+        };
         let skips = start.is_some() && self.world.is(Mutant::EntryHidden);
         Ok(self.with(|stored| {
             stored
-                .iter()
+                .range::<str, _>((Bound::Included(first), Bound::Unbounded))
+                .take_while(|(key, _)| of_any_run || key.starts_with(prefix))
                 .filter_map(found)
                 .skip(if skips { 2 } else { 0 })
                 .take(limit)
@@ -390,18 +397,13 @@ impl Storage for SimulatedStorage {
     async fn replace(
         &self,
         keys: Vec<String>,
-        mut entries: Vec<(String, String)>,
+        entries: Vec<(String, String)>,
     ) -> Result<(), String> {
         if entries.iter().any(|(_, value)| value.len() > VALUE_LIMIT) {
             let mut judge = self.world.judge.borrow_mut();
             judge.object("a value is larger than storage takes");
         }
         let is_state = entries.iter().any(|(key, _)| key == coordinator::STATE);
-        if self.world.is(Mutant::NoSecondLook) {
-            for (_, value) in &mut entries {
-                *value = value.replace("\"phase\":\"checking\"", "\"phase\":\"settling\"");
-            }
-        }
         let all = |storage: &Self| {
             let (world, now) = (&storage.world, storage.world.now());
             world.judge.borrow_mut().taken_out(&keys, now);

@@ -103,8 +103,8 @@ pub enum Mutant {
     ToldAfter,
     /// A table appends what has the name, and not the copy that was made of one version.
     CopyNotLoaded,
-    /// What a partition was replaced with is not compared with what the bucket holds by then.
-    NoSecondLook,
+    /// A table is replaced with what its landing place held when it was listed first.
+    MirrorRemembered,
     /// One partition replaces the whole table.
     DecoratorForgotten,
 }
@@ -164,7 +164,8 @@ impl Memory {
 
     /// The destination's resource as it was when somebody looked last.
     pub(super) fn replayed(world: &World, request: &Request<Bytes>) -> Option<Response<Bytes>> {
-        if !world.is(Mutant::StaleGeneration) || request.method() != Method::GET {
+        let is_stale = world.is(Mutant::StaleGeneration) || world.is(Mutant::MirrorRemembered);
+        if !is_stale || request.method() != Method::GET {
             return None;
         }
         let looks = world.looks.borrow();
@@ -172,8 +173,20 @@ impl Memory {
     }
 
     pub(super) fn note(world: &World, uri: &Uri, reply: &Response<Bytes>) {
-        let is_look = uri.path().starts_with("/storage/") && !uri.path().ends_with("/o");
-        if world.is(Mutant::StaleGeneration) && is_look && reply.status() == 200 {
+        let is_listing = uri.path().ends_with("/o");
+        let is_kept = match world.mutant {
+            Some(Mutant::StaleGeneration) => uri.path().starts_with("/storage/") && !is_listing,
+            // A reconcile begins behind a name.
+            Some(Mutant::MirrorRemembered) => {
+                let query = uri.query().unwrap_or_default();
+                let is_other = ["startOffset", ".causeway-parts"]
+                    .iter()
+                    .any(|word| query.contains(word));
+                is_listing && query.contains("prefix=") && !is_other
+            }
+            _ => false,
+        };
+        if is_kept && reply.status() == 200 {
             world
                 .looks
                 .borrow_mut()

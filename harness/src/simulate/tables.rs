@@ -94,6 +94,23 @@ impl Tables {
         })
     }
 
+    /// One of good files, whose jobs take three seconds.
+    #[cfg(test)]
+    pub(super) fn steady(on_overwrite: &'static str) -> Self {
+        Self {
+            on_overwrite,
+            is_partitioned: false,
+            has_format: false,
+            is_mixed: false,
+            loads_per_day: 1300,
+            load_every: 60,
+            bad: 0,
+            waits: 1_000,
+            runs: 2_000,
+            ailment: None,
+        }
+    }
+
     pub(super) fn keys(&self) -> &'static [&'static str; 5] {
         &KEYS[usize::from(self.is_mixed)]
     }

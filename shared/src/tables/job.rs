@@ -110,8 +110,6 @@ pub enum Phase {
     Inserting,
     /// BigQuery has it.
     Running,
-    /// It is done; the partition's files are listed once more.
-    Checking,
     /// It is done; what was loaded is written down.
     Settling,
 }

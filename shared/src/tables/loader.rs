@@ -157,12 +157,11 @@ pub enum Failed {
 }
 
 impl Loader {
-    /// Something landed for the table called so, of `route`, which says `limits`.
-    pub fn told(&mut self, table: &str, route: &str, limits: Limits) {
+    /// It loads the table called so; `route` says `limits`. To be stored with what waits.
+    pub fn is_for(&mut self, table: &str, route: &str, limits: Limits) {
         table.clone_into(&mut self.table);
         route.clone_into(&mut self.route);
         self.pace.limits = limits;
-        self.something_waits();
     }
 
     /// Something waits for a load.
@@ -366,13 +365,7 @@ impl Loader {
         self.works();
         if let Some(job) = self.job_mut(run) {
             (job.rows, job.bad_rows) = (rows, bad_rows);
-            let is_replaced = job.partition.is_some();
-            let phase = if is_replaced {
-                Phase::Checking
-            } else {
-                Phase::Settling
-            };
-            self.goes_on(run, phase, now);
+            self.goes_on(run, Phase::Settling, now);
         }
     }
 

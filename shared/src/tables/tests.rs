@@ -27,10 +27,15 @@ fn error(kind: ErrorKind) -> TransferError {
 /// A loader that was told of something, with a job called `run` that is to be inserted.
 fn inserting(run: &str) -> Loader {
     let mut loader = Loader::default();
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     begin(&mut loader, run, 0);
     loader.inserts(run, id(0), at(0));
     loader
+}
+
+fn tell(loader: &mut Loader) {
+    loader.is_for(TABLE, "events", Limits::default());
+    loader.something_waits();
 }
 
 fn begin(loader: &mut Loader, run: &str, second: u64) {
@@ -65,9 +70,9 @@ fn load(run: &str) -> Load {
 fn what_waits_is_planned_and_what_was_told_meanwhile_is_not_forgotten() {
     let mut loader = Loader::default();
     assert_eq!(loader.wake(at(0)), Task::Rest);
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     let told = loader.told_so_far();
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     loader.nothing_waits(told);
     assert_eq!(loader.wake(at(0)), Task::Plan);
     loader.nothing_waits(loader.told_so_far());
@@ -102,7 +107,7 @@ fn a_job_keeps_its_name_until_bigquery_says_that_it_failed() {
 #[test]
 fn a_used_up_quota_is_waited_for_longer_and_longer() {
     let mut loader = inserting("a");
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     let quota = error(ErrorKind::DestinationUnavailable);
     loader.failed("a", Remedy::Quota, &quota, at(0), 7);
     assert_eq!(loader.wake(at(1)), Task::Wait(at(600)));
@@ -116,7 +121,7 @@ fn a_used_up_quota_is_waited_for_longer_and_longer() {
 #[test]
 fn a_blocked_table_is_tried_by_one_job_and_a_person_hears_of_it_once() {
     let mut loader = inserting("a");
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     let later_job = Job::new("b", "events", Phase::Gathering, Format::Ndjson, at(0));
     loader.add(later_job);
     loader.inserts("b", id(7), at(0));
@@ -146,11 +151,11 @@ fn a_blocked_table_is_tried_by_one_job_and_a_person_hears_of_it_once() {
 fn a_few_jobs_are_under_way_at_once() {
     let mut loader = Loader::default();
     for (second, run) in (0..).step_by(100).zip(["a", "b", "c", "d"]) {
-        loader.told(TABLE, "events", Limits::default());
+        tell(&mut loader);
         begin(&mut loader, run, second);
         loader.goes_on(run, Phase::Running, at(10_000));
     }
-    loader.told(TABLE, "events", Limits::default());
+    tell(&mut loader);
     assert_eq!(loader.wake(at(9_000)), Task::Wait(at(10_000)));
     loader.ended("b", None, &load("b"), at(9_000));
     assert_eq!(loader.wake(at(9_000)), Task::Plan);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_shared::host::Class;
 use causeway_shared::host::ledger::QUARANTINE;
+use causeway_shared::ledger::Selector;
 use serde_json::Value;
 
 use super::{Judge, is_part};
@@ -78,7 +79,9 @@ impl Judge {
             .as_ref()
             .map(super::super::warehouse::Warehouse::rows);
         let rows = rows.unwrap_or_default();
-        let is_released = self.replays.iter().any(|(_, release)| *release);
+        let mut replays = self.replays.iter();
+        let is_released =
+            replays.any(|(meant, release)| *release || !matches!(meant, Selector::All(_)));
         let mut loaded = BTreeMap::<u64, (BTreeSet<u64>, Option<String>)>::new();
         for (generation, number, day) in rows {
             let (numbers, _) = loaded.entry(generation).or_insert((BTreeSet::new(), day));
@@ -238,7 +241,14 @@ impl Judge {
             .any(|object| object.storage.contains_key(&entry));
         let name = world.route.destination_name(key).unwrap_or_default();
         let copy = world.gcs.borrow().object(&name);
-        is_in || self.dropped.contains_key(key) || copy.is_some_and(|copy| is_foreign(&copy))
+        // A replay of what is gone at the source finds nothing to load.
+        let is_gone = world.s3.borrow().current(key).is_none();
+        let is_of_key = |dead: &Dead| dead.key.as_deref() == Some(key);
+        let was_in = is_gone && world.queues.borrow().dead.iter().any(is_of_key);
+        is_in
+            || was_in
+            || self.dropped.contains_key(key)
+            || copy.is_some_and(|copy| is_foreign(&copy))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::error::TransferError;
 use crate::host::{Platform, Storage, from_json, to_json};
 use crate::route::{OnOverwrite, Route, TableRoute};
 use crate::tables::{
-    FILES_AT_MOST, GONE, Job, Landed, Limits, Phase, another_table, no_format, no_partition,
-    second_version,
+    FILES_AT_MOST, GONE, Job, Landed, Limits, Loader, Phase, another_table, no_format,
+    no_partition, second_version,
 };
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
@@ -40,14 +40,14 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let Some((route, limits)) = limits.filter(|_| !entries.is_empty()) else {
             return Ok(());
         };
+        self.state
+            .with(|loader| loader.is_for(table, &route, limits))?;
         for entries in entries.chunks(CHUNK) {
-            self.storage.put(entries.to_vec()).await?;
+            self.store_with(Vec::new(), entries.to_vec()).await?;
         }
         // Not before it is there: a plan that finds nothing forgets that something waits.
-        self.state
-            .with(|loader| loader.told(table, &route, limits))?;
-        self.wake_now().await?;
-        self.store().await
+        self.state.with(Loader::something_waits)?;
+        self.wake_now().await
     }
 
     /// Begins the next batch of what waits.

@@ -170,7 +170,6 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                 Phase::Naming => self.name(job, route).await,
                 Phase::Inserting => self.insert(job, route).await,
                 Phase::Running => self.poll(job, route).await,
-                Phase::Checking => self.check(job, route).await,
                 Phase::Settling => return self.settle(job, route).await,
             },
             Err(error) => Err(error.clone().into()),

@@ -11,7 +11,7 @@ use crate::event::ObjectHint;
 use crate::host::{Platform, RouteAccess, Storage};
 use crate::message::{HintMessage, RECONCILE};
 use crate::route::Route;
-use crate::tables::{Job, Landed, Mirror, Phase, mirror, two_formats, write_nothing};
+use crate::tables::{Job, Landed, Mirror, mirror, two_formats, write_nothing};
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
     /// Lists what the partition of `job` is replaced with. One that is as it was when it was replaced last is left.
@@ -84,21 +84,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         Ok(())
     }
 
-    /// Lists it once more. What changed while the job ran may be loaded or not: it is loaded again.
-    pub(super) async fn check(&self, job: &Job, route: &Arc<Route>) -> Result<(), Stop> {
-        let is_same = self.mirror(job, route).await?.content() == job.content;
-        let now = self.platform.now();
-        let phase = if is_same {
-            Phase::Settling
-        } else {
-            Phase::Listing
-        };
-        self.state
-            .with(|loader| loader.goes_on(&job.run, phase, now))?;
-        self.store().await?;
-        Ok(())
-    }
-
+    /// What it holds. Whatever changes from now on, the loader is told of it, and then lists it again: what the job
+    /// reads may be newer than what is listed, and is not taken for the last word.
     pub(super) async fn mirror(&self, job: &Job, route: &Route) -> Result<Mirror, Stop> {
         let RouteAccess { access, mut port } = self.reach(route)?;
         let place = &route.destination;
