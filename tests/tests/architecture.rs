@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The modules of `shared`, from the ground up: each may import those of the rows below its own.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["sigv4", "event", "brake", "breaker", "jwt", "bigquery"],
     &["sender"],
     &["s3", "gcs", "route", "sqs"],
@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 15] = [
     &["renew"],
     &["client"],
     &["parts", "walk"],
+    &["tables"],
     &["ledger", "drive"],
     &["api"],
     &["host"],
