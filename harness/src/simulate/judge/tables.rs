@@ -241,12 +241,14 @@ impl Judge {
             .any(|object| object.storage.contains_key(&entry));
         let name = world.route.destination_name(key).unwrap_or_default();
         let copy = world.gcs.borrow().object(&name);
-        // A replay of what is gone at the source finds nothing to load.
+        // What is gone at the source is not told of once more, by a replay or where its loader gave no answer.
         let is_gone = world.s3.borrow().current(key).is_none();
         let is_of_key = |dead: &Dead| dead.key.as_deref() == Some(key);
-        let was_in = is_gone && world.queues.borrow().dead.iter().any(is_of_key);
+        let was_in = world.queues.borrow().dead.iter().any(is_of_key);
+        let is_lost =
+            is_gone && (was_in || world.faults.borrow().injected.values().any(|&n| n > 0));
         is_in
-            || was_in
+            || is_lost
             || self.dropped.contains_key(key)
             || copy.is_some_and(|copy| is_foreign(&copy))
     }
