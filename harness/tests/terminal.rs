@@ -80,11 +80,13 @@ fn end(way: &str, text: &str, arguments: &[&str]) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-const DEV: [&str; 7] = [
+const DEV: [&str; 9] = [
     "dev",
     "--s3-port",
     "0",
     "--gcs-port",
+    "0",
+    "--bigquery-port",
     "0",
     "--worker-port",
     "0",

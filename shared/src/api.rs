@@ -2,6 +2,7 @@
 //! Fields that a newer worker adds are left out by an older reader, and what an older worker does not
 //! say is nothing.
 
+mod loads;
 pub mod metrics;
 mod register;
 mod transfer;
@@ -15,6 +16,7 @@ use crate::error::{ErrorKind, Fault, TransferError};
 use crate::ledger::{Histogram, Ledger, Quarantined, Record};
 use crate::route::Route;
 use crate::walk::Walk;
+pub use loads::{Load, LoadCounts, Loads, LoadsBlocked};
 pub use register::{Destination, Options, Source};
 pub use transfer::{Transfer, Transfers};
 
@@ -40,6 +42,8 @@ pub struct RouteStatus {
     pub accepted_to_commit: Delays,
     /// From the event's own time to the commit.
     pub event_to_commit: Delays,
+    /// From the event's own time to its rows' being in the table; of a route into a bucket it counts nothing.
+    pub event_to_queryable: Delays,
     /// The last outcomes, newest first.
     pub recent: VecDeque<Record>,
     /// Entries that are in quarantine now.
@@ -189,6 +193,7 @@ impl RouteStatus {
             bytes: ledger.bytes,
             accepted_to_commit: Delays::of(&ledger.accepted_to_commit),
             event_to_commit: Delays::of(&ledger.event_to_commit),
+            event_to_queryable: Delays::of(&ledger.event_to_queryable),
             recent: ledger.recent.clone(),
             quarantined: ledger.quarantined,
             overflowed: ledger.overflowed,

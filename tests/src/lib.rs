@@ -11,6 +11,7 @@ mod event;
 mod lane;
 mod stack;
 mod sts;
+mod table;
 mod witness;
 
 use std::sync::{LazyLock, OnceLock};
@@ -23,6 +24,7 @@ pub use event::{event, write_event};
 pub use lane::{Lane, content, noise};
 pub use stack::{LONGEST_WAIT, SHARED_LANES, Stack, shared};
 pub use sts::{AUDIENCE, Asked, Role, TokenServices};
+pub use table::{Table, into_table, make_dataset, with_tables};
 pub use witness::{Seen, Witness};
 
 /// Runs a test on the one runtime of this process, whose tasks (the servers of a shared

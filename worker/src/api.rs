@@ -7,6 +7,7 @@
 mod caller;
 mod events;
 mod ledgers;
+mod loads;
 mod query;
 mod register;
 mod walks;
@@ -87,8 +88,8 @@ impl<'a> Call<'a> {
         let allowed = match segments[..] {
             ["sources" | "destinations" | "routes" | "metrics"]
             | ["routes", _]
-            | ["routes", _, "transfers" | "quarantine"]
-            | ["routes", _, "transfers", _] => "GET, HEAD",
+            | ["routes", _, "transfers" | "quarantine" | "loads"]
+            | ["routes", _, "transfers" | "loads", _] => "GET, HEAD",
             ["routes", _, "backfill" | "reconcile"] => "GET, HEAD, POST",
             ["routes", _, "events"]
             | ["routes", _, "backfill" | "reconcile", "cancel"]
@@ -103,6 +104,7 @@ impl<'a> Call<'a> {
             ["sources" | "destinations" | "routes"] => (&["limit", "after"], None),
             ["routes", name, "transfers"] => (&["limit", "after"], Some(name)),
             ["routes", name, "quarantine"] => (&["limit", "after", "kind", "key"], Some(name)),
+            ["routes", name, "loads"] => (&["before"], Some(name)),
             ["routes", name, ..] => (&[], Some(name)),
             _ => (&[], None),
         };
@@ -121,6 +123,9 @@ impl<'a> Call<'a> {
             ["metrics"] => self.metrics().await,
             ["routes"] => self.routes(&query).await,
             ["routes", _, "events"] => self.submit(route, &body).await,
+            ["routes", _, "loads", ref id @ ..] => {
+                self.loads(route, id.first().copied(), &query).await
+            }
             ["routes", _, kind @ ("backfill" | "reconcile"), ref end @ ..] => {
                 let kind = match kind {
                     "backfill" => Kind::Backfill,

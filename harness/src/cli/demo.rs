@@ -12,18 +12,20 @@ use crate::demo::{DemoOptions, run};
 const AFTER_HELP: &str = "\
 Starts an embedded S3 (which checks signatures), an embedded GCS, and the built worker under
 workerd with wrangler.toml; uploads some 300 files to S3; lets S3's notifications reach the worker;
-and reads every object back from GCS: bytes, headers and metadata must be equal. Nothing leaves
-this machine.
+and reads every object back from GCS: bytes, headers and metadata must be equal. Then some fifty
+files of NDJSON, CSV and Parquet go the same way and on into a table of an embedded BigQuery, one
+of them twice and one with a bad row: every row must be there once. Nothing leaves this machine.
 
 Examples:
   cargo demo
   cargo demo --folder ~/Pictures
   cargo demo --json | jq .event_to_commit_ms
 
-Exits with 0 only if every object is there and equal.
+Exits with 0 only if every object, and every row, is there and equal.
 
 With --json: {\"objects\", \"bytes\", \"copied\", \"verified\", \"failed\", \"event_to_commit_ms\": {\"p50\",
-\"p99\"}, \"first_commit_s\", \"elapsed_s\", \"bytes_per_s\", \"failures\": {key: reason}}";
+\"p99\"}, \"first_commit_s\", \"elapsed_s\", \"bytes_per_s\", \"failures\": {key: reason}, \"tables\":
+{\"files\", \"rows_expected\", \"rows_loaded\", \"rows_wrong\", \"jobs\", \"quarantined\"}}";
 
 /// Copy some 300 files from an embedded S3 to an embedded GCS, and prove every byte
 #[derive(Debug, Args)]
@@ -64,6 +66,17 @@ impl Demo {
                 "the reasons stand above; --log FILE keeps what the worker said",
             )
         });
+        let wrong = summary.tables.as_ref().filter(|tables| !tables.is_right());
+        let failure = failure.or(wrong.map(|tables| {
+            Failure::new(
+                Code::Failed,
+                format!(
+                    "the table has {} of {} rows, {} of them wrong",
+                    tables.rows_loaded, tables.rows_expected, tables.rows_wrong
+                ),
+                "--log FILE keeps what the worker said",
+            )
+        }));
         let json = serde_json::to_value(&summary)
             .map_err(|error| Failure::new(Code::Failed, error.to_string(), ""))?;
         Ok(Report { json, failure })

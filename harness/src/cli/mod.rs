@@ -12,6 +12,7 @@ mod failure;
 mod get;
 mod histogram;
 mod interrupt;
+mod loads;
 mod ls;
 mod many;
 mod name;
@@ -80,6 +81,7 @@ Examples:
   causeway status                                how every route does
   causeway submit inbox 2026/notes.txt           look at a key again, as the route's administrator
   causeway transfer inbox 2026/notes.txt         what became of it
+  causeway loads events                          what was loaded into a route's table
   causeway quarantine list inbox                 what could not be done, and why
   causeway replay inbox --kind source-denied     once the reason is mended
   causeway reconcile inbox --dry-run             whether both sides are the same
@@ -90,7 +92,7 @@ Where it goes:
   gs://  GOOGLE_APPLICATION_CREDENTIALS (a service account's key file) or GOOGLE_CREDENTIALS (its
          content), STORAGE_EMULATOR_HOST (alone: no token is sent)
   send   CAUSEWAY_URL, CAUSEWAY_EVENTS_TOKEN
-  status, submit, transfer, quarantine, replay, backfill, reconcile
+  status, submit, transfer, loads, quarantine, replay, backfill, reconcile
          CAUSEWAY_URL, CAUSEWAY_ADMIN_TOKEN; where Cloudflare Access stands before the worker
          CAUSEWAY_ACCESS_CLIENT_ID and CAUSEWAY_ACCESS_CLIENT_SECRET, a service token of its
   Where none of these is set: the local stack that `causeway dev` runs in this folder or one above.
@@ -102,7 +104,7 @@ Exit codes:
   0  done
   1  failed, as a whole or in part; everything was ignored; a wait for something that was cancelled
   2  the command line, an input or the configuration is wrong, or the target is unclear
-  3  there is no such object, bucket, route or entry, or nothing to cancel
+  3  there is no such object, bucket, route, load or entry, or nothing to cancel
   4  refused: the credentials are wrong or may not do this (401, 403)
   5  unreachable: nobody answered
   6  with `reconcile --exit-code`: the sides differ
@@ -143,6 +145,7 @@ enum Command {
     Status(status::Status),
     Submit(submit::Submit),
     Transfer(transfer::Transfer),
+    Loads(loads::Loads),
     Quarantine(quarantine::Quarantine),
     Replay(replay::Replay),
     Backfill(walk::Backfill),
@@ -197,9 +200,10 @@ async fn run(command: Command, output: Output) -> Result<Report, Failure> {
         Command::Status(status) => status.run(output).await,
         Command::Submit(submit) => submit.run(output).await,
         Command::Transfer(transfer) => transfer.run(output).await,
+        Command::Loads(loads) => loads.run(output).await,
         Command::Quarantine(quarantine) => quarantine.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
-        Command::Demo(demo) => interrupt::until_cut(demo.run(output)).await,
+        Command::Demo(demo) => Box::pin(interrupt::until_cut(demo.run(output))).await,
         Command::Dev(dev) => dev.run(output).await,
         Command::Backfill(backfill) => backfill.run(output).await,
         Command::Reconcile(reconcile) => reconcile.run(output).await,

@@ -60,10 +60,10 @@ Google's client libraries, against the embedded BigQuery:
   export BIGQUERY_EMULATOR_HOST={bigquery}
 
 gcloud and bq, with a configuration of their own:
-  export CLOUDSDK_CONFIG={gcloud} CLOUDSDK_CORE_PROJECT={project} CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={gcs}/storage/v1/
+  export CLOUDSDK_CONFIG={gcloud} CLOUDSDK_CORE_PROJECT={project} CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE={gcs}/storage/v1/ CLOUDSDK_AUTH_TOKEN_HOST={gcs}/token
   gcloud auth activate-service-account --key-file={key_file}
   gcloud storage ls gs://{destination}
-  bq --api {bigquery} --project_id {project} ls
+  bq --api {bigquery} --project_id {project} mk analytics
 
 rclone, against both:
   export RCLONE_CONFIG_S3_TYPE=s3 RCLONE_CONFIG_S3_PROVIDER=Other RCLONE_CONFIG_S3_ENV_AUTH=true RCLONE_CONFIG_S3_ENDPOINT={s3}

@@ -27,11 +27,11 @@ set, the local stack's.
 
 With --json: {\"routes\": [STATUS]}, or the STATUS of the route that was named: {\"route\", \"source\":
 {\"kind\", \"uri\", \"bucket\", \"prefix\", ...}, \"destination\": the same, \"options\", \"since\", \"counts\":
-{outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM, \"event_to_commit\": HISTOGRAM, \"recent\":
-[{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\", \"kind\"}], \"quarantined\", \"objects\", \"walks\":
-[WALK], \"brake\": {\"deletes\", \"limit\", \"window_s\"} or null}, where WALK is what `causeway reconcile`
-prints, without its differences, and HISTOGRAM is {\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\":
-[{\"le_ms\", \"count\"}]}.";
+{outcome: n}, \"bytes\", \"accepted_to_commit\": HISTOGRAM, \"event_to_commit\": HISTOGRAM,
+\"event_to_queryable\": HISTOGRAM, \"recent\": [{\"at\", \"bucket\", \"key\", \"outcome\", \"bytes\", \"ms\",
+\"kind\"}], \"quarantined\", \"objects\", \"walks\": [WALK], \"brake\": {\"deletes\", \"limit\", \"window_s\"} or
+null}, where WALK is what `causeway reconcile` prints, without its differences, and HISTOGRAM is
+{\"count\", \"p50_ms\", \"p99_ms\", \"max_ms\", \"buckets\": [{\"le_ms\", \"count\"}]}.";
 
 /// Show what the worker's routes have done and what is in quarantine
 #[derive(Debug, Args)]
@@ -168,10 +168,14 @@ fn all_about(status: &RouteStatus) -> Vec<String> {
         lines.push(String::new());
         lines.extend(walks(&status.walks));
     }
-    for (title, delays) in [
+    let destination = status.destination.as_ref();
+    let is_table = destination.is_some_and(|destination| destination.landing.is_some());
+    let queryable = ("event to queryable", &status.event_to_queryable);
+    let of_commits = [
         ("event to commit", &status.event_to_commit),
         ("accepted to commit", &status.accepted_to_commit),
-    ] {
+    ];
+    for (title, delays) in of_commits.into_iter().chain(is_table.then_some(queryable)) {
         lines.push(String::new());
         lines.extend(histogram::lines(title, delays));
     }

@@ -49,6 +49,7 @@ The worker lists both sides and puts a hint into its queue for each key that dif
   extra      a copy whose source is gone; it is deleted where the route propagates deletes, under
              the route's brake
 Objects that are no copies of ours are foreign, and stay. Keys that cannot be copied are skipped.
+Of a route into a table a reconcile also finds the copies that are not loaded, and loads them.
 A listing shows bytes and not headers: --deep sends equal keys, too, and each is then compared
 whole; it takes a look at either side for each key, so give it a --rate. What was on its way while
 it was listed is among the differences, too; sending it once more changes nothing. It goes on by
@@ -64,7 +65,7 @@ set, the local stack's.
 
 With --json, at its end: {\"kind\", \"route\", \"request\", \"started_at\", \"expected\", \"parity\",
 \"sent\", \"differences\": [{\"key\", \"is\"}], \"last_key\", \"failures\", \"end\"}; \"parity\" has \"source\",
-\"destination\", \"equal\", \"missing\", \"different\", \"extra\", \"foreign\" and \"skipped\", each
+\"destination\", \"equal\", \"missing\", \"different\", \"extra\", \"foreign\" and \"skipped\" (and \"not_loaded\", if any), each
 {\"keys\", \"bytes\"}; \"differences\" are the first hundred; \"end\" is {\"outcome\", \"at\", \"error\"} or null.";
 
 /// How often it is looked at.
@@ -303,9 +304,11 @@ fn parity(walk: &Walk) -> Vec<String> {
         ("extra", parity.extra),
         ("foreign", parity.foreign),
         ("skipped", parity.skipped),
+        ("not loaded", parity.not_loaded),
     ];
     let sorts = tallies.into_iter();
-    let sorts = sorts.filter(|(name, tally)| *name != "skipped" || tally.keys > 0);
+    let sorts =
+        sorts.filter(|(name, tally)| !matches!(*name, "skipped" | "not loaded") || tally.keys > 0);
     let rows = sorts
         .map(|(name, Tally { keys, bytes })| vec![name.to_owned(), keys.to_string(), human(bytes)]);
     lines.extend(table(&["parity", ">keys", ">bytes"], rows));

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use causeway_shared::api::{Entries, RouteStatus, Taken, Transfer, Transfers};
+use causeway_shared::api::{Entries, Load, Loads, RouteStatus, Taken, Transfer, Transfers};
 use causeway_shared::walk::{Kind, Request, Walk};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -117,6 +117,20 @@ impl AdminClient {
         self.0.get(&path).await.map_err(of_route)
     }
 
+    /// The loads of the table that a route ends in: those under way, and a page of those that ended, from before the
+    /// one that a page's `before` says; `NotFound` where it ends in none.
+    pub async fn loads(&self, route: &str, before: Option<u64>) -> Result<Loads, ClientError> {
+        let query = before.map(|before| format!("?before={before}"));
+        let path = path(route, &format!("/loads{}", query.unwrap_or_default()))?;
+        self.0.get(&path).await.map_err(of_table)
+    }
+
+    /// One load; `NotFound` if none of that id is under way or remembered.
+    pub async fn load(&self, route: &str, id: &str) -> Result<Load, ClientError> {
+        let path = path(route, &format!("/loads/{}", encode(id)))?;
+        self.0.get(&path).await.map_err(of_table)
+    }
+
     /// One route.
     pub async fn route(&self, route: &str) -> Result<RouteStatus, ClientError> {
         self.0.get(&path(route, "")?).await.map_err(of_route)
@@ -213,6 +227,12 @@ fn walk_path(kind: Kind, route: &str) -> Result<String, ClientError> {
 
 fn of_route(error: ClientError) -> ClientError {
     advised(error, "`causeway status` shows the routes")
+}
+
+fn of_table(error: ClientError) -> ClientError {
+    let not_found =
+        "`causeway status ROUTE` shows where a route ends, `causeway loads ROUTE` its loads";
+    advised(error, not_found)
 }
 
 /// With what to do about it; `not_found` is the advice on a 404.

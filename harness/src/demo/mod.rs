@@ -1,9 +1,12 @@
 //! The demonstration: real files go into the embedded S3, the built worker is told and copies them,
-//! and every byte is read back from the embedded GCS and compared.
+//! and every byte is read back from the embedded GCS and compared. Then files with rows go into S3, and every row is read
+//! back from a table of the embedded BigQuery.
 
 mod corpus;
 mod screen;
 mod summary;
+mod tables;
+mod trips;
 mod verify;
 mod watch;
 
@@ -20,6 +23,7 @@ use jiff::Timestamp;
 pub use corpus::{Content, Sample};
 pub use screen::Screen;
 pub use summary::Summary;
+pub use tables::Tables;
 
 use crate::client::{GcsClient, GcsConfig, Progress, S3Client, S3Config, ServiceAccount};
 use crate::percentiles::Percentiles;
@@ -27,6 +31,7 @@ use crate::runtime::LogSink;
 use crate::setup::{self, Reporter};
 use crate::stack::{LocalStack, StackOptions};
 use crate::stack_file::StackFile;
+use tables::Loads;
 use watch::{Seen, Watch};
 
 /// Uploads at once.
@@ -69,15 +74,20 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
         None => corpus::mixed(files.path())?,
     };
     let routes = BTreeMap::from([("demo".into(), (SOURCE.into(), DESTINATION.into()))]);
+    let (take, loads) = Loads::channel();
+    let (bindings, [trips, landing]) = tables::route();
     let stack = LocalStack::start(
         &toolchain,
         StackOptions {
             routes,
-            log: options.log.clone(),
+            bindings,
+            log: options.log.clone().also(take),
             ..StackOptions::default()
         },
     )
     .await?;
+    stack.s3.store().create_bucket(trips)?;
+    stack.gcs.state().create_bucket(landing)?;
     let (s3, gcs) = clients(&stack.file())?;
     say(&format!(
         "S3 {}  →  worker {}  →  GCS {}",
@@ -95,7 +105,11 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<Summary> {
     let wrong = verify::verify(&gcs, DESTINATION, &samples, &screen).await;
     screen.close();
     let start_up = began_at.duration_since(started);
-    let summary = summarize(&samples, bytes, &seen, wrong, began, start_up);
+    let mut summary = summarize(&samples, bytes, &seen, wrong, began, start_up);
+    if options.folder.is_none() {
+        say("S3  →  GCS  →  a table of the embedded BigQuery: NDJSON, CSV and Parquet …");
+        summary.tables = Some(tables::run(&stack, &s3, loads, say).await?);
+    }
     stack.stop().await?;
     Ok(summary)
 }
@@ -187,5 +201,6 @@ fn summarize(
         elapsed_s: summary::seconds(last),
         bytes_per_s: bytes_per_s.round(),
         failures,
+        tables: None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
+use super::Tables;
 use crate::percentiles::{Percentiles, round};
 use crate::text::shown;
 
@@ -32,6 +33,9 @@ pub struct Summary {
     pub bytes_per_s: f64,
     /// Why, for each key that failed.
     pub failures: BTreeMap<String, String>,
+    /// What came of the files that were loaded into a table; not of a folder's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Tables>,
 }
 
 /// Seconds, to two decimals.
@@ -68,6 +72,19 @@ impl Summary {
             format!("  failed     {}", self.failed),
             format!("  event to commit   p50 {p50} ms   p99 {p99} ms"),
         ];
+        if let Some(tables) = &self.tables {
+            let Tables {
+                files,
+                rows_expected,
+                rows_loaded,
+                rows_wrong,
+                jobs,
+                quarantined,
+            } = tables;
+            lines.push(format!(
+                "  loaded     {rows_loaded} of {rows_expected} rows from {files} files by {jobs} jobs, {rows_wrong} wrong; {quarantined} bad file in quarantine"
+            ));
+        }
         lines.extend(
             self.failures
                 .iter()

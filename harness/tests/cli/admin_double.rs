@@ -98,6 +98,8 @@ pub(crate) fn router(ledger: &Shared) -> Router {
         .route("/v1/routes/{route}/events", post(submit))
         .route("/v1/routes/{route}/transfers", get(transfers))
         .route("/v1/routes/{route}/transfers/{id}", get(transfer))
+        .route("/v1/routes/{route}/loads", get(loads))
+        .route("/v1/routes/{route}/loads/{id}", get(load))
         .route("/v1/routes/{route}/quarantine", get(list))
         .route("/v1/routes/{route}/quarantine/{action}", post(act))
         .layer(axum::middleware::from_fn_with_state(
@@ -202,6 +204,54 @@ async fn transfer(
         "outcome": "quarantined", "kind": entry["kind"], "quarantine": entry,
     });
     (StatusCode::OK, Json(transfer))
+}
+
+/// The load with this number: the second has failed.
+fn ended(number: u64) -> Value {
+    let mut load = json!({
+        "id": format!("{number:016x}"), "job": format!("causeway_{number}_0"), "route": "photos",
+        "began_at": "2026-07-01T00:00:00Z", "ended_at": "2026-07-01T00:00:02Z",
+        "files": 3, "rows": 400, "bad_rows": 1,
+    });
+    if number == 2 {
+        load["error"] =
+            json!({"kind": "load-refused", "message": "Row 7\u{1b}.", "advice": "Mend it."});
+    }
+    load
+}
+
+/// Three, two a page, of `photos`; no other route ends in a table.
+async fn loads(Path(route): Path<String>, Query(query): Query<BTreeMap<String, String>>) -> Answer {
+    if route != "photos" {
+        return no_table(&route);
+    }
+    let last = query
+        .get("before")
+        .map_or(3, |before| before.parse().unwrap());
+    let first = u64::saturating_sub(last, 2) + 1;
+    let page: Vec<_> = (first..=last).rev().map(ended).collect();
+    let before = (first > 1).then_some(first - 1);
+    let answer = json!({
+        "under_way": [], "ended": page, "before": before, "waits": true, "jobs_left": 60,
+        "counts": {"loads": 3, "jobs": 4, "files": 6, "rows": 800, "bad_rows": 2, "refused": 3,
+            "receipts": 6},
+        "blocked": null, "quota_until": "2026-07-01T00:10:00Z",
+    });
+    (StatusCode::OK, Json(answer))
+}
+
+async fn load(Path((route, id)): Path<(String, String)>) -> Answer {
+    let number = u64::from_str_radix(&id, 16).unwrap_or_default();
+    match number {
+        _ if route != "photos" => no_table(&route),
+        1..=3 => (StatusCode::OK, Json(ended(number))),
+        _ => problem(StatusCode::NOT_FOUND, format!("There is no load {id:?}.")),
+    }
+}
+
+fn no_table(route: &str) -> Answer {
+    let reason = format!("The route {route:?} ends in no table: it loads nothing.");
+    problem(StatusCode::NOT_FOUND, reason)
 }
 
 /// Takes the keys in that begin with `in/`.

@@ -90,8 +90,14 @@ async fn wrong_keys_are_refused_and_not_shown() {
 async fn a_port_that_is_taken_is_named_with_the_option_that_changes_it() {
     let stores = Stores::start().await;
     let taken = stores.s3_endpoint().rsplit(':').next().unwrap().to_owned();
-    for option in ["--s3-port", "--gcs-port", "--worker-port"] {
-        let others = ["--s3-port", "--gcs-port", "--worker-port"].map(|other| {
+    let options = [
+        "--s3-port",
+        "--gcs-port",
+        "--bigquery-port",
+        "--worker-port",
+    ];
+    for option in options {
+        let others = options.map(|other| {
             let port = if other == option { &taken } else { "0" };
             format!("{other}={port}")
         });
@@ -125,6 +131,7 @@ async fn what_cannot_be_used_is_refused_before_anything_is_built() {
             "dev",
             "--s3-port=0",
             "--gcs-port=0",
+            "--bigquery-port=0",
             "--worker-port=0",
             "--log",
             "nowhere/log",

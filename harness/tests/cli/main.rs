@@ -7,6 +7,7 @@ mod common;
 mod failures;
 mod faults;
 mod folders;
+mod loads;
 mod objects;
 mod quarantine;
 mod several;

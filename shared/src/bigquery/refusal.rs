@@ -173,9 +173,11 @@ pub(super) const OPTIONS: &str = "Correct the route's options, or the table, so 
 
 fn not_found(asked: Asked<'_>) -> (Remedy, ErrorKind, String) {
     match asked {
-        Asked::Job(_) | Asked::Partition(_) => {
-            (Remedy::Missing, ErrorKind::TableMissing, AGAIN.into())
-        }
+        Asked::Job(_) | Asked::Partition(_) => (
+            Remedy::Missing,
+            ErrorKind::DestinationUnavailable,
+            AGAIN.into(),
+        ),
         Asked::Insert(table) | Asked::Table(table) => no_table(table),
     }
 }

@@ -12,16 +12,20 @@ use serde_json::value::RawValue;
 use super::held::{Held, Stored};
 use super::{
     Class, Platform, Queue, RouteAccess, Storage, from_json, ledger, log, put, route_of, seed,
-    to_json,
+    tables, to_json,
 };
 use crate::error::TransferError;
-use crate::message::HintMessage;
+use crate::event::ObjectHint;
+use crate::message::{HintMessage, RECONCILE};
+use crate::tables::Landed;
 use crate::walk::{Kind, Page, Request as WalkRequest, Walk, next_page};
 
 /// Where it is stored.
 pub const WALK: &str = "walk";
 /// The alarm that goes off if this isolate dies with a page in hand.
 const NET: Duration = Duration::from_mins(2);
+/// How many copies a loader compares at once.
+const COMPARED: usize = 100;
 /// How many pages an alarm takes: each is some two dozen requests, of the 1,000 that it may make.
 const PAGES: usize = 20;
 
@@ -201,7 +205,8 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
         // Nobody's fault at either side: it waits until that is mended.
         platform.routes().map_err(|error| error.to_string())?;
         let wait = match self.next_page(&mut walk).await {
-            Ok((page, found)) => {
+            Ok((mut page, found)) => {
+                self.compare_table(&walk, &mut page).await?;
                 let messages: Vec<String> = found.iter().map(to_json).collect();
                 put(platform, Queue::Hints, &messages).await?;
                 walk.took(page, messages.len() as u64, platform.now())
@@ -217,6 +222,33 @@ impl<P: Platform, S: Storage> RouteWalk<P, S> {
             return Ok(wait.unwrap_or_default());
         }
         Ok(Duration::ZERO)
+    }
+
+    /// Has the loader of the route's table look for what it has not loaded of `page`, and load it.
+    async fn compare_table(&self, walk: &Walk, page: &mut Page) -> Result<(), String> {
+        let landed = std::mem::take(&mut page.landed);
+        let routes = self.platform.routes().map_err(|error| error.to_string())?;
+        let route = routes.get(&walk.route);
+        let Some((route, table)) = route.and_then(|route| Some((route, route.table.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let now = self.platform.now();
+        let name = table.id.to_string();
+        for landed in landed.chunks(COMPARED) {
+            let told = landed.iter().map(|(name, generation, _)| {
+                let key = route.source_key(name).unwrap_or_default();
+                let hint = ObjectHint::of(&route.source.bucket, key, RECONCILE);
+                let message = HintMessage::new(&route.name, hint, now);
+                Landed::new(name.clone(), *generation, message)
+            });
+            let is_dry = walk.request.dry_run;
+            let not_loaded = tables::compare(&self.platform, &name, told.collect(), is_dry).await;
+            for place in not_loaded? {
+                page.parity.not_loaded.add(landed[place].2);
+            }
+        }
+        Ok(())
     }
 
     async fn next_page(&self, walk: &mut Walk) -> Result<(Page, Vec<HintMessage>), TransferError> {

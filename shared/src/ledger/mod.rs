@@ -48,6 +48,7 @@ const DISPENSABLE: [&[&str]; 2] = [
         "bytes",
         "accepted_to_commit",
         "event_to_commit",
+        "event_to_queryable",
         "breaker",
         "overflowed",
         "deletable",
@@ -70,6 +71,8 @@ pub struct Ledger {
     pub accepted_to_commit: Histogram,
     /// From the time that an event tells to the commit at GCS.
     pub event_to_commit: Histogram,
+    /// From the time that an event tells to its rows' being in the table.
+    pub event_to_queryable: Histogram,
     /// The last records, the newest first.
     pub recent: VecDeque<Record>,
     /// How many keys are in quarantine.
@@ -133,6 +136,12 @@ impl Ledger {
                     .event_ms
                     .into_iter()
                     .for_each(|ms| self.event_to_commit.add(ms));
+            }
+            if record.is_loaded() {
+                record
+                    .event_ms
+                    .into_iter()
+                    .for_each(|ms| self.event_to_queryable.add(ms));
             }
             self.recent.push_front(record);
             self.recent.truncate(RECENT);
@@ -277,6 +286,19 @@ mod tests {
         let text = serde_json::to_string(&ledger).unwrap();
         assert!(text.len() < 16_000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+    }
+
+    #[test]
+    fn what_is_loaded_is_counted_apart_from_what_is_copied() {
+        let mut ledger = Ledger::default();
+        ledger.record(vec![
+            Record::succeeded(&message("k"), &copied(10), at(3)),
+            Record::loaded(&message("k"), at(9)),
+        ]);
+        assert_eq!(ledger.event_to_commit.max(), Some(3000));
+        assert_eq!(ledger.accepted_to_commit.count(), 1);
+        assert_eq!(ledger.event_to_queryable.count(), 1);
+        assert_eq!(ledger.event_to_queryable.max(), Some(9000));
     }
 
     #[test]

@@ -125,7 +125,11 @@ impl Selector {
     pub fn releases(&self, entry: &Quarantined) -> bool {
         let is_named = !matches!(self, Self::All(_));
         let kind = entry.error.kind;
-        is_named && matches!(kind, ErrorKind::DeletesBraked | ErrorKind::LoadRefused)
+        is_named
+            && matches!(
+                kind,
+                ErrorKind::DeletesBraked | ErrorKind::LoadRefused | ErrorKind::OverwriteRefused
+            )
     }
 
     /// Whether the entry `id` is meant.

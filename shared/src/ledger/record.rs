@@ -143,6 +143,12 @@ impl Record {
     /// Whether it mends a failure of `kind` of the same key: that a copy stands does not mend that it was not loaded.
     #[must_use]
     pub fn mends(&self, kind: ErrorKind) -> bool {
-        self.settles() && (kind != ErrorKind::LoadRefused || self.outcome == LOADED)
+        let is_of_table = matches!(kind, ErrorKind::LoadRefused | ErrorKind::OverwriteRefused);
+        self.settles() && (!is_of_table || self.is_loaded())
+    }
+
+    /// Whether the table has the rows.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.outcome == LOADED
     }
 }

@@ -78,6 +78,11 @@ impl OnOverwrite {
             Self::Replace => "replace",
         }
     }
+
+    fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Refuse, Self::Append, Self::Replace];
+        all.into_iter().find(|known| known.name() == word)
+    }
 }
 
 impl TableRoute {
@@ -90,11 +95,10 @@ impl TableRoute {
     /// All its options, by name, as the route's table of configuration has them, with defaults.
     #[must_use]
     pub fn options(&self) -> Map<String, Value> {
-        let mut all: Map<_, _> = self
-            .options
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.clone()))
-            .collect();
+        let mut all = Map::new();
+        for (name, value) in self.options.iter() {
+            all.insert(name.to_owned(), value.clone());
+        }
         let partition = self.partition.as_ref().map(PartitionTemplate::as_str);
         let texts = [
             ("location", Some(&*self.location)),
@@ -136,52 +140,69 @@ impl TableRoute {
             };
         };
         let id = TableId::parse(uri).map_err(|wrong| format!("destination {wrong}"))?;
+        let mut route = Self {
+            id,
+            location: String::new(),
+            on_overwrite: OnOverwrite::Refuse,
+            partition: None,
+            format: None,
+            load_every: LOAD_EVERY,
+            loads_per_day: LOADS_PER_DAY,
+            options: LoadOptions::default(),
+        };
+        route.read(table)?;
+        Ok(Some(Arc::new(route)))
+    }
+
+    /// Reads all but the table's name.
+    fn read(&mut self, table: &mut Map<String, Value>) -> Result<(), String> {
         let landing = text(table, "landing")?.ok_or(
             "landing is missing: say landing = \"gs://bucket/prefix/\", where the verified copies are that are loaded.",
         )?;
-        let location = text(table, "location")?.filter(|location| is_location(location)).ok_or(
-            "location is missing, or not a location: say that of the dataset, such as \"EU\" or \"europe-west1\".",
+        table.insert("destination".to_owned(), landing.into());
+        self.location = text(table, "location")?.unwrap_or_default();
+        if !is_location(&self.location) {
+            return Err("location is missing, or not a location: say that of the dataset, such as \"EU\" or \"europe-west1\".".into());
+        }
+        if let Some(word) = text(table, "on_overwrite")? {
+            self.on_overwrite = OnOverwrite::parse(&word)
+                .ok_or("on_overwrite is not \"refuse\", \"append\" or \"replace\".")?;
+        }
+        if let Some(template) = text(table, "partition")? {
+            let template = PartitionTemplate::parse(&template);
+            self.partition = Some(template.map_err(|wrong| format!("partition {wrong}"))?);
+        }
+        if let Some(name) = text(table, "format")? {
+            let format = Format::parse(&name);
+            self.format =
+                Some(format.ok_or("format is not one of ndjson, csv, parquet, avro, orc.")?);
+        }
+        number(
+            table,
+            "load_every",
+            &mut self.load_every,
+            LONGEST_LOAD_EVERY,
         )?;
-        let on_overwrite = on_overwrite(text(table, "on_overwrite")?.as_deref())?;
-        let partition = text(table, "partition")?
-            .map(|template| PartitionTemplate::parse(&template))
-            .transpose()
-            .map_err(|wrong| format!("partition {wrong}"))?;
-        let format = text(table, "format")?
-            .map(|name| Format::parse(&name).ok_or_else(unknown_format))
-            .transpose()?;
-        let load_every = number(table, "load_every", LOAD_EVERY, LONGEST_LOAD_EVERY)?;
-        let loads_per_day = number(
+        number(
             table,
             "loads_per_day",
-            LOADS_PER_DAY,
+            &mut self.loads_per_day,
             PARTITION_JOBS_PER_DAY,
         )?;
-        if loads_per_day > JOBS_PER_DAY && partition.is_none() {
+        if self.loads_per_day > JOBS_PER_DAY && self.partition.is_none() {
             return Err(format!(
                 "loads_per_day is over {JOBS_PER_DAY}, which only a table takes that is partitioned by a column: say partition as well, or lower it."
             ));
         }
-        let options = LoadOptions::take(table, format)?;
-        if table.get("deletes").is_some_and(|word| word == "propagate")
-            && on_overwrite != OnOverwrite::Replace
-        {
+        self.options = LoadOptions::take(table, self.format)?;
+        let deletes = table.get("deletes").and_then(Value::as_str);
+        if deletes == Some("propagate") && self.on_overwrite != OnOverwrite::Replace {
             return Err(format!(
                 "deletes = \"propagate\" needs on_overwrite = \"replace\": with {:?} rows are only ever added.",
-                on_overwrite.name()
+                self.on_overwrite.name()
             ));
         }
-        table.insert("destination".to_owned(), landing.into());
-        Ok(Some(Arc::new(Self {
-            id,
-            location,
-            on_overwrite,
-            partition,
-            format,
-            load_every,
-            loads_per_day,
-            options,
-        })))
+        Ok(())
     }
 }
 
@@ -196,33 +217,16 @@ fn text(table: &mut Map<String, Value>, name: &str) -> Result<Option<String>, St
 fn number(
     table: &mut Map<String, Value>,
     name: &str,
-    unsaid: u32,
+    number: &mut u32,
     most: u32,
-) -> Result<u32, String> {
+) -> Result<(), String> {
     let Some(value) = table.remove(name) else {
-        return Ok(unsaid);
+        return Ok(());
     };
-    let number = value.as_u64().and_then(|number| number.try_into().ok());
-    let number = number.filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("{name} is not 1 to {most}."))
-}
-
-fn on_overwrite(word: Option<&str>) -> Result<OnOverwrite, String> {
-    let words = [
-        OnOverwrite::Refuse,
-        OnOverwrite::Append,
-        OnOverwrite::Replace,
-    ];
-    let Some(word) = word else {
-        return Ok(OnOverwrite::Refuse);
-    };
-    let found = words.into_iter().find(|known| known.name() == word);
-    found.ok_or_else(|| "on_overwrite is not \"refuse\", \"append\" or \"replace\".".into())
-}
-
-fn unknown_format() -> String {
-    let names = Format::ALL.map(Format::name);
-    format!("format is not one of {}.", names.join(", "))
+    let found = value.as_u64().and_then(|found| found.try_into().ok());
+    let found = found.filter(|found| (1..=most).contains(found));
+    *number = found.ok_or_else(|| format!("{name} is not 1 to {most}."))?;
+    Ok(())
 }
 
 /// As locations are called: `EU`, `europe-west1`.

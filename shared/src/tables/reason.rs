@@ -20,7 +20,8 @@ pub fn second_version(second: &Landed, first: &str, load: Option<&str>) -> Trans
         ),
         None => "The first one was replaced before it was loaded.".to_owned(),
     };
-    refused(
+    TransferError::new(
+        ErrorKind::OverwriteRefused,
         format!(
             "{name} was overwritten: generation {first} was told before, {generation} stands there now, and the route refuses a second version. {rows}"
         ),

@@ -6,7 +6,7 @@ use super::list::Copies;
 use super::{Difference, Differs, Kind, Parity, Walk};
 use crate::composite::is_part;
 use crate::event::unusable;
-use crate::gcs::{Object, Provenance};
+use crate::gcs::{Generation, Object, Provenance};
 use crate::mapping::is_intact;
 use crate::route::{OnConflict, Route};
 use crate::s3::{Listed, Listing, may_be_same};
@@ -22,6 +22,8 @@ pub struct Page {
     pub keys: Vec<(Difference, Option<u64>)>,
     /// Keys that are equal as far as a listing tells, and their sizes, where that is not enough.
     pub equal: Vec<(String, u64)>,
+    /// Equal copies that a table may have the rows of: names, generations, sizes.
+    pub landed: Vec<(String, Generation, u64)>,
     /// Up to which key, if anything stands there.
     pub last_key: Option<String>,
     /// Whether there is more behind it.
@@ -166,6 +168,10 @@ impl Page {
         match provenance(route, &listed.key, object) {
             Some(provenance) if is_of(object, &provenance, listed) => {
                 self.parity.equal.add(listed.size);
+                if route.table.is_some() {
+                    let name = object.name.clone();
+                    self.landed.push((name, object.generation(), listed.size));
+                }
                 if walk.request.deep {
                     self.equal.push((listed.key.clone(), listed.size));
                 }

@@ -25,6 +25,9 @@ pub struct Parity {
     /// At the source, and not to be copied: the key is no UTF-8, or has `.` or `..` segments, or nothing of
     /// it is left behind the route's prefix.
     pub skipped: Tally,
+    /// Equal copies of which a table has no rows, and none are on their way.
+    #[serde(skip_serializing_if = "Tally::is_none")]
+    pub not_loaded: Tally,
 }
 
 /// So many objects, and their bytes.
@@ -67,7 +70,11 @@ impl fmt::Display for Differs {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, bytes: u64) {
+    fn is_none(&self) -> bool {
+        self.keys == 0
+    }
+
+    pub(crate) fn add(&mut self, bytes: u64) {
         self.keys += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
@@ -90,5 +97,6 @@ impl std::ops::AddAssign for Parity {
         self.extra += other.extra;
         self.foreign += other.foreign;
         self.skipped += other.skipped;
+        self.not_loaded += other.not_loaded;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use causeway_harness::s3::store::Attributes;
-use causeway_tests::run;
+use causeway_tests::{Table, into_table, make_dataset, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -43,12 +43,12 @@ fn every_answer_that_is_documented_is_given() {
         what_is_too_often_is_limited(&limited).await;
         seen.extend(limited.contract.seen());
         let topic = "arn:aws:sns:us-east-1:123456789012:inbox";
-        let table = json!({"source": "s3://source-00", "destination": "gs://destination-00",
-            "sns_topics": [topic]});
-        let heard = Served::start(1, &json!({"ROUTE_LANE00": table})).await;
+        let (variable, route) = into_table(0, &json!({"sns_topics": [topic]}));
+        let heard = Served::start(1, &json!({variable: route})).await;
         let message = json!({"Type": "Notification", "TopicArn": format!("{topic}-of-another")});
         let disbelieved = heard.request(&Method::POST, "/events").json(&message);
         assert_eq!(heard.held(disbelieved).await.status, 403);
+        what_is_loaded_is_shown(&heard).await;
         seen.extend(heard.contract.seen());
         let missing: Vec<_> = served
             .contract
@@ -173,6 +173,7 @@ async fn what_is_done_is_answered(served: &Served) {
         404,
     )
     .await;
+    ask(&get, "/v1/routes/lane00/loads", null.clone(), 404).await;
     for walk in ["/v1/routes/lane00/backfill", "/v1/routes/lane00/reconcile"] {
         ask(&get, walk, null.clone(), 404).await;
         ask(&post, &format!("{walk}/cancel"), null.clone(), 404).await;
@@ -258,6 +259,31 @@ async fn walks_that_are_under_way(served: &Served) {
         .ask(Method::GET, "/v1/routes/lane01", &Value::Null, 200)
         .await;
     assert_eq!(route["walks"].as_array().unwrap().len(), 2);
+}
+
+/// The loads of a route into a table.
+async fn what_is_loaded_is_shown(served: &Served) {
+    make_dataset(&served.stack);
+    let table = Table::of(served.stack.lane(), &Value::Null);
+    table.put("a.json", "2026-11-28", "a", &[1, 2]);
+    let path = "/v1/routes/lane00/events";
+    let keys = json!({"keys": ["a.json"]});
+    served.ask(Method::POST, path, &keys, 202).await;
+    let path = "/v1/routes/lane00/loads";
+    let has_ended = |answer: &causeway_tests::Answer| answer.json()["counts"]["loads"] == 1;
+    let loads = served.until(path, has_ended).await;
+    let load = &loads["ended"][0];
+    assert_eq!((&load["rows"], &loads["before"]), (&json!(2), &Value::Null));
+    let path = format!("{path}/{}", load["id"].as_str().unwrap());
+    let shown = served.ask(Method::GET, &path, &Value::Null, 200).await;
+    assert_eq!(shown, *load);
+    for wrong in ["x", "", "-1", "1.5"] {
+        let path = format!("/v1/routes/lane00/loads?before={wrong}");
+        served.ask(Method::GET, &path, &Value::Null, 400).await;
+    }
+    let transfer = "/v1/routes/lane00/transfers/source-00%2Fa.json";
+    let is_loaded = |answer: &causeway_tests::Answer| answer.json()["outcome"] == "loaded";
+    served.until(transfer, is_loaded).await;
 }
 
 /// A token for a secret, and none for anything else.

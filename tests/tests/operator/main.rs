@@ -6,6 +6,7 @@ mod backfill;
 mod brake;
 mod fixture;
 mod listings;
+mod loads;
 mod markers;
 mod quarantine;
 mod reconcile;

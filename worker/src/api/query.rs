@@ -30,7 +30,7 @@ pub(super) fn read(text: &str, names: &[&str]) -> Result<Query, Reply> {
         }
         match &*name {
             "key" => query.key = Some(value),
-            "after" => query.after = Some(value),
+            "after" | "before" => query.after = Some(value),
             "kind" => query.kind = Some(from_json(&to_json(&value)).map_err(|_| wrong())?),
             _ => {
                 let limit = value.parse().ok();

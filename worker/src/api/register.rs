@@ -2,7 +2,7 @@
 
 use causeway_shared::api::{Destination, Source, metrics};
 use causeway_shared::host::ledger::Report;
-use causeway_shared::host::{from_json, to_json};
+use causeway_shared::host::{from_json, tables, to_json};
 use causeway_shared::route::UNROUTED;
 use serde::Deserialize;
 
@@ -93,8 +93,27 @@ impl Call<'_> {
             let report = Report::Metrics(name.clone());
             samples.push(self.told(&name, &report).await?);
         }
-        let text = metrics::exposition(&samples);
+        let tables = self.tables_counted().await?;
+        let text = metrics::exposition(&samples, &tables);
         Ok(Reply::of(200, metrics::CONTENT_TYPE, text))
+    }
+
+    /// The samples of each table that a route ends in.
+    async fn tables_counted(self) -> Result<Vec<String>, Reply> {
+        let routes = self.config.routes.iter();
+        let tables = routes.filter_map(|route| route.table.as_ref());
+        let mut names: Vec<String> = tables.map(|table| table.id.to_string()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut samples = Vec::new();
+        for name in names {
+            // No load ended before the first one: only the counts.
+            let report = tables::Report::Loads(Some(0));
+            let answer = self.of_loader(&name, &report).await?;
+            let loads = from_json(&answer).unwrap_or_default();
+            samples.push(metrics::table_samples(&name, &loads));
+        }
+        Ok(samples)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The REST API over HTTP/1.1: connections, authentication, faults. What an operation means is `state`'s
 //! to know.
 
+mod discovery;
 mod in_process;
 mod routes;
 
@@ -68,6 +69,8 @@ async fn handle(server: &Server, request: Request<Incoming>) -> Result<Response<
         (None, Err(_)) => Err(ApiError::invalid(format!(
             "The request's body broke off, or has more than {BODY_LIMIT} bytes."
         ))),
+        // Nobody shows a token for it.
+        (None, Ok(_)) if parts.uri.path() == discovery::PATH => Ok(Some(discovery::document())),
         (None, Ok(body)) => caller(server, &parts)
             .and_then(|caller| routes::serve(&server.state, &caller, &parts, &body, job)),
     };

@@ -74,6 +74,9 @@ pub(super) fn serve(
     let segments: Vec<String> = segments.collect::<Result<_, _>>()?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let answer = match segments[..] {
+        ["bigquery", "v2", "projects"] if parts.method == Method::GET => {
+            Ok(Some(state.list_projects()))
+        }
         [
             "bigquery",
             "v2",

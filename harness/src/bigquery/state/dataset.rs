@@ -169,6 +169,22 @@ impl State {
         page("bigquery#datasetList", "datasets", entries, after, limit)
     }
 
+    /// `projects.list`: those that have datasets.
+    #[must_use]
+    pub fn list_projects(&self) -> Value {
+        let inner = self.ready();
+        let ids: std::collections::BTreeSet<&str> = inner
+            .datasets
+            .keys()
+            .map(|(project, _)| project.as_str())
+            .collect();
+        let shown = ids.iter().map(|id| {
+            json!({ "kind": "bigquery#project", "id": id, "friendlyName": id, "projectReference": { "projectId": id } })
+        });
+        let shown: Vec<Value> = shown.collect();
+        json!({ "kind": "bigquery#projectList", "etag": "list", "totalItems": shown.len(), "projects": shown })
+    }
+
     /// `datasets.patch`, or with `whole` `datasets.update`.
     ///
     /// # Errors

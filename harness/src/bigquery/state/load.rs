@@ -211,14 +211,23 @@ impl Work<'_> {
                 load.target()
             )))
         };
+        let format = load.reading.format;
         if let Some(given) = &load.schema {
             let table = match kept {
                 None => given.clone(),
                 Some(kept) => kept.changed(given, load.update, false).map_err(mismatch)?,
             };
-            return Ok((given.clone(), table));
+            if !format.has_schema() {
+                return Ok((given.clone(), table));
+            }
+            let own = self.own_schema(sources, given)?;
+            let relax = SchemaChange {
+                add: false,
+                relax: true,
+            };
+            given.changed(&own, relax, true).map_err(mismatch)?;
+            return Ok((own, table));
         }
-        let format = load.reading.format;
         if !format.has_schema() {
             let detects = load.reading.autodetect
                 && (kept.is_none() || load.update != SchemaChange::default());
@@ -229,14 +238,11 @@ impl Work<'_> {
                 return Ok((schema.clone(), schema.clone()));
             }
         }
-        let mut own = self.own_schema(sources)?;
         let Some(kept) = kept else {
+            let own = self.files_schema(sources)?;
             return Ok((own.clone(), own));
         };
-        adapt(&mut own.0, &kept.0);
-        if load.reading.ignore_unknown && !load.update.add {
-            own.0.retain(|field| kept.position(&field.name).is_some());
-        }
+        let mut own = self.own_schema(sources, kept)?;
         if format == Format::Csv || format == Format::Json {
             as_in_table(&mut own, kept);
         }
@@ -244,8 +250,18 @@ impl Work<'_> {
         Ok((own, table))
     }
 
+    /// The schema that the files have, as far as `target` says what becomes of it.
+    fn own_schema(&self, sources: &[SourceFile<'_>], target: &Schema) -> Result<Schema, Failure> {
+        let mut own = self.files_schema(sources)?;
+        adapt(&mut own.0, &target.0);
+        if self.load.reading.ignore_unknown && !self.load.update.add {
+            own.0.retain(|field| target.position(&field.name).is_some());
+        }
+        Ok(own)
+    }
+
     /// The schema that the files have, taken together.
-    fn own_schema(&self, sources: &[SourceFile<'_>]) -> Result<Schema, Failure> {
+    fn files_schema(&self, sources: &[SourceFile<'_>]) -> Result<Schema, Failure> {
         let mut all: Option<Schema> = None;
         for source in sources {
             let own = self

@@ -47,6 +47,8 @@ pub struct Settings {
     pub stepped: bool,
     /// Limits.
     pub quotas: Quotas,
+    /// How many ends of jobs a slow receiver may fall behind; 4,096 if not said.
+    pub backlog: Option<usize>,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             running: SignedDuration::from_millis(150),
             stepped: false,
             quotas: Quotas::default(),
+            backlog: None,
         }
     }
 }
@@ -141,7 +144,7 @@ impl State {
             settings,
             files,
             inner: Mutex::default(),
-            ends: broadcast::Sender::new(BACKLOG),
+            ends: broadcast::Sender::new(settings.backlog.unwrap_or(BACKLOG)),
         }
     }
 

@@ -101,6 +101,11 @@ fn at_hand(answer: Response<Body>) -> Response<Bytes> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use causeway_shared::gcs::{
+        Component, Generation, Object as WireObject, ObjectAddress, Precondition, Rewrite,
+        multipart_upload,
+    };
+
     use crate::gcs::Settings;
     use crate::symbolic;
 
@@ -155,5 +160,59 @@ mod tests {
         let none = Chunk::from(Bytes::new());
         let unknown = serve(&api, "PUT", "/storage/v1/else", "", none, 0);
         assert_eq!(unknown.err(), Some(Unanswered::NoRoute));
+    }
+
+    /// With the request of the worker's own: one generation, to where nothing is, and none of its metadata.
+    #[test]
+    fn an_object_is_copied_once_and_only_as_it_was_seen() {
+        let state = State::new(Settings::default());
+        state.create_bucket("bucket").unwrap();
+        let api = Api::new(Arc::new(state), 2);
+        let send = |request: Request<Bytes>| {
+            let (parts, body) = request.into_parts();
+            let length = body.len() as u64;
+            let nothing = || Chunk::from(Bytes::new());
+            let head = Request::from_parts(parts, ());
+            let chunks = [body.into(), nothing(), nothing()];
+            api.serve(&head, chunks, Some(length)).unwrap()
+        };
+        let address = |name: &str| ObjectAddress {
+            endpoint: "http://gcs:1".into(),
+            bucket: "bucket".into(),
+            name: name.into(),
+        };
+        let object = |name: &str, metadata: &[(&str, &str)]| WireObject {
+            name: name.into(),
+            content_encoding: Some("gzip".into()),
+            metadata: (metadata.iter())
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            ..WireObject::default()
+        };
+        let new = Precondition::DoesNotExist;
+        let source = object("in/a b.json", &[("causeway-source-key", "a")]);
+        let upload = multipart_upload(&address(&source.name), &source, new, 4).unwrap();
+        let body = [&upload.prefix[..], b"rows", &upload.suffix[..]].concat();
+        let landed = send(upload.request.map(|()| body.into()));
+        let landed = WireObject::read(&landed).unwrap();
+        let copy = |generation| {
+            let component = Component {
+                name: source.name.clone(),
+                generation,
+            };
+            let to = object("batch/1", &[]);
+            let request = address(&to.name).rewrite_from("bucket", &component, &to, new, None);
+            send(request.unwrap())
+        };
+        assert_eq!(copy(Generation(1)).status(), 412);
+        let Rewrite::Done(copied) = Rewrite::read(&copy(landed.generation())).unwrap() else {
+            panic!("it goes on")
+        };
+        assert_eq!((&*copied.name, copied.size()), ("batch/1", Some(4)));
+        assert_eq!(copied.crc32c, landed.crc32c);
+        assert!(copied.metadata.is_empty());
+        let kept = api.state().object("bucket", "batch/1", None).unwrap();
+        assert_eq!(kept.metadata.content_encoding.as_deref(), Some("gzip"));
+        assert_eq!(copy(landed.generation()).status(), 412);
     }
 }

@@ -1,6 +1,7 @@
 //! Requests about jobs and tables, and what their replies say.
 
 use http::Method;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -312,4 +313,23 @@ fn rows_that_were_left_out_are_told_of_a_job_that_succeeded() {
         stored,
         json!({"uri": "gs://b/1.csv", "line": 2, "reason": "invalid", "message": "bad; line_number: 2 "})
     );
+}
+
+proptest! {
+    #[test]
+    fn no_message_panics_and_each_is_bounded(
+        message in r#"([a-z é;:"0-9]{0,6}|line_number: |column_name: "| Field: | File: |gs://|position ){0,12}"#,
+        reason in "[a-zA-Z]{0,12}",
+        reply_body in ".{0,60}",
+        status in 200_u16..600,
+    ) {
+        let failure = failed(&json!({"reason": reason, "message": message}), &json!([{"message": message}]));
+        for row in &failure.errors {
+            prop_assert!(row.uri.as_deref().is_none_or(|uri| uri.starts_with("gs://")));
+            prop_assert!(row.column.as_deref().is_none_or(|name| message.contains(name)));
+        }
+        prop_assert!(!matches!(failure.remedy, Remedy::Known | Remedy::Missing | Remedy::SameAgain));
+        let answer = JobState::read(&reply(status, &reply_body), Asked::Job(&job()), &table());
+        prop_assert!(answer.is_err());
+    }
 }

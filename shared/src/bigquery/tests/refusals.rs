@@ -61,8 +61,8 @@ fn what_is_not_found_depends_on_what_was_asked_for() {
     for (asked, expected) in [
         (Asked::Insert(&table), "Blocked table-missing"),
         (Asked::Table(&table), "Blocked table-missing"),
-        (Asked::Partition(&table), "Missing table-missing"),
-        (Asked::Job(&job), "Missing table-missing"),
+        (Asked::Partition(&table), "Missing destination-unavailable"),
+        (Asked::Job(&job), "Missing destination-unavailable"),
     ] {
         assert_eq!(judged(asked, 404, "notFound", "Not found"), expected);
     }

@@ -196,6 +196,18 @@ fn a_federated_token_is_used_or_shown_for_a_service_accounts() {
 }
 
 #[test]
+fn every_scope_that_a_route_needs_is_asked_for() {
+    let scopes = format!("{SCOPE} {}", crate::bigquery::SCOPE);
+    let plain = parse(&config(&json!({})), false).unwrap();
+    let exchange = plain.exchange(&keys(), "eu-west-1", &scopes, now());
+    assert_eq!(value(&form(&exchange.unwrap()), "scope"), scopes);
+    let token = AccessToken::new("ya29.federated", now()).unwrap();
+    let request = impersonating().impersonate(&token, &scopes).unwrap();
+    let asked: Value = serde_json::from_slice(request.body()).unwrap();
+    assert_eq!(asked["scope"], json!([SCOPE, crate::bigquery::SCOPE]));
+}
+
+#[test]
 fn each_refusal_by_google_has_its_kind_and_names_who_refused() {
     let external = impersonating();
     let federated = |status: u16, body: Value| {

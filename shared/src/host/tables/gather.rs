@@ -266,7 +266,7 @@ fn partition_of(route: &Route, loads: &TableRoute, name: &str) -> Option<(String
 ///
 /// # Errors
 /// Why it is not loaded at all.
-fn waits_at(
+pub(super) fn waits_at(
     route: &Route,
     loads: &TableRoute,
     landed: &Landed,

@@ -14,6 +14,7 @@
 //! - `l/<number>`: loads that have ended, the last thousand.
 
 mod bad;
+mod compare;
 mod gather;
 mod keys;
 mod replace;
@@ -34,7 +35,7 @@ use crate::tables::{Failed, Job, Loader, Phase, Task, another_table};
 
 pub use report::Report;
 pub use tell::tell;
-pub(in crate::host) use tell::{landed_of, tell_all, tell_one};
+pub(in crate::host) use tell::{compare, landed_of, tell_all, tell_one};
 
 use keys::{STATE, WAITING};
 
@@ -106,6 +107,9 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             Report::Landed(table, landed) => {
                 self.take_landed(&table, landed).await?;
                 Ok(String::new())
+            }
+            Report::Compare(table, landed, is_dry) => {
+                Ok(to_json(&self.compare(&table, landed, is_dry).await?))
             }
             Report::Loads(before) => Ok(self.loads(before).await?.to_string()),
             Report::Load(id) => self.load(&id).await,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::TableLoader;
 use super::keys::{LOADS, load};
 use crate::host::{Platform, Storage, from_json};
-use crate::tables::Landed;
+use crate::tables::{Job, Landed};
 
 /// Loads a page.
 const PAGE: u64 = 50;
@@ -17,9 +17,12 @@ const PAGE: u64 = 50;
 pub enum Report {
     /// These have landed for the table called so; answered by nothing, once they are stored.
     Landed(String, Vec<Landed>),
+    /// Which of these are not loaded into the table called so, and not on their way? They are taken as landed, unless it is
+    /// only asked. Answered by their places.
+    Compare(String, Vec<Landed>, bool),
     /// Which loads are there? Only those that ended before the one with this number, if one is given. Answered by JSON.
     Loads(Option<u64>),
-    /// How did the load with this id end? Answered by its JSON, or `null`.
+    /// How far is the load with this id, or how did it end? Answered by its JSON, or `null`.
     Load(String),
 }
 
@@ -35,15 +38,18 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         if count > 0 {
             let from = load(start);
             let found = self.storage.list(LOADS, Some(&from), Some(count)).await?;
-            for (_, text) in found.into_iter().rev() {
+            // Where older ones are forgotten, the list goes on with newer ones.
+            let found = found.into_iter().rev().filter(|(key, _)| *key < load(end));
+            for (_, text) in found {
                 ended.push(from_json::<Value>(&text)?);
             }
         }
+        let has_more = start > 0 && !ended.is_empty();
         self.state.with(|loader| {
             json!({
-                "under_way": loader.jobs(),
+                "under_way": loader.jobs().iter().map(under_way).collect::<Vec<_>>(),
                 "ended": ended,
-                "before": (start > 0).then_some(start),
+                "before": has_more.then_some(start),
                 "counts": loader.counts,
                 "waits": loader.waits(),
                 "blocked": loader.blocked(),
@@ -53,12 +59,40 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         })
     }
 
-    /// The JSON of the load `id`, as long as it is remembered.
+    /// The JSON of the load `id`, as long as it is under way or remembered.
     pub(super) async fn load(&self, id: &str) -> Result<String, String> {
+        let job = self.state.with(|loader| {
+            let mut jobs = loader.jobs().iter();
+            jobs.find(|job| job.run == id).map(under_way)
+        })?;
+        if let Some(job) = job {
+            return Ok(job.to_string());
+        }
         let is_it = format!("{{\"id\":\"{id}\",");
         let all = self.storage.list(LOADS, None, None).await?;
         let mut texts = all.into_iter().rev().map(|(_, text)| text);
         let found = texts.find(|text| text.starts_with(&is_it));
         Ok(found.unwrap_or_else(|| "null".to_owned()))
     }
+}
+
+/// What is said of a load while it is under way: the members that it has once it has ended, and how far it is.
+fn under_way(job: &Job) -> Value {
+    let mut value = json!({
+        "id": job.run,
+        "job": job.id,
+        "route": job.route,
+        "began_at": job.began_at,
+        "files": job.files,
+        "rows": job.rows,
+        "bad_rows": job.bad_rows,
+        "format": job.format,
+        "phase": job.phase,
+        "next_at": job.at,
+        "failures": job.failures,
+    });
+    if let Some(partition) = &job.partition {
+        value["partition"] = partition.as_str().into();
+    }
+    value
 }

@@ -1,7 +1,7 @@
 //! How others tell a loader something.
 
 use super::Report;
-use crate::host::{Class, Platform, log, to_json};
+use crate::host::{Class, Platform, from_json, log, to_json};
 use crate::message::HintMessage;
 use crate::tables::{GONE, Landed};
 use crate::transfer::Outcome;
@@ -40,15 +40,12 @@ pub(in crate::host) fn landed_of(
         }
         _ => return None,
     };
-    let landed = Landed {
-        name: route.destination_name(&message.hint.key)?,
-        generation,
-        copy: None,
-        message: HintMessage {
-            session: None,
-            ..message.clone()
-        },
+    let name = route.destination_name(&message.hint.key)?;
+    let message = HintMessage {
+        session: None,
+        ..message.clone()
     };
+    let landed = Landed::new(name, generation, message);
     Some((table.id.to_string(), landed))
 }
 
@@ -76,6 +73,20 @@ pub(in crate::host) async fn tell_all(
         }
     }
     not_taken
+}
+
+/// Has the loader of `table` look which of `landed` it has not loaded, and load them unless `is_dry`. Gives their places.
+///
+/// # Errors
+/// The platform's words.
+pub(in crate::host) async fn compare(
+    platform: &impl Platform,
+    table: &str,
+    landed: Vec<Landed>,
+    is_dry: bool,
+) -> Result<Vec<usize>, String> {
+    let report = Report::Compare(table.to_owned(), landed, is_dry);
+    from_json(&tell(platform, table, &report).await?)
 }
 
 /// Tells the loader what has landed as the `outcome` of `message`, if any loader is to hear of it.
