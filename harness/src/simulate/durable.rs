@@ -407,7 +407,7 @@ impl Storage for SimulatedStorage {
         let all = |storage: &Self| {
             let (world, now) = (&storage.world, storage.world.now());
             world.judge.borrow_mut().taken_out(&keys, now);
-            storage.with(|stored| stored.retain(|key, _| !keys.contains(key)));
+            storage.with(|stored| keys.iter().for_each(|key| drop(stored.remove(key))));
             let kept = entries.into_iter().filter(|(key, _)| !storage.loses(key));
             storage.with(|stored| stored.extend(kept));
             if is_state {

@@ -351,7 +351,9 @@ impl World {
     /// Looks at what GCS has committed after `wire`.
     pub(super) fn judge_commit(&self, commit: &Commit, wire: &Wire) {
         let mut judge = self.judge.borrow_mut();
-        judge.kept(commit);
+        if !self.is_of_table(commit) {
+            judge.kept(commit);
+        }
         if !commit.deleted {
             judge.has_landed(commit, wire, self);
             let object = self.gcs.borrow().written(commit);

@@ -170,6 +170,12 @@ impl Warehouse {
         }
     }
 
+    /// Whether `generation` is that of a copy.
+    pub(super) fn is_copy(&self, generation: u64) -> bool {
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.contains_key(&generation)
+    }
+
     /// The URI of what `uri` is a copy of.
     pub(super) fn original(&self, gcs: &super::gcs::Gcs, uri: &str) -> Option<String> {
         let copy = gcs.object(uri.strip_prefix("gs://")?.split_once('/')?.1)?;

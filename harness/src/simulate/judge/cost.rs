@@ -71,9 +71,7 @@ impl Judge {
             ));
         }
         let foreign = FOREIGN * (world.scenario.writes.len() + world.scenario.foreign.len()) as u64;
-        // What a table appends is copied once more.
-        let times = KEPT_TIMES + u64::from(world.scenario.tables.is_some());
-        if soft_deleted > times * read + foreign {
+        if soft_deleted > KEPT_TIMES * read + foreign {
             self.object(format!(
                 "{soft_deleted} deleted bytes are kept, and {read} were read"
             ));

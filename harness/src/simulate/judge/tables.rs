@@ -94,12 +94,22 @@ impl Judge {
             }
         }
         let landing = self.landing(world, tables);
-        let mut stale = BTreeSet::new();
+        let day_of = |name: &str| day_of(name).filter(|_| tables.is_partitioned);
+        let mut stale: BTreeSet<_> = landing
+            .iter()
+            .filter(|file| file.is_excused || file.bad == Bad::Unnamed)
+            .map(|file| day_of(&file.object.name))
+            .collect();
+        let is_of_gone = |key: &String| {
+            let name = world.route.destination_name(key).unwrap_or_default();
+            self.is_excused(world, key).then(|| day_of(&name))
+        };
+        stale.extend(world.s3.borrow().keys().filter_map(is_of_gone));
         for Landing {
             key,
             object,
             is_excused,
-            bad,
+            ..
         } in &landing
         {
             let wanted = rows_of(object.generation, object.size());
@@ -107,14 +117,7 @@ impl Judge {
                 .get(&object.generation)
                 .map_or(0, |(numbers, _)| numbers.len() as u64);
             let name = &object.name;
-            let day = if tables.is_partitioned {
-                day_of(name)
-            } else {
-                None
-            };
-            if *is_excused || *bad == Bad::Unnamed {
-                stale.insert(day.clone());
-            }
+            let day = day_of(name);
             let all = self.landed.get(name).into_iter().flatten();
             let others = all.filter(|other| loaded.contains_key(other)).count();
             let is_there = match tables.on_overwrite {
@@ -135,16 +138,6 @@ impl Judge {
         if tables.on_overwrite != "replace" {
             return;
         }
-        let is_of_gone = |key: &String| {
-            let name = world.route.destination_name(key).unwrap_or_default();
-            let day = if tables.is_partitioned {
-                day_of(&name)
-            } else {
-                None
-            };
-            self.is_excused(world, key).then_some(day)
-        };
-        stale.extend(world.s3.borrow().keys().filter_map(is_of_gone));
         for (generation, (_, day)) in loaded {
             let day = day.filter(|_| tables.is_partitioned);
             let stands = landing
@@ -234,6 +227,10 @@ impl Judge {
 
     /// Whether `key` is in quarantine, or was until somebody dropped it, or has somebody else's object as its copy.
     fn is_excused(&self, world: &World, key: &str) -> bool {
+        // What lands while its route leads elsewhere, or has another name, is told to nobody.
+        if world.scenario.circumstances.change.is_some() {
+            return true;
+        }
         let entry = format!("{QUARANTINE}{BUCKET}/{key}");
         let objects = world.objects.borrow();
         let is_in = objects
@@ -241,18 +238,29 @@ impl Judge {
             .any(|object| object.storage.contains_key(&entry));
         let name = world.route.destination_name(key).unwrap_or_default();
         let copy = world.gcs.borrow().object(&name);
-        // A replay of what is gone at the source finds nothing to load.
+        // What is gone at the source is not told of once more, by a replay or where its loader gave no answer.
         let is_gone = world.s3.borrow().current(key).is_none();
         let is_of_key = |dead: &Dead| dead.key.as_deref() == Some(key);
-        let was_in = is_gone && world.queues.borrow().dead.iter().any(is_of_key);
+        let was_in = world.queues.borrow().dead.iter().any(is_of_key);
+        let is_lost =
+            is_gone && (was_in || world.faults.borrow().injected.values().any(|&n| n > 0));
         is_in
-            || was_in
+            || is_lost
             || self.dropped.contains_key(key)
             || copy.is_some_and(|copy| is_foreign(&copy))
     }
 }
 
 impl World {
+    /// Whether `commit` deletes what a table's loader has copied: once a version, and again where it is replayed.
+    pub(super) fn is_of_table(&self, commit: &Commit) -> bool {
+        let warehouse = self.warehouse.borrow();
+        commit.deleted
+            && warehouse
+                .as_ref()
+                .is_some_and(|warehouse| warehouse.is_copy(commit.generation))
+    }
+
     pub(super) fn judge_table(&self) {
         if let Some(tables) = &self.scenario.tables {
             self.judge.borrow_mut().table_at_rest(self, tables);

@@ -42,6 +42,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         };
         self.state
             .with(|loader| loader.is_for(table, &route, limits))?;
+        // What is stored without an alarm is forgotten, should this fail and nobody tell of it once more.
+        self.wake_now().await?;
         for entries in entries.chunks(CHUNK) {
             self.store_with(Vec::new(), entries.to_vec()).await?;
         }
