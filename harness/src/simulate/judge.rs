@@ -244,7 +244,7 @@ impl Judge {
             let made = self.deletes.len() as u64 + self.deletes_in_vain;
             let granted = made + faults.injected.values().sum::<u64>();
             let is_many = dead.kind == Some(ErrorKind::DeletesBraked) && granted >= ALWAYS;
-            let is_of_file = dead.kind == Some(ErrorKind::LoadRefused);
+            let is_of_file = tables::is_of_file(dead);
             if is_of_file {
                 self.refused(dead, world);
             } else if !is_many && !explains(dead, &faults, &world.scenario) {
@@ -263,7 +263,7 @@ impl Judge {
         for (id, entry) in left {
             let kind = &entry["error"]["kind"];
             let is_barred = match kind.as_str() {
-                Some("deletes-braked" | "load-refused") => true,
+                Some("deletes-braked" | "load-refused" | "overwrite-refused") => true,
                 Some("destination-denied") => !world.scenario.lets_delete,
                 Some("destination-unavailable") => world.scenario.is_slow(),
                 _ => false,
@@ -294,7 +294,7 @@ impl Judge {
             });
             let changed = s3.changed_at(key);
             let is_dead = |dead: &Dead| {
-                let is_copied = dead.kind == Some(ErrorKind::LoadRefused);
+                let is_copied = tables::is_of_file(dead);
                 dead.key.as_ref() == Some(key) && dead.at >= changed && !is_copied
             };
             let is_known = world.is_in_quarantine(key) && queues.dead.iter().any(is_dead);

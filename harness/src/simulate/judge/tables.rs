@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use causeway_shared::error::ErrorKind;
 use causeway_shared::host::Class;
 use causeway_shared::host::ledger::QUARANTINE;
 use causeway_shared::ledger::Selector;
@@ -21,6 +22,14 @@ use crate::simulate::world::World;
 const DAY: i64 = 24 * 3_600_000;
 /// Jobs that may begin at once, beside those that a route says for a day.
 const BURST: usize = 64;
+
+/// Whether it says that a copy that stands is not loaded.
+pub(super) fn is_of_file(dead: &Dead) -> bool {
+    matches!(
+        dead.kind,
+        Some(ErrorKind::LoadRefused | ErrorKind::OverwriteRefused)
+    )
+}
 
 /// What of a landing place the table should show.
 struct Landing {
