@@ -15,7 +15,8 @@ mod refusal;
 mod rows;
 mod state;
 mod table;
-#[cfg(test)]
+// Judged by proptest, which is native.
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
 
 use bytes::Bytes;
