@@ -130,7 +130,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|(name, ..)| *name)
 }
 
-/// The options that a route sets, by their places in [`OPTIONS`].
+/// The options that a route sets, by their places in `OPTIONS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions(Vec<(usize, Value)>);
 
