@@ -85,7 +85,8 @@ fn a_load_survives_what_its_requests_suffer() {
                 .into_iter()
                 .map(|fault| (Method::GET, poll, fault)),
         );
-        survives(&json!({"on_overwrite": "append"}), &Value::Null, cells).await;
+        let options = json!({"on_overwrite": "append", "load_every": 1});
+        survives(&options, &Value::Null, cells).await;
     });
 }
 
@@ -96,7 +97,7 @@ fn a_replaced_table_survives_them_too() {
         let cells = inserts
             .map(|fault| (Method::POST, "/jobs?", fault))
             .collect();
-        let options = json!({"on_overwrite": "replace", "deletes": "propagate"});
+        let options = json!({"on_overwrite": "replace", "deletes": "propagate", "load_every": 1});
         survives(&options, &Value::Null, cells).await;
     });
 }
@@ -108,7 +109,7 @@ fn copies_and_listings_survive_what_the_landing_bucket_suffers() {
             ("append", Method::POST, "/rewriteTo/"),
             ("replace", Method::GET, "?prefix="),
         ] {
-            let stack = with_tables(1, &json!({"on_overwrite": overwrite})).await;
+            let stack = with_tables(1, &json!({"on_overwrite": overwrite, "load_every": 1})).await;
             let table = Table::of(stack.lane(), &Value::Null);
             let mut expected = Vec::new();
             for (number, fault) in [
