@@ -32,7 +32,7 @@ pub struct Loads {
 pub struct Load {
     /// 16 hexadecimal digits.
     pub id: String,
-    /// BigQuery's id of its last job; empty where there is none.
+    /// BigQuery's id of its last job; empty if BigQuery was given no job.
     pub job: String,
     /// The route whose files it loads.
     pub route: String,

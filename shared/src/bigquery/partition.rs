@@ -110,7 +110,7 @@ impl PartitionTemplate {
         })
     }
 
-    /// The partition with this decorator; `None` if it is none of a table that is partitioned so.
+    /// The partition with this decorator; `None` if a table that is partitioned so has no such partition.
     #[must_use]
     pub fn with(&self, decorator: &str) -> Option<Partition> {
         let widths = PLACEHOLDERS.map(|(_, width)| width);

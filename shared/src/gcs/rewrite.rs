@@ -74,7 +74,7 @@ impl Rewrite {
     /// Reads a 2xx reply to [`ObjectAddress::rewrite_from`].
     ///
     /// # Errors
-    /// [`ErrorKind::DestinationUnexpected`] when it is none of a rewrite.
+    /// [`ErrorKind::DestinationUnexpected`] when it is not the reply to a rewrite.
     pub fn read(reply: &Response<Bytes>) -> Result<Self, TransferError> {
         let json: Value = serde_json::from_slice(reply.body()).unwrap_or_default();
         let unexpected = |what: &str| {

@@ -11,7 +11,7 @@ struct Record {
     values: Vec<String>,
     /// For each value whether it stands in quotes.
     quoted: Vec<bool>,
-    /// Why it is none.
+    /// Why it cannot be read as a record.
     broken: Option<String>,
     line: u64,
     offset: u64,

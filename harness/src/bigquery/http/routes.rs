@@ -177,7 +177,7 @@ fn datasets(
         (&Method::GET, [dataset, "tables", table, "data"]) => state
             .table_data(project, dataset, table, &rows(query)?)
             .map(Some),
-        // bq asks for them beside a table; there are none.
+        // bq asks for these beside a table. This server has no policies, models or routines.
         (&Method::GET, [_, "tables", _, "rowAccessPolicies"]) => Ok(Some(json!({}))),
         (&Method::GET, [_, kind @ ("models" | "routines")]) => Ok(Some(json!({ *kind: [] }))),
         _ => Err(no_route(parts)),

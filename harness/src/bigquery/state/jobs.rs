@@ -257,7 +257,7 @@ impl State {
         lock(&self.inner).next(&self.settings).map(|(at, ..)| at)
     }
 
-    /// The oldest job that is under way goes on; `false` where there is none.
+    /// The oldest job that is under way goes on; `false` if no job is under way.
     pub fn step(&self) -> bool {
         let mut inner = lock(&self.inner);
         let Some(key) = inner.open.values().next().cloned() else {

@@ -118,7 +118,7 @@ fn digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> Option<i32> {
     (all && lengths.contains(&text.len())).then(|| text.parse().ok())?
 }
 
-/// The date that is so many days after the first of January 1970.
+/// The date that many days after 1970-01-01.
 pub(crate) fn date_text(days: i64) -> Option<String> {
     let hours = days.checked_mul(24).filter(|hours| hours.abs() < 1 << 40)?;
     let date = Date::new(1970, 1, 1)
@@ -128,7 +128,7 @@ pub(crate) fn date_text(days: i64) -> Option<String> {
     (date.year() >= 1).then(|| date.to_string())
 }
 
-/// The time of day that is so many microseconds after midnight.
+/// The time of day that many microseconds after midnight.
 pub(crate) fn time_text(micros: i64) -> Option<String> {
     if !(0..86_400 * MICROS).contains(&micros) {
         return None;
@@ -139,7 +139,7 @@ pub(crate) fn time_text(micros: i64) -> Option<String> {
     Some(clock(time))
 }
 
-/// The DATETIME that is so many microseconds after the first of January 1970.
+/// The DATETIME that many microseconds after 1970-01-01 00:00:00.
 pub(crate) fn datetime_text(micros: i64) -> Option<String> {
     let at = Timestamp::from_microsecond(in_range(micros)?).ok()?;
     Some(shown(TimeZone::UTC.to_datetime(at)))

@@ -8,7 +8,7 @@ use super::{Cell, Field, Kind, civil, decimal};
 /// `text` as a value of `field`, which is taken for a single one.
 ///
 /// # Errors
-/// Why it is none, in the service's words where they are known.
+/// Why it is not a value of that type, in the service's words where they are known.
 pub(crate) fn from_text(text: &str, field: &Field) -> Result<Cell, String> {
     let cell = match field.kind {
         Kind::Timestamp => {
