@@ -6,12 +6,17 @@ use http::{Request, Response, StatusCode};
 use crate::access::Access;
 use crate::error::{ErrorKind, TransferError};
 use crate::exchange::Authority;
-use crate::gcs::{is_absent, is_lost_race, is_page, refusal};
+use crate::gcs::{
+    ListQuery, Object, Page, goes_in_circles, is_absent, is_lost_race, is_page, refusal,
+};
 use crate::port::{Port, TransportError};
 use crate::renew::{ask_aws, renew};
 use crate::retry::Attempts;
 use crate::s3::{self, Refusal};
 use crate::time::later;
+
+/// Objects a page: the largest of them fit into what a port reads of a reply.
+const PAGE: u32 = 100;
 
 /// A port, and what is needed to speak to both sides over it.
 pub(crate) struct Client<'a, P> {
@@ -123,6 +128,30 @@ impl<P: Port> Client<'_, P> {
         }
         self.access.gcs.token().forget();
         self.once(Authority::Google, request).await
+    }
+
+    /// A page of what stands in `bucket` under names that begin with `prefix`: the first, or the one that `next` asks
+    /// for. It then asks for the next, and is `None` behind the last.
+    ///
+    /// # Errors
+    /// The first refusal that trying again did not help against, and a listing that goes in circles.
+    pub(crate) async fn page(
+        &mut self,
+        bucket: &str,
+        prefix: &str,
+        next: &mut Option<String>,
+    ) -> Result<Vec<Object>, TransferError> {
+        let list = self.access.gcs.address(bucket, prefix).list(ListQuery {
+            from: None,
+            page: next.as_deref(),
+            limit: PAGE,
+        })?;
+        let page = Page::read(&self.send(&list, bucket).await?.reply, bucket)?;
+        if page.next.is_some() && page.next == *next {
+            return Err(goes_in_circles(bucket));
+        }
+        *next = page.next;
+        Ok(page.objects)
     }
 
     /// Counts an attempt that ended in `error`, and waits before the next.

@@ -29,6 +29,8 @@ use crate::rng::mix;
 /// The platform tries an alarm that failed again after this long, in milliseconds, and so often.
 const ALARM_AGAIN: u64 = 2000;
 const ALARM_TRIES: u32 = 6;
+/// The most keys of a write or a delete.
+const KEYS_AT_ONCE: usize = 128;
 /// The most bytes of a value.
 const VALUE_LIMIT: usize = 2 << 20;
 /// How long a run counts whose coordinator died, in seconds.
@@ -402,6 +404,10 @@ impl Storage for SimulatedStorage {
         if entries.iter().any(|(_, value)| value.len() > VALUE_LIMIT) {
             let mut judge = self.world.judge.borrow_mut();
             judge.object("a value is larger than storage takes");
+        }
+        if keys.len().max(entries.len()) > KEYS_AT_ONCE {
+            let mut judge = self.world.judge.borrow_mut();
+            judge.object("storage was asked for more keys at once than it takes");
         }
         let is_state = entries.iter().any(|(key, _)| key == coordinator::STATE);
         let all = |storage: &Self| {

@@ -55,7 +55,7 @@ pub(super) struct Tables {
     is_mixed: bool,
     pub(super) loads_per_day: u32,
     load_every: u32,
-    /// One content of so many is bad; 0: none is.
+    /// Every how many contents one is bad; 0 if all are good.
     bad: u64,
     /// How long jobs wait, and run, in milliseconds.
     pub(super) waits: u64,
@@ -94,9 +94,9 @@ impl Tables {
         })
     }
 
-    /// One of good files, whose jobs take three seconds.
+    /// One whose jobs take three seconds, of good files, or of bad ones alone.
     #[cfg(test)]
-    pub(super) fn steady(on_overwrite: &'static str) -> Self {
+    pub(super) fn steady(on_overwrite: &'static str, is_bad: bool) -> Self {
         Self {
             on_overwrite,
             is_partitioned: false,
@@ -104,7 +104,7 @@ impl Tables {
             is_mixed: false,
             loads_per_day: 1300,
             load_every: 60,
-            bad: 0,
+            bad: u64::from(is_bad),
             waits: 1_000,
             runs: 2_000,
             ailment: None,

@@ -29,7 +29,6 @@ use crate::message::{Fold, HintMessage, Message, PartMessage, fold};
 use crate::plan::SINGLE_REQUEST_LIMIT;
 use crate::retry::of_large;
 use crate::route::Routes;
-use crate::tables::Landed;
 use crate::time::milliseconds;
 use crate::transfer::{Ending, Outcome, Transfer};
 
@@ -76,16 +75,7 @@ pub(super) struct Done {
     pub(super) permits: Vec<(String, u32)>,
     /// What tables are to hear before its hints are acknowledged.
     #[serde(default)]
-    landed: Vec<ForTable>,
-}
-
-/// What landed for a table.
-#[derive(Serialize, Deserialize)]
-struct ForTable {
-    table: String,
-    landed: Landed,
-    /// The messages that it answers, as the queue calls them.
-    deliveries: Vec<String>,
+    landed: Vec<tables::ForTable>,
 }
 
 /// Carries a batch out. Every message of it is acknowledged or given back when this returns.
@@ -109,40 +99,18 @@ async fn carry_out_batch(platform: &impl Platform, deliveries: &[Delivery]) {
     let shares = share::deal(connections, LARGE_AT_ONCE, &mut small, &mut large);
     let elsewhere = share::hand_out(platform, shares, &batch.deliveries);
     let (here, elsewhere) = join(work(platform, &batch, small, large), elsewhere).await;
-    let mut routes = Vec::<(String, Vec<Record>)>::new();
-    let mut for_tables = Vec::new();
+    let (mut records, mut for_tables) = (Vec::new(), Vec::new());
     for done in elsewhere.into_iter().chain([here]) {
         for_tables.extend(done.landed);
-        for (route, record) in done.records {
-            match routes.iter_mut().find(|(name, _)| *name == route) {
-                Some((_, records)) => records.push(record),
-                None => routes.push((route, vec![record])),
-            }
-        }
+        records.extend(done.records);
         for (route, permits) in done.permits {
             platform.isolate().of(&route).permits += permits;
         }
     }
-    tell_tables(platform, for_tables, deliveries).await;
-    for (route, records) in routes {
-        ledger::record(platform, &route, records).await;
-    }
+    tables::tell_all(platform, for_tables, deliveries).await;
+    ledger::record_all(platform, records).await;
     for route in platform.isolate().with_permits() {
         ledger::return_permits(platform, &route).await;
-    }
-}
-
-/// Tells tables what has landed for them. What none of them took comes again.
-async fn tell_tables(platform: &impl Platform, for_tables: Vec<ForTable>, deliveries: &[Delivery]) {
-    let (told, answered): (Vec<_>, Vec<_>) = for_tables
-        .into_iter()
-        .map(|for_table| ((for_table.table, for_table.landed), for_table.deliveries))
-        .unzip();
-    for place in tables::tell_all(platform, told).await {
-        let is_answered = |delivery: &&Delivery| answered[place].contains(&delivery.id);
-        for delivery in deliveries.iter().filter(is_answered) {
-            delivery.take_back();
-        }
     }
 }
 
@@ -329,7 +297,7 @@ async fn carry_out<P: Platform>(
     {
         let members = fold.members.iter();
         let deliveries = members.map(|&member| deliveries[member].id.clone());
-        done.landed.push(ForTable {
+        done.landed.push(tables::ForTable {
             table,
             landed,
             deliveries: deliveries.collect(),

@@ -260,6 +260,18 @@ pub fn batches(messages: &[String]) -> Vec<Range<usize>> {
     batches
 }
 
+/// Puts what has one name together, in the order of their first.
+fn by_name<T>(all: impl IntoIterator<Item = (String, T)>) -> Vec<(String, Vec<T>)> {
+    let mut names = Vec::<(String, Vec<T>)>::new();
+    for (name, one) in all {
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, all)) => all.push(one),
+            None => names.push((name, vec![one])),
+        }
+    }
+    names
+}
+
 /// Puts `messages` into `queue`, which has them all when this returns.
 ///
 /// # Errors

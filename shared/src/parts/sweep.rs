@@ -5,13 +5,8 @@ use crate::access::Access;
 use crate::client::Client;
 use crate::composite::{PROBE, is_part};
 use crate::error::{ErrorKind, TransferError};
-use crate::gcs::{
-    Component, Generation, ListQuery, Object, Page, Precondition, buffered_upload, goes_in_circles,
-};
+use crate::gcs::{Component, Generation, Object, Precondition, buffered_upload};
 use crate::port::Port;
-
-/// Objects a page: the largest of them fit into what a port reads of a reply.
-const PAGE: u32 = 100;
 
 /// Deletes every part in `bucket` whose name begins with `prefix`; gives how many there were. What is not
 /// called as parts are stays, whoever wrote it there.
@@ -26,27 +21,16 @@ pub async fn sweep<P: Port>(
     seed: u128,
 ) -> Result<u64, TransferError> {
     let mut client = Client { port, access, seed };
-    let folder = access.gcs.address(bucket, prefix);
-    let (mut deleted, mut next) = (0, None::<String>);
+    let (mut deleted, mut next) = (0, None);
     loop {
-        let list = folder.list(ListQuery {
-            from: None,
-            page: next.as_deref(),
-            limit: PAGE,
-        })?;
-        let page = Page::read(&client.send(&list, bucket).await?.reply, bucket)?;
-        let ours = page.objects.iter().filter(|object| is_part(object));
-        for object in ours {
+        let objects = client.page(bucket, prefix, &mut next).await?;
+        for object in objects.iter().filter(|object| is_part(object)) {
             delete(&mut client, bucket, &object.name, object.generation()).await?;
             deleted += 1;
         }
-        if page.next.is_none() {
+        if next.is_none() {
             return Ok(deleted);
         }
-        if page.next == next {
-            return Err(goes_in_circles(bucket));
-        }
-        next = page.next;
     }
 }
 

@@ -133,15 +133,12 @@ pub fn job_name<'a>(
         hash.update("\n");
         hash.update(generation.0.to_string());
     }
-    format!("causeway_{}_{attempt}", hex(&hash.finalize()[..16]))
+    format!("causeway_{}_{attempt}", digest(hash))
 }
 
-/// `bytes` in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
+/// The first half of `hash`, as 32 hexadecimal digits.
+pub(super) fn digest(hash: Sha256) -> String {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
 }

@@ -19,8 +19,8 @@ use crate::time::{later, milliseconds};
 /// Jobs under way at once: a lone file is not to wait for a job of hours.
 const JOBS_AT_ONCE: usize = 4;
 
-/// Jobs that are spent on finding the bad files of the batches under way, where BigQuery names none: one in 10,000 takes
-/// 28.
+/// Jobs that are spent because of bad files in the batches under way: one to load the others where BigQuery names some, two
+/// halves where it names none. One bad file in 10,000 that is not named takes 28.
 const SEARCHES: u32 = 40;
 
 /// How long a table waits after its quota was used up, at first and at most.
@@ -62,7 +62,7 @@ pub struct Loader {
     leftovers: Leftovers,
     /// What came of all loads so far.
     pub counts: Counts,
-    /// Jobs that were spent on finding bad files since there was none under way.
+    /// Jobs that were spent because of bad files since no job was under way.
     #[serde(default)]
     searches: u32,
 }
@@ -199,18 +199,6 @@ impl Loader {
         &self.route
     }
 
-    /// Whether anything is under way or waits.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        self.waits || !self.jobs.is_empty() || self.leftovers.next().is_some()
-    }
-
-    /// Whether the job called `run` is under way.
-    #[must_use]
-    pub fn is_under_way(&self, run: &str) -> bool {
-        self.job(run).is_some()
-    }
-
     /// The jobs that are under way.
     #[must_use]
     pub fn jobs(&self) -> &[Job] {
@@ -239,10 +227,6 @@ impl Loader {
     #[must_use]
     pub fn cursor(&self) -> &str {
         &self.cursor
-    }
-
-    fn job(&self, run: &str) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.run == run)
     }
 
     fn job_mut(&mut self, run: &str) -> Option<&mut Job> {
@@ -453,9 +437,9 @@ impl Loader {
         }
     }
 
-    /// Whether two more jobs may be spent on finding bad files; counts them.
-    pub fn may_search(&mut self) -> bool {
-        self.searches += 2;
+    /// Whether so many more jobs may be spent because of bad files; counts them.
+    pub fn may_search(&mut self, jobs: u32) -> bool {
+        self.searches += jobs;
         self.searches <= SEARCHES
     }
 
@@ -465,7 +449,13 @@ impl Loader {
     }
 
     /// The job called `run` has ended as `load`. What its copies left, at a bucket and under a prefix, is swept.
-    pub fn ended(&mut self, run: &str, left: Option<(&str, String)>, load: &Load, now: Timestamp) {
+    pub fn ended(
+        &mut self,
+        run: &str,
+        left: Option<(String, String)>,
+        load: &Load,
+        now: Timestamp,
+    ) {
         self.counts.loads += 1;
         if load.error.is_none() {
             self.counts.files += u64::from(load.files);
@@ -476,7 +466,7 @@ impl Loader {
     }
 
     /// The job called `run` has nothing to load.
-    pub fn dropped(&mut self, run: &str, left: Option<(&str, String)>, now: Timestamp) {
+    pub fn dropped(&mut self, run: &str, left: Option<(String, String)>, now: Timestamp) {
         let Some(place) = self.jobs.iter().position(|job| job.run == run) else {
             return;
         };
@@ -490,7 +480,7 @@ impl Loader {
             self.searches = 0;
         }
         if let Some((bucket, prefix)) = left {
-            self.leftovers.add(bucket, prefix, now);
+            self.leftovers.add(&bucket, prefix, now);
         }
     }
 

@@ -2,18 +2,15 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::FILES_AT_MOST;
-use super::job::hex;
+use super::job::digest;
 use super::reason::too_many_files;
 use crate::access::Access;
+use crate::bigquery::URIS_LIMIT;
 use crate::client::Client;
 use crate::composite::is_part;
 use crate::error::TransferError;
-use crate::gcs::{Generation, ListQuery, Page, Provenance, goes_in_circles};
+use crate::gcs::{Generation, Provenance};
 use crate::port::Port;
-
-/// Objects a page.
-const PAGE: u32 = 500;
 
 /// The copies that stand under a prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +30,7 @@ impl Mirror {
             hash.update(generation.0.to_string());
             hash.update("\n");
         }
-        hex(&hash.finalize()[..16])
+        digest(hash)
     }
 }
 
@@ -41,7 +38,7 @@ impl Mirror {
 /// are folders.
 ///
 /// # Errors
-/// What trying again did not help against, and more than [`FILES_AT_MOST`] of them.
+/// What trying again did not help against, and more than [`URIS_LIMIT`] of them.
 pub async fn mirror<P: Port>(
     port: &mut P,
     access: &Access,
@@ -50,31 +47,21 @@ pub async fn mirror<P: Port>(
     seed: u128,
 ) -> Result<Mirror, TransferError> {
     let mut client = Client { port, access, seed };
-    let folder = access.gcs.address(bucket, prefix);
-    let (mut mirror, mut next) = (Mirror::default(), None::<String>);
+    let (mut mirror, mut next) = (Mirror::default(), None);
     loop {
-        let list = folder.list(ListQuery {
-            from: None,
-            page: next.as_deref(),
-            limit: PAGE,
-        })?;
-        let page = Page::read(&client.send(&list, bucket).await?.reply, bucket)?;
-        let ours = page.objects.into_iter().filter(|object| {
+        let objects = client.page(bucket, prefix, &mut next).await?;
+        let ours = objects.into_iter().filter(|object| {
             Provenance::read(&object.metadata).is_some()
                 && !is_part(object)
                 && !object.name.ends_with('/')
         });
         let files = ours.map(|object| (object.name.clone(), object.generation()));
         mirror.files.extend(files);
-        if mirror.files.len() > FILES_AT_MOST {
+        if mirror.files.len() > URIS_LIMIT {
             return Err(too_many_files(bucket, prefix));
         }
-        if page.next.is_none() {
+        if next.is_none() {
             return Ok(mirror);
         }
-        if page.next == next {
-            return Err(goes_in_circles(bucket));
-        }
-        next = page.next;
     }
 }

@@ -28,23 +28,6 @@ use serde::{Deserialize, Serialize};
 use crate::gcs::Generation;
 use crate::message::HintMessage;
 
-impl Landed {
-    /// That `name` has `generation` now, as `message` led to.
-    #[must_use]
-    pub fn new(name: String, generation: Generation, message: HintMessage) -> Self {
-        Self {
-            name,
-            generation,
-            copy: None,
-            message,
-        }
-    }
-}
-
-/// The most files of one job
-/// ([load jobs](https://docs.cloud.google.com/bigquery/quotas#load_jobs)).
-pub const FILES_AT_MOST: usize = 10_000;
-
 /// The generation of what is gone.
 pub const GONE: Generation = Generation(0);
 
@@ -60,4 +43,17 @@ pub struct Landed {
     pub copy: Option<String>,
     /// The hint that led to it, and that a replay repeats.
     pub message: HintMessage,
+}
+
+impl Landed {
+    /// That `name` has `generation` now, as `message` led to.
+    #[must_use]
+    pub fn new(name: String, generation: Generation, message: HintMessage) -> Self {
+        Self {
+            name,
+            generation,
+            copy: None,
+            message,
+        }
+    }
 }

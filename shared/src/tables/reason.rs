@@ -1,7 +1,7 @@
 //! Why a file is not loaded, in words.
 
-use super::{FILES_AT_MOST, Landed};
-use crate::bigquery::RowError;
+use super::Landed;
+use crate::bigquery::{RowError, URIS_LIMIT};
 use crate::error::{ErrorKind, TransferError};
 
 fn refused(message: String, advice: &str) -> TransferError {
@@ -94,7 +94,7 @@ pub(super) fn too_many_files(bucket: &str, prefix: &str) -> TransferError {
     TransferError::new(
         ErrorKind::ConfigurationInvalid,
         format!(
-            "gs://{bucket}/{prefix} holds more than {FILES_AT_MOST} files, and one job takes no more."
+            "gs://{bucket}/{prefix} holds more than {URIS_LIMIT} files, and one job takes no more."
         ),
         "Choose a partition template with smaller partitions, or write fewer and larger files.",
     )

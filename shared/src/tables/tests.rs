@@ -167,7 +167,7 @@ fn copies_are_swept_when_the_last_job_that_has_any_of_them_has_ended() {
     let mut half = Job::new("b", "events", Phase::Naming, Format::Ndjson, at(0));
     half.origin = "a".into();
     loader.add(half);
-    let left = || Some(("landing", "x/.causeway-parts/a/".to_owned()));
+    let left = || Some(("landing".to_owned(), "x/.causeway-parts/a/".to_owned()));
     loader.ended("a", left(), &load("a"), at(1));
     let Task::Work(job) = loader.wake(at(1)) else {
         panic!("no job");
@@ -182,7 +182,7 @@ fn copies_are_swept_when_the_last_job_that_has_any_of_them_has_ended() {
 #[test]
 fn the_search_for_a_bad_file_ends() {
     let mut loader = inserting("a");
-    let searches = (0..100).take_while(|_| loader.may_search()).count();
+    let searches = (0..100).take_while(|_| loader.may_search(2)).count();
     // Halving 10,000 files to one takes 14.
     assert!((14..=32).contains(&searches), "{searches}");
 }

@@ -1,5 +1,6 @@
 //! Many files, over hours of the world's time: how many jobs they take.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,23 +24,22 @@ const TABLE: &str = "simulated.logs.events";
 const SIZE: u64 = 1000;
 
 /// A world in which nothing goes wrong, with a table that jobs load in three seconds.
-fn world(on_overwrite: &'static str) -> Rc<World> {
+fn world(tables: Tables) -> Rc<World> {
     let cut = Cut {
         faults: (0..10_000).collect(),
         ..Cut::default()
     };
     let mut scenario = Scenario::draw(0, cut);
-    scenario.tables = Some(Arc::new(Tables::steady(on_overwrite)));
+    scenario.tables = Some(Arc::new(tables));
     scenario.circumstances.change = None;
     scenario.circumstances.refused = None;
     World::new(scenario, None, false)
 }
 
-/// Lands a file and tells the loader of it, `files` times, some at once, `every` milliseconds apart; gives how many jobs
-/// they took, once each of their rows is in the table exactly once.
-fn jobs(on_overwrite: &'static str, files: u64, at_once: u64, every: u64) -> u64 {
-    let world = world(on_overwrite);
-    let (there, wanted) = (Rc::clone(&world), Rc::new(std::cell::Cell::new(0)));
+/// Lands a file and tells the loader of it, `files` times, some at once, `every` milliseconds apart. Gives the loader's
+/// state once nothing is left to do, and how many rows the files have.
+fn land(world: &Rc<World>, files: u64, at_once: u64, every: u64) -> (Value, u64) {
+    let (there, wanted) = (Rc::clone(world), Rc::new(Cell::new(0)));
     let rows = Rc::clone(&wanted);
     world.spawn(Owner::Operator, 0, async move {
         let platform = SimulatedPlatform::of_isolate(&there, 0, Owner::Operator);
@@ -54,13 +54,8 @@ fn jobs(on_overwrite: &'static str, files: u64, at_once: u64, every: u64) -> u64
                 let generation = commit.unwrap().generation;
                 rows.set(rows.get() + rows_of(generation, SIZE));
                 let hint = ObjectHint::of(BUCKET, key, "put");
-                let now = timestamp(there.now());
-                Landed {
-                    name,
-                    generation: Generation(generation),
-                    copy: None,
-                    message: HintMessage::new("simulated", hint, now),
-                }
+                let message = HintMessage::new("simulated", hint, timestamp(there.now()));
+                Landed::new(name, Generation(generation), message)
             };
             let landed = (first..first + at_once).map(land).collect();
             let report = Report::Landed(TABLE.to_owned(), landed);
@@ -69,6 +64,15 @@ fn jobs(on_overwrite: &'static str, files: u64, at_once: u64, every: u64) -> u64
         }
     });
     while world.step() {}
+    let name = object_name(Class::TableLoader, TABLE);
+    let state = world.with_object(&name, |object| object.storage["loader"].clone());
+    (serde_json::from_str(&state).unwrap(), wanted.get())
+}
+
+/// How many jobs so many good files take, each of whose rows is in the table exactly once.
+fn jobs(on_overwrite: &'static str, files: u64, at_once: u64, every: u64) -> u64 {
+    let world = world(Tables::steady(on_overwrite, false));
+    let (state, wanted) = land(&world, files, at_once, every);
     let loaded = world.warehouse.borrow().as_ref().unwrap().rows();
     let mut once: Vec<_> = loaded
         .iter()
@@ -76,13 +80,7 @@ fn jobs(on_overwrite: &'static str, files: u64, at_once: u64, every: u64) -> u64
         .collect();
     once.sort_unstable();
     once.dedup();
-    assert_eq!(
-        (once.len() as u64, loaded.len() as u64),
-        (wanted.get(), wanted.get())
-    );
-    let name = object_name(Class::TableLoader, TABLE);
-    let state = world.with_object(&name, |object| object.storage["loader"].clone());
-    let state: Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((once.len() as u64, loaded.len() as u64), (wanted, wanted));
     world.end();
     state["counts"]["jobs"].as_u64().unwrap()
 }
@@ -99,4 +97,18 @@ fn ten_thousand_files_at_200_a_second_take_at_most_20_jobs() {
 fn a_day_of_a_file_a_second_takes_fewer_than_1400_jobs() {
     let jobs = jobs("refuse", 86_400, 1, 1_000);
     assert!((1_000..1_400).contains(&jobs), "{jobs}");
+}
+
+#[test]
+fn however_many_files_are_bad_the_jobs_spent_on_them_are_bounded() {
+    for on_overwrite in ["refuse", "append"] {
+        let world = world(Tables::steady(on_overwrite, true));
+        let (state, _) = land(&world, 10_000, 10_000, 0);
+        assert_eq!(state["jobs"], serde_json::json!([]), "{on_overwrite}");
+        assert_eq!(state["counts"]["refused"], 10_000);
+        let jobs = state["counts"]["jobs"].as_u64().unwrap();
+        assert!(jobs <= 60, "{on_overwrite}: {jobs}");
+        world.end();
+        assert_eq!(world.judge.borrow().violations, Vec::<String>::new());
+    }
 }

@@ -23,8 +23,8 @@ use crate::ledger::{Ledger, Load, Record};
 pub use entries::QUARANTINE;
 pub use report::{Query, Report};
 pub(super) use tell::{
-    is_deletable, may_run, note_deletable, objects, quarantine, record, return_permits, run_ended,
-    walked,
+    is_deletable, may_run, note_deletable, objects, quarantine, record, record_all, return_permits,
+    run_ended, walked,
 };
 pub use tell::{may_delete, tell};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Report;
 use super::gather::shard;
 use crate::brake::DeletePermit;
-use crate::host::{Class, Platform, from_json, log, to_json};
+use crate::host::{Class, Platform, by_name, from_json, log, to_json};
 use crate::integrity::Crc64Nvme;
 use crate::ledger::Record;
 use crate::message::DeadLetter;
@@ -48,6 +48,16 @@ pub(in crate::host) async fn record(platform: &impl Platform, route: &str, recor
     };
     if let Err(reason) = written {
         log::ledger_silent(platform, route, &reason);
+    }
+}
+
+/// The same of several routes: each record with the name of its route.
+pub(in crate::host) async fn record_all(
+    platform: &impl Platform,
+    records: impl IntoIterator<Item = (String, Record)>,
+) {
+    for (route, records) in by_name(records) {
+        record(platform, &route, records).await;
     }
 }
 

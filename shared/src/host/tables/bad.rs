@@ -7,11 +7,11 @@ use super::keys::{self, CHUNK};
 use super::run::uris;
 use crate::bigquery::RowError;
 use crate::error::TransferError;
-use crate::host::{Platform, Queue, Storage, put, to_json};
+use crate::host::{Platform, Queue, Storage, ledger, put, to_json};
 use crate::ledger::Record;
 use crate::message::DeadLetter;
 use crate::route::Route;
-use crate::tables::{Job, Landed, Loader, Phase, bad_file, not_found_alone};
+use crate::tables::{Job, Landed, Phase, bad_file, not_found_alone};
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
     /// `job` has failed for what it loads. Those of its files that `errors` name go to quarantine; where they name none,
@@ -47,35 +47,36 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                 bad.push((bad_file(&landed.name, error, &found), landed));
             }
         }
-        if bad.is_empty() {
-            if good.len() > 1 && job.partition.is_none() && self.state.with(Loader::may_search)? {
-                return self.halve(job, good).await;
-            }
+        let is_found = !bad.is_empty();
+        let is_alone = !is_found && (good.len() == 1 || job.partition.is_some());
+        let jobs = if is_found { 1 } else { 2 };
+        if !good.is_empty() && (is_alone || !self.state.with(|loader| loader.may_search(jobs))?) {
+            let reason = match good.len() {
+                1 if is_alone => error.clone(),
+                _ => not_found_alone(error),
+            };
             // Of a partition all are as bad: one stands for it.
             let letters = if job.partition.is_some() {
                 1
             } else {
                 usize::MAX
             };
-            let reason = match good.len() {
-                1 => error.clone(),
-                _ => not_found_alone(error),
-            };
-            let rest = std::mem::take(&mut good);
-            bad = rest
-                .into_iter()
-                .take(letters)
-                .map(|landed| (reason.clone(), landed))
-                .collect();
+            let rest = std::mem::take(&mut good).into_iter().take(letters);
+            bad.extend(rest.map(|landed| (reason.clone(), landed)));
         }
-        self.without(job, route, bad, good).await
+        if bad.is_empty() && !good.is_empty() {
+            return self.halve(job, good).await;
+        }
+        let error = bad.first().map_or(error, |(error, _)| error).clone();
+        self.without(job, route, error, bad, good).await
     }
 
-    /// Loads `good` without `bad`.
+    /// Loads `good` without `bad`; if nothing is good, `job` ends with `error`.
     async fn without(
         &self,
         job: &Job,
         route: &Route,
+        error: TransferError,
         bad: Vec<(TransferError, Landed)>,
         good: Vec<Landed>,
     ) -> Result<(), String> {
@@ -83,20 +84,19 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let receipts = bad
             .iter()
             .map(|(_, landed)| keys::receipt(bucket, &landed.name, landed.generation));
-        let mut keys: Vec<String> = receipts.collect();
-        let error = bad.first().map(|(error, _)| error.clone());
+        let receipts: Vec<String> = receipts.collect();
         let refused = bad.len();
         self.refuse(bad).await?;
         // Without its receipt a version may be replayed. One that is left over after a crash is in quarantine alone.
-        for keys in keys.split_off(keys.len().min(CHUNK)).chunks(CHUNK) {
-            self.storage.replace(keys.to_vec(), Vec::new()).await?;
+        for receipts in receipts.chunks(CHUNK) {
+            self.storage.replace(receipts.to_vec(), Vec::new()).await?;
         }
         let now = self.platform.now();
         if good.is_empty() {
-            return self.end(job, route, error, keys).await;
+            return self.end(job, route, Some(error)).await;
         }
         let entries = chunks_of(&job.run, &good);
-        keys.extend(behind(job, entries.len()));
+        let keys = behind(job, entries.len());
         let chunks = u32::try_from(entries.len()).unwrap_or_default();
         let files = u32::try_from(good.len()).unwrap_or_default();
         self.state.with(|loader| {
@@ -149,7 +149,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
             let record = Record::failed(&landed.message, error, "load-refused", now);
             (landed.message.route.clone(), record)
         });
-        self.record(records.collect()).await;
+        ledger::record_all(&self.platform, records).await;
         self.state
             .with(|loader| loader.counts.refused += refused.len() as u64)
     }

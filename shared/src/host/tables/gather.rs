@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::keys::{self, CHUNK, WAITING};
 use super::{TableLoader, landing};
-use crate::bigquery::{Format, PartitionTemplate};
+use crate::bigquery::{Format, PartitionTemplate, URIS_LIMIT};
 use crate::error::TransferError;
 use crate::host::{Platform, Storage, from_json, to_json};
 use crate::route::{OnOverwrite, Route, TableRoute};
 use crate::tables::{
-    FILES_AT_MOST, GONE, Job, Landed, Limits, Loader, Phase, another_table, no_format,
-    no_partition, second_version,
+    GONE, Job, Landed, Limits, Loader, Phase, another_table, no_format, no_partition,
+    second_version,
 };
 
 impl<P: Platform, S: Storage> TableLoader<P, S> {
@@ -117,7 +117,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
 
     /// Takes the next files of `job` from what waits.
     pub(super) async fn gather(&self, job: &Job, route: &Arc<Route>) -> Result<(), String> {
-        let room = FILES_AT_MOST.saturating_sub(usize::try_from(job.files).unwrap_or_default());
+        let room = URIS_LIMIT.saturating_sub(usize::try_from(job.files).unwrap_or_default());
         let mut found = match room.min(CHUNK) {
             0 => Vec::new(),
             most => self.storage.list(&job.place, None, Some(most + 1)).await?,

@@ -35,7 +35,7 @@ use crate::tables::{Failed, Job, Loader, Phase, Task, another_table};
 
 pub use report::Report;
 pub use tell::tell;
-pub(in crate::host) use tell::{compare, landed_of, tell_all, tell_one};
+pub(in crate::host) use tell::{ForTable, compare, landed_of, tell_all, tell_one};
 
 use keys::{STATE, WAITING};
 

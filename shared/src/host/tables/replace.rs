@@ -47,12 +47,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                 route.source_key(&name).unwrap_or_default(),
                 RECONCILE,
             );
-            let landed = Landed {
-                message: HintMessage::new(&route.name, hint, now),
-                generation,
-                name,
-                copy: None,
-            };
+            let message = HintMessage::new(&route.name, hint, now);
+            let landed = Landed::new(name, generation, message);
             if found == format && Format::is_compressed(&landed.name) == is_compressed {
                 files.push(landed);
             } else {

@@ -88,12 +88,8 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let files = self.files(job).await?;
         if files.is_empty() && job.partition.is_none() {
             let (left, now) = (left(job, route), self.platform.now());
-            self.state.with(|loader| {
-                let left = left
-                    .as_ref()
-                    .map(|(bucket, prefix)| (&**bucket, prefix.clone()));
-                loader.dropped(&job.run, left, now);
-            })?;
+            self.state
+                .with(|loader| loader.dropped(&job.run, left, now))?;
             self.store_with(behind(job, 0), Vec::new()).await?;
             return Ok(());
         }

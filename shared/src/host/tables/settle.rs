@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::TableLoader;
+use super::bad::behind;
 use super::keys;
 use crate::composite::parts_folder;
 use crate::error::TransferError;
@@ -20,7 +21,7 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         let chunks = keys::chunks(&job.run);
         let found = self.storage.list(&chunks, None, Some(1)).await?;
         let Some((key, text)) = found.into_iter().next() else {
-            return self.end(job, route, None, Vec::new()).await;
+            return self.end(job, route, None).await;
         };
         let now = self.platform.now();
         if job.partition.is_none() {
@@ -31,18 +32,17 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
                     Record::loaded(&landed.message, now).since(job.began_at),
                 )
             });
-            self.record(records.collect()).await;
+            ledger::record_all(&self.platform, records).await;
         }
         self.storage.replace(vec![key], Vec::new()).await
     }
 
-    /// `job` has ended, with `error` if it failed. `keys` go with it.
+    /// `job` has ended, with `error` if it failed.
     pub(super) async fn end(
         &self,
         job: &Job,
         route: &Route,
         error: Option<TransferError>,
-        mut keys: Vec<String>,
     ) -> Result<(), String> {
         let now = self.platform.now();
         let is_replaced = error.is_none();
@@ -61,36 +61,16 @@ impl<P: Platform, S: Storage> TableLoader<P, S> {
         log::load(&self.platform, &load);
         let number = self.state.with(|loader| loader.counts.loads)?;
         let mut entries = vec![(keys::load(number), to_json(&load))];
-        if let Some(old) = number.checked_sub(REMEMBERED) {
-            keys.push(keys::load(old));
-        }
+        let mut keys = behind(job, 0);
+        keys.extend(number.checked_sub(REMEMBERED).map(keys::load));
         if let Some(partition) = job.partition.as_ref().filter(|_| is_replaced) {
             let content = if job.is_partial { "" } else { &job.content };
             entries.push((keys::replaced(partition), content.to_owned()));
         }
-        keys.extend((0..job.chunks).map(|chunk| keys::chunk(&job.run, chunk)));
         let left = left(job, route);
-        self.state.with(|loader| {
-            let left = left
-                .as_ref()
-                .map(|(bucket, prefix)| (&**bucket, prefix.clone()));
-            loader.ended(&job.run, left, &load, now);
-        })?;
+        self.state
+            .with(|loader| loader.ended(&job.run, left, &load, now))?;
         self.store_with(keys, entries).await
-    }
-
-    /// Writes `records` into their routes' ledgers. They are for people: without them nothing is lost but a count.
-    pub(super) async fn record(&self, records: Vec<(String, Record)>) {
-        let mut routes = Vec::<(String, Vec<Record>)>::new();
-        for (route, record) in records {
-            match routes.iter_mut().find(|(name, _)| *name == route) {
-                Some((_, records)) => records.push(record),
-                None => routes.push((route, vec![record])),
-            }
-        }
-        for (route, records) in routes {
-            ledger::record(&self.platform, &route, records).await;
-        }
     }
 }
 

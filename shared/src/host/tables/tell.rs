@@ -1,7 +1,10 @@
 //! How others tell a loader something.
 
+use serde::{Deserialize, Serialize};
+
 use super::Report;
-use crate::host::{Class, Platform, from_json, log, to_json};
+use crate::host::settle::Delivery;
+use crate::host::{Class, Platform, by_name, from_json, log, to_json};
 use crate::message::HintMessage;
 use crate::tables::{GONE, Landed};
 use crate::transfer::Outcome;
@@ -49,30 +52,38 @@ pub(in crate::host) fn landed_of(
     Some((table.id.to_string(), landed))
 }
 
-/// Tells each loader what has landed for it. Gives the places, in `all`, of what was not taken.
+/// What landed for a table.
+#[derive(Serialize, Deserialize)]
+pub(in crate::host) struct ForTable {
+    /// Which, as its loader is called.
+    pub(in crate::host) table: String,
+    pub(in crate::host) landed: Landed,
+    /// The messages that it answers, as the queue calls them.
+    pub(in crate::host) deliveries: Vec<String>,
+}
+
+/// Tells each loader what has landed for it. The deliveries whose loader did not take it come again.
 pub(in crate::host) async fn tell_all(
     platform: &impl Platform,
-    all: Vec<(String, Landed)>,
-) -> Vec<usize> {
-    let mut tables = Vec::<(String, Vec<usize>, Vec<Landed>)>::new();
-    for (place, (table, landed)) in all.into_iter().enumerate() {
-        match tables.iter_mut().find(|(name, ..)| *name == table) {
-            Some((_, places, told)) => {
-                places.push(place);
-                told.push(landed);
-            }
-            None => tables.push((table, vec![place], vec![landed])),
-        }
+    all: Vec<ForTable>,
+    deliveries: &[Delivery],
+) {
+    let all = all.into_iter();
+    let all = by_name(all.map(|told| (told.table, (told.landed, told.deliveries))));
+    for (table, told) in all {
+        let (landed, answered): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let report = Report::Landed(table.clone(), landed);
+        let Err(reason) = tell(platform, &table, &report).await else {
+            continue;
+        };
+        log::loader_silent(platform, &table, &reason);
+        let is_answered =
+            |delivery: &&Delivery| answered.iter().flatten().any(|id| *id == delivery.id);
+        deliveries
+            .iter()
+            .filter(is_answered)
+            .for_each(Delivery::take_back);
     }
-    let mut not_taken = Vec::new();
-    for (table, places, told) in tables {
-        let report = Report::Landed(table.clone(), told);
-        if let Err(reason) = tell(platform, &table, &report).await {
-            log::loader_silent(platform, &table, &reason);
-            not_taken.extend(places);
-        }
-    }
-    not_taken
 }
 
 /// Has the loader of `table` look which of `landed` it has not loaded, and load them unless `is_dry`. Gives their places.
